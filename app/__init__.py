@@ -1,0 +1,1 @@
+"""The example: a trivia game whose assistants are declared here and managed with ``inv asst.*``."""

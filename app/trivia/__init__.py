@@ -1,0 +1,1 @@
+"""The trivia game: its models and its prompts."""

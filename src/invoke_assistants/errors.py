@@ -1,0 +1,90 @@
+"""The errors of this package, one sentence each; every message says what, which one and the next command to type.
+
+AsstError                 the base: one line for people, the exit code of the command, the rows reached so far
+├── SettingsError         a setting, a file of settings, a name on the command line or the app's import is wrong
+├── DeclarationError      an assistant is declared in a way that no platform would take
+├── StoreError            the store cannot be read, locked or written, or is not ours
+├── PlatformError         a request to a platform failed
+├── RowsFailed            some instances failed, the others went on
+└── Refused               going on would lose or overwrite something: nothing was written (exit code 3)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from .records import Row
+
+__all__ = [
+    "AsstError",
+    "DeclarationError",
+    "PlatformError",
+    "Refused",
+    "RowsFailed",
+    "SettingsError",
+    "StoreError",
+]
+
+
+class AsstError(Exception):
+    """Base of every error raised here; ``rows`` holds what was planned or done when it was raised."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, rows: Iterable[Row] = ()) -> None:
+        super().__init__(message)
+        self.rows: tuple[Row, ...] = tuple(rows)
+
+
+class SettingsError(AsstError):
+    """A setting, a file of settings, a name on the command line or the app's import is wrong."""
+
+
+class DeclarationError(AsstError):
+    """An assistant is declared in a way that no platform would take."""
+
+
+class StoreError(AsstError):
+    """The store cannot be read, locked or written, or is not ours."""
+
+
+class RowsFailed(AsstError):
+    """Some instances failed, each named in its row; the others went on."""
+
+
+class Refused(AsstError):
+    """Going on would lose or overwrite something; nothing was written."""
+
+    exit_code = 3
+
+
+class PlatformError(AsstError):
+    """A request to a platform failed.
+
+    Args:
+        message: one line for people, without any secret.
+        status: the HTTP status, or None where no answer came.
+        code: the service's error code, if it sent one.
+        unknown: True where the service may have carried the request out all the same.
+        transient: True where the same request may succeed later.
+        retry_after: seconds that the service asked to wait, if it did.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        unknown: bool = False,
+        transient: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.unknown = unknown
+        self.transient = transient
+        self.retry_after = retry_after

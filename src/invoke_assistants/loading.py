@@ -1,0 +1,72 @@
+"""Importing what the app declares."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .declaration import Declaration
+from .errors import DeclarationError, SettingsError
+
+__all__ = ["load_assistants"]
+
+
+def load_assistants(where: str, root: Path | None) -> dict[str, Declaration[Any]]:
+    """The assistants at ``MODULE:ATTRIBUTE``, by name, in the order declared.
+
+    ``root`` and ``root/src`` go on ``sys.path``. What the app prints while it is imported goes to stderr.
+
+    Raises:
+        SettingsError: the module cannot be imported (with the cause), or has no such attribute.
+        DeclarationError: something there is no assistant, or two have one name.
+    """
+    module_name, _, attribute = where.partition(":")
+    if not module_name or not attribute:
+        raise SettingsError(f"assistants is {where!r:.80}, which is not MODULE:ATTRIBUTE, like app.assistants:ASSISTANTS")
+    for folder in (root / "src", root) if root else ():
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            module = importlib.import_module(module_name)
+    except DeclarationError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise SettingsError(f"cannot import {module_name}: {_cause(error, root)}") from None
+    try:
+        declared = getattr(module, attribute)
+    except AttributeError:
+        raise SettingsError(f"{module_name} has no {attribute}: define it, or set assistants in [tool.asst]") from None
+    return _by_name(declared, where)
+
+
+def _cause(error: BaseException, root: Path | None) -> str:
+    """The error on one line, with the place in the app where it was raised."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if root and Path(frame.filename).is_relative_to(root)]
+    if frames and not isinstance(error, SyntaxError):
+        text += f" ({Path(frames[-1].filename).relative_to(root or '/')}, line {frames[-1].lineno})"
+    return text[:500]
+
+
+def _by_name(declared: Any, where: str) -> dict[str, Declaration[Any]]:
+    if isinstance(declared, Mapping):
+        for key, value in declared.items():
+            if isinstance(value, Declaration) and key != value.name:
+                raise DeclarationError(f"{where}: the key {key!r:.80} stands for the assistant {value.name}; they must be equal")
+        declared = list(declared.values())
+    if not isinstance(declared, list | tuple):
+        raise DeclarationError(f"{where} must be a list of assistants, not {type(declared).__name__}")
+    out: dict[str, Declaration[Any]] = {}
+    for index, value in enumerate(declared):
+        if not isinstance(value, Declaration):
+            raise DeclarationError(f"{where}[{index}] is {value!r:.80}, which is no Assistant")
+        if value.name in out:
+            raise DeclarationError(f"{where}: two assistants are called {value.name}")
+        out[value.name] = value
+    return out

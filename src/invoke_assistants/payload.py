@@ -1,0 +1,186 @@
+"""What is configured remotely: building it, its digest, comparing it with a remote object, writing it. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .declaration import RESERVED, Declaration, plain
+from .records import Change, JSONObject, Wanted
+from .schema import lint, output_schema, size
+
+__all__ = ["build", "canonical", "compare", "create_body", "digest", "leftovers", "problems", "projection", "update_body"]
+
+# Limits of the Agents API, from the parameter documentation of openai-python 3.54 (`client.beta.agents.create`).
+MAX_INSTRUCTIONS = 1_048_576  # characters
+MAX_NAME = 128  # characters of the remote name
+MAX_PAIRS, MAX_PAIR_KEY, MAX_PAIR_VALUE = 16, 64, 512  # metadata: pairs, characters
+MAX_TOOLS = 3 * 1024 * 1024  # bytes of the tool list as compact UTF-8 JSON
+
+USER_JSON = frozenset({"schema", "parameters", "request_metadata"})  # written by the user: an extra key is a change
+_NOTHING: Any = object()
+TAGS = ("asst.project", "asst.name", "asst.environment", "asst.digest", "asst.nonce")
+
+
+def build(declaration: Declaration[Any], environment: str) -> JSONObject:
+    """The payload of an assistant in one environment: everything configured remotely, nothing else.
+
+    Raises:
+        DeclarationError: the output model has no strict JSON schema.
+    """
+    fields = {key: plain(value) for key, value in declaration.fields(environment).items()}
+    output = declaration.output
+    text: JSONObject = {"format": {"type": "text"}}
+    if output is not None and output is not str:
+        text = {"format": {"type": "json_schema", "schema": output_schema(output)}}
+    if fields["verbosity"] is not None:
+        text["verbosity"] = fields["verbosity"]
+    payload: JSONObject = {"model": fields["model"], "instructions": fields["instructions"] or None, "text": text}
+    if fields["reasoning"]:
+        payload["reasoning"] = fields["reasoning"]
+    payload["tools"] = fields["tools"]
+    if fields["service_tier"] is not None:
+        payload["service_tier"] = fields["service_tier"]
+    if fields["metadata"]:
+        payload["metadata"] = fields["metadata"]
+    return payload
+
+
+def canonical(value: Any) -> str:
+    """Compact JSON with sorted keys, except in any ``properties``: a model answers in the order of its schema."""
+
+    def ordered(node: Any, keep: bool) -> Any:
+        if isinstance(node, Mapping):
+            return {key: ordered(node[key], key == "properties") for key in (node if keep else sorted(node))}
+        return [ordered(item, False) for item in node] if isinstance(node, list | tuple) else node
+
+    return json.dumps(ordered(value, False), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def digest(payload: Mapping[str, Any]) -> str:
+    """``sha256:`` and the SHA-256 of the payload's canonical JSON, in hex."""
+    return "sha256:" + hashlib.sha256(canonical(payload).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def compare(remote: Any, configured: Any) -> tuple[Change, ...]:
+    """The configured fields whose remote value differs. What the service filled in by itself is no difference."""
+    return tuple(_compare(remote, configured, "", False))
+
+
+def _compare(remote: Any, configured: Any, field: str, exact: bool) -> Iterator[Change]:
+    if isinstance(configured, Mapping) and isinstance(remote, Mapping):
+        for key, value in configured.items():
+            if key in remote:
+                yield from _compare(remote[key], value, _join(field, key), exact or key in USER_JSON)
+            elif value is not None or exact:
+                yield Change(_join(field, key), None, value)
+        if exact:
+            yield from (Change(_join(field, key), remote[key], None) for key in remote if key not in configured)
+            same = remote.keys() == configured.keys()
+            if same and field.endswith(".properties") and list(remote) != list(configured):
+                yield Change(field, list(remote), list(configured))
+    elif _is_list(configured) and _is_list(remote) and len(configured) == len(remote):
+        for index, (there, here) in enumerate(zip(remote, configured, strict=True)):
+            yield from _compare(there, here, f"{field}[{index}]", exact)
+    elif remote != configured or isinstance(remote, bool) is not isinstance(configured, bool):
+        yield Change(field, remote, configured)
+
+
+def leftovers(remote: Any, recorded: Any, declared: Any) -> tuple[Change, ...]:
+    """The fields that only the recorded payload has and whose recorded value the remote object still holds."""
+    return tuple(_leftovers(remote, recorded, declared, ""))
+
+
+def _leftovers(remote: Any, recorded: Any, declared: Any, field: str) -> Iterator[Change]:
+    if isinstance(recorded, Mapping) and isinstance(remote, Mapping):
+        for key, value in recorded.items():
+            if key in remote and value is not None and key not in USER_JSON:
+                below = declared.get(key, _NOTHING) if isinstance(declared, Mapping) else _NOTHING
+                yield from _leftovers(remote[key], value, below, _join(field, key))
+    elif _is_list(recorded) and _is_list(declared) and _is_list(remote):
+        for index, (there, then, now) in enumerate(zip(remote, recorded, declared, strict=False)):
+            yield from _leftovers(there, then, now, f"{field}[{index}]")
+    elif declared is _NOTHING and remote == recorded:
+        yield Change(field, remote, None)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _join(field: str, key: str) -> str:
+    return f"{field}.{key}" if field else key
+
+
+def projection(remote: Mapping[str, Any], declared: Mapping[str, Any]) -> JSONObject:
+    """A remote object's values of the fields that a declaration configures, in the payload's form."""
+    out: JSONObject = {}
+    for key, value in declared.items():
+        there = remote.get(key)
+        whole = key == "format" or not isinstance(value, Mapping) or not isinstance(there, Mapping)
+        out[key] = plain(there) if whole else projection(there or {}, value)
+    return out
+
+
+def create_body(wanted: Wanted, nonce: str) -> JSONObject:
+    """The body that creates an instance: its payload, its remote name, our tags."""
+    tags = {**wanted.identity, "asst.digest": wanted.digest, "asst.nonce": nonce}
+    return {**wanted.payload, "name": wanted.remote_name, "metadata": {**wanted.payload.get("metadata", {}), **tags}}
+
+
+def update_body(wanted: Wanted, recorded: Mapping[str, Any], remote: Mapping[str, Any]) -> JSONObject:
+    """The body that brings a remote object to the declared payload.
+
+    A field that the recorded payload had and the declared one has not is sent as null; other people's metadata pairs
+    are sent again, since an update replaces all of them.
+    """
+    body = _with_nulls(wanted.payload, recorded)
+    held: Mapping[str, str] = remote.get("metadata") or {}
+    ours = {*recorded.get("metadata", {}), *TAGS}
+    foreign = {key: value for key, value in held.items() if key not in ours}
+    tags = {**wanted.identity, "asst.digest": wanted.digest}
+    if "asst.nonce" in held:
+        tags["asst.nonce"] = held["asst.nonce"]
+    return {**body, "name": wanted.remote_name, "metadata": {**foreign, **wanted.payload.get("metadata", {}), **tags}}
+
+
+def _with_nulls(declared: Mapping[str, Any], recorded: Mapping[str, Any]) -> JSONObject:
+    body: JSONObject = {key: None for key in recorded if key not in declared}
+    for key, value in declared.items():
+        nested = isinstance(value, Mapping) and isinstance(recorded.get(key), Mapping) and key not in ("format", "metadata")
+        body[key] = _with_nulls(value, recorded[key]) if nested else plain(value)
+    return body
+
+
+def problems(declaration: Declaration[Any], wanted: Wanted) -> list[str]:
+    """What the platform would refuse in a declared instance, offline; each names the model and field or the limit."""
+    payload, found = wanted.payload, []
+    form = payload["text"]["format"]
+    if form["type"] == "json_schema":
+        found += lint(form["schema"], declaration.output.__name__ if declaration.output else "schema")
+    if len(payload["instructions"] or "") > MAX_INSTRUCTIONS:
+        found.append(f"instructions have {len(payload['instructions']):,} characters; at most {MAX_INSTRUCTIONS:,} are allowed")
+    if len(wanted.remote_name) > MAX_NAME:
+        found.append(f"the remote name {wanted.remote_name!r} has {len(wanted.remote_name)} characters; at most {MAX_NAME} are allowed")
+    if (bytes_ := size(payload["tools"])) > MAX_TOOLS:
+        found.append(f"tools hold {bytes_:,} bytes of JSON; at most {MAX_TOOLS:,} (3 MiB) are allowed")
+    pairs = create_body(wanted, "n" * 32)["metadata"]
+    if len(pairs) > MAX_PAIRS:
+        found.append(f"metadata has {len(pairs)} pairs with our 5 tags; at most {MAX_PAIRS} are allowed")
+    for key, value in pairs.items():
+        if not 1 <= len(key) <= MAX_PAIR_KEY:
+            found.append(f"metadata key {key!r:.80} has {len(key)} characters; 1 to {MAX_PAIR_KEY} are allowed")
+        if len(value) > MAX_PAIR_VALUE:
+            found.append(f"metadata[{key!r:.80}] has {len(value)} characters; at most {MAX_PAIR_VALUE} are allowed")
+    try:
+        canonical(payload).encode()
+    except UnicodeEncodeError:
+        found.append("some text holds a lone surrogate, which is no valid Unicode")
+    return found
+
+
+def is_ours(metadata: Mapping[str, Any], project_name: str) -> bool:
+    """Whether an object's metadata carries the tags of one of this project's instances."""
+    return metadata.get("asst.project") == project_name and all(f"{RESERVED}{key}" in metadata for key in ("name", "environment"))

@@ -1,0 +1,200 @@
+"""Declared, recorded and remote become a verdict per instance, and a verdict a row per command. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from .payload import compare, is_ours, leftovers, projection
+from .payload import digest as digest_of
+from .records import HISTORY, Action, Change, JSONObject, Key, Record, Recorded, Row, State, Wanted
+
+__all__ = ["Remote", "Verdict", "adopted", "judge", "offline", "rows_for", "undeclared", "updated"]
+
+_PULL = "pull the store, or commit it back from CI"
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What a look at one platform showed: objects by id, and by whose instance they are tagged, oldest first."""
+
+    objects: Mapping[str, JSONObject] = field(default_factory=lambda: MappingProxyType({}))
+    project: str = ""
+
+    def tagged(self) -> dict[Key, list[JSONObject]]:
+        """This project's tagged objects by assistant and environment; of equal age the lower id first."""
+        out: dict[Key, list[JSONObject]] = {}
+        for item in sorted(self.objects.values(), key=lambda item: (item.get("created_at", 0), item["id"])):
+            metadata = item.get("metadata") or {}
+            if is_ours(metadata, self.project):
+                out.setdefault((metadata["asst.name"], metadata["asst.environment"]), []).append(item)
+        return out
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one wanted instance is. ``record`` is what the store should hold of it from here on."""
+
+    wanted: Wanted
+    state: State
+    record: Record | None = None
+    remote: JSONObject | None = None
+    changes: tuple[Change, ...] = ()
+    drift: str | None = None
+    note: str | None = None
+
+    def row(self, action: Action = "none", error: str | None = None, *, unsafe: bool = False) -> Row:
+        """This verdict as a row, with what a command would do about it."""
+        wanted = self.wanted
+        return Row(
+            wanted.name, wanted.environment, wanted.place.platform, self.state, action,
+            self.record.id if self.record else None, wanted.digest, self.changes, error, self.note, unsafe,
+        )  # fmt: skip
+
+
+def judge(wanted: Wanted, recorded: Recorded, remote: Remote) -> Verdict:
+    """The verdict on one instance, three-way: the first case that holds of the design's list (a) to (e)."""
+    record = recorded.record(wanted)
+    if record is None:
+        return Verdict(wanted, "not_created", note=_elsewhere(wanted, recorded))
+    there = remote.objects.get(record.id)
+    if there is None:
+        return Verdict(wanted, "missing", record)
+    payload = recorded.payloads[record.digest]
+    carried = (there.get("metadata") or {}).get("asst.digest")
+    changes = _changes(there, payload, wanted.payload)
+    lost = _identity(wanted, there, record)
+    if not changes and not lost:
+        return Verdict(wanted, "in_sync", _now(record, wanted.digest, carried, wanted), there)
+    pending = recorded.intent(wanted, "update")
+    if pending and not lost and not _changes(there, payload, recorded.payloads[pending.digest]):
+        record, payload = _now(record, pending.digest, carried, wanted), recorded.payloads[pending.digest]
+        changes = _changes(there, payload, wanted.payload)
+    verdict = Verdict(wanted, "changed", record, there, (*lost, *changes))
+    edited = (*lost, *compare(there, payload))
+    if not edited and carried == record.carried:
+        return verdict
+    if carried and carried != record.carried and not lost:
+        note = f"another checkout wrote {record.id} ({_fields(changes)})"
+        if wanted.position == 0:
+            return replace(verdict, note=note)
+        return replace(verdict, state="drifted", drift=f"{note}: {_PULL}")
+    return replace(verdict, state="drifted", drift=f"{record.id} was edited by hand: {_fields(edited)}")
+
+
+def _changes(there: JSONObject, recorded: JSONObject, declared: JSONObject) -> tuple[Change, ...]:
+    return (*compare(there, declared), *leftovers(there, recorded, declared))
+
+
+def _fields(changes: Iterable[Change]) -> str:
+    return ", ".join(dict.fromkeys(change.field for change in changes))
+
+
+def _identity(wanted: Wanted, there: JSONObject, record: Record) -> tuple[Change, ...]:
+    """The remote name and tags that are no longer ours; none of the values are part of a payload."""
+    tags = {**wanted.identity, "asst.digest": record.carried}
+    metadata = there.get("metadata") or {}
+    changed = [] if there.get("name") == wanted.remote_name else [Change("name", there.get("name"), wanted.remote_name)]
+    for tag, value in tags.items():
+        if metadata.get(tag) != value and (tag != "asst.digest" or not metadata.get(tag)):
+            changed.append(Change(f"metadata.{tag}", metadata.get(tag), value))
+    return tuple(changed)
+
+
+def _now(record: Record, digest: str, carried: str | None, wanted: Wanted) -> Record:
+    """The record once the instance holds ``digest``; history is kept for the environments after the first."""
+    history = record.history
+    if digest != record.digest and wanted.position > 0:
+        history = (record.digest, *history)[:HISTORY]
+    return replace(record, digest=digest, tag=carried if carried != digest else None, history=history)
+
+
+def updated(verdict: Verdict) -> Record:
+    """The record of an instance that was just brought to its declared payload."""
+    assert verdict.record is not None
+    return _now(verdict.record, verdict.wanted.digest, verdict.wanted.digest, verdict.wanted)
+
+
+def adopted(
+    wanted: Wanted, there: JSONObject, before: Record | None, payloads: Mapping[str, JSONObject], *, own: bool
+) -> tuple[Record, JSONObject, tuple[Change, ...]]:
+    """The record of a tagged object that becomes this store's instance, the payload it names, and what differs.
+
+    Where the object does not hold the declared payload, the record names what it does hold. If another checkout made
+    it, its tag is not taken over, so that the next plan sees another checkout's work as it is.
+
+    Args:
+        before: the record that this one follows at the same place.
+        payloads: those that the store holds, by digest.
+        own: the object carries the nonce of our own create.
+    """
+    changes = compare(there, wanted.payload)
+    carried: str | None = (there.get("metadata") or {}).get("asst.digest")
+    if not changes or (own and carried == wanted.digest):
+        digest, payload = wanted.digest, wanted.payload
+    elif own and carried in payloads:
+        digest, payload = carried, payloads[carried]
+    else:
+        payload = projection(there, wanted.payload)
+        digest = digest_of(payload)
+    tag = carried if carried != digest and (own or not changes) else None
+    history = _now(before, digest, tag, wanted).history if before else ()
+    return Record(there["id"], wanted.place, digest, tag, history), payload, changes
+
+
+def offline(wanted: Iterable[Wanted], recorded: Recorded) -> dict[str, JSONObject]:
+    """Every recorded instance as it would be if nobody had touched it: for a plan without a request."""
+    objects: dict[str, JSONObject] = {}
+    for each in wanted:
+        if record := recorded.record(each):
+            payload = recorded.payloads[record.digest]
+            tags = {**each.identity, "asst.digest": record.carried}
+            metadata = {**payload.get("metadata", {}), **tags}
+            objects[record.id] = {**payload, "id": record.id, "name": each.remote_name, "metadata": metadata}
+    return objects
+
+
+def _elsewhere(wanted: Wanted, recorded: Recorded) -> str | None:
+    record = recorded.records.get(wanted.key)
+    if record is None:
+        return None
+    places = [record.place, *(other.place for other in record.elsewhere.values())]
+    return "recorded on " + ", ".join(f"{place.platform} at {place.origin}" for place in places)
+
+
+def rows_for(command: str, verdict: Verdict, recorded: Recorded, *, overwrite: bool = False) -> Row:
+    """What a command (``create``, ``update``, ``deploy``, ``plan``, ``status``) would do about one instance."""
+    wanted, state = verdict.wanted, verdict.state
+    name = f"{wanted.name} in {wanted.environment}"
+    actions: dict[State, Action] = {"not_created": "create", "missing": "recreate"}
+    if state in actions and command in ("create", "plan"):
+        return verdict.row(actions[state])
+    if command in ("status", "create") or state == "in_sync":
+        note = verdict.drift if command == "create" and verdict.drift else verdict.note
+        return replace(verdict, note=note).row()
+    if state == "not_created":
+        recorded_on = f" (it is {verdict.note})" if verdict.note else ""
+        return verdict.row(error=f"{name} is not created{recorded_on}: run inv asst.create")
+    if state == "missing":
+        gone = verdict.record.id if verdict.record else ""
+        return verdict.row(error=f"{name}: {gone} was deleted remotely: run inv asst.create to make it anew")
+    if recorded.intent(wanted, "create"):
+        return verdict.row(error=f"{name}: a create is still open: run inv asst.create to settle it")
+    if verdict.drift:
+        error = None if overwrite else f"{name}: {verdict.drift}; --overwrite puts the declared values in its place"
+        return verdict.row("update", error, unsafe=not overwrite)
+    return verdict.row("update")
+
+
+def undeclared(recorded: Recorded, declared: Iterable[str], platform_of: Mapping[str, str]) -> list[Row]:
+    """A row for each recorded instance that the app no longer declares."""
+    known = set(declared)
+    return [
+        Row(name, environment, platform_of.get(environment, record.place.platform), "undeclared", id=record.id, digest=record.digest)
+        for (name, environment), record in sorted(recorded.records.items())
+        if name not in known
+    ]
+
+

@@ -1,0 +1,66 @@
+"""The embedded API over HTTP on 127.0.0.1, with the standard library's threading server."""
+
+from __future__ import annotations
+
+import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
+
+from ...errors import SettingsError
+from .service import Service
+
+__all__ = ["Server"]
+
+LARGEST = 8 * 1024 * 1024  # bytes of a request's body; the largest tool list and instructions fit
+
+
+class Server(ThreadingHTTPServer):
+    """A server of one service, bound at once; ``serve_forever`` answers.
+
+    Raises:
+        SettingsError: the port cannot be had.
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, service: Service, port: int) -> None:
+        self.service = service
+        try:
+            super().__init__(("127.0.0.1", port), _Handler)
+        except (OSError, OverflowError) as error:
+            raise SettingsError(f"port {port} cannot be had ({error}): try another with --port") from None
+
+    @property
+    def url(self) -> str:
+        """The base URL for a client."""
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def _answer(self) -> None:
+        url = urlsplit(self.path)
+        length = int(self.headers.get("Content-Length") or 0)
+        if length > LARGEST:
+            self.close_connection = True
+            self._send(413, {"error": {"message": "Request too large.", "type": "invalid_request_error", "param": None, "code": None}})
+            return
+        body = self.rfile.read(length)
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+        self._send(*self.server.service.handle(self.command, url.path, query, body))
+
+    def _send(self, status: int, answer: object) -> None:
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_DELETE = _answer  # noqa: N815 - http.server's names
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the terminal belongs to whoever started the server."""

@@ -1,0 +1,201 @@
+"""The embedded Agents API itself: requests in, status and JSON out, its objects in one file with a lock of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ... import files
+from ...errors import StoreError
+from ...payload import create_body
+from ...records import JSONObject, Place, Record, Recorded, Wanted
+from ...schema import lint
+from .resources import Agent, AgentUpdate, given, merged, resolved
+
+__all__ = ["Service"]
+
+LOCAL = Place("local", "local")
+Answer = tuple[int, JSONObject]
+
+
+class Rejected(Exception):
+    """A request that is answered with an error in OpenAI's shape."""
+
+    def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        kind = "invalid_request_error"
+        self.answer: Answer = status, {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+class Service:
+    """The API over the objects in a file; safe to call from several threads and processes.
+
+    Args:
+        path: the file; its folder is made where it is lacking.
+        clock: seconds since 1970, for ``created_at``.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self.clock = clock
+        self._thread_lock = threading.Lock()
+
+    def handle(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Answer:
+        """Answer one request: the status and the JSON of the body."""
+        try:
+            return 200, self._route(method, path.removeprefix("/v1").strip("/").split("/"), query, body)
+        except Rejected as rejected:
+            return rejected.answer
+        except StoreError as error:
+            return 500, {"error": {"message": str(error), "type": "server_error", "param": None, "code": None}}
+
+    def _route(self, method: str, parts: list[str], query: Mapping[str, str], body: bytes) -> JSONObject:
+        if parts == ["agents"] and method == "GET":
+            return self._list(query)
+        if parts == ["agents"] and method == "POST":
+            return self._create(_parsed(Agent, body))
+        if len(parts) == 2 and parts[0] == "agents" and method in ("GET", "POST", "DELETE"):
+            if method == "GET":
+                return _found(self._read(), parts[1])
+            return self._delete(parts[1]) if method == "DELETE" else self._update(parts[1], _parsed(AgentUpdate, body))
+        raise Rejected(404, f"Unknown request: {method} /v1/{'/'.join(parts)}", code="unknown_url")
+
+    def _list(self, query: Mapping[str, str]) -> JSONObject:
+        limit, order, after = query.get("limit", "20"), query.get("order", "desc"), query.get("after")
+        if not limit.isdigit() or not 1 <= int(limit) <= 100:
+            raise Rejected(400, f"Invalid value for 'limit': {limit!r:.40}, expected 1 to 100.", "limit", "invalid_value")
+        if order not in ("asc", "desc"):
+            raise Rejected(400, f"Invalid value for 'order': {order!r:.40}, expected 'asc' or 'desc'.", "order", "invalid_value")
+        state = self._read()
+        data = sorted(state["agents"].values(), key=lambda agent: agent["created_at"])
+        if order == "desc":
+            data.reverse()
+        if after is not None:
+            _found(state, after)
+            data = data[[agent["id"] for agent in data].index(after) + 1 :]
+        page = data[: int(limit)]
+        first, last = (page[0]["id"], page[-1]["id"]) if page else (None, None)
+        return {"object": "list", "data": page, "first_id": first, "last_id": last, "has_more": len(data) > len(page)}
+
+    def _create(self, request: AgentUpdate) -> JSONObject:
+        fields = resolved(given(request))
+        with self._changing() as state:
+            now = int(self.clock())
+            agent = {"id": _new_id(state, fields["metadata"]), "object": "agent", "created_at": now, "updated_at": now, **fields}
+            state["agents"][agent["id"]] = agent
+        return agent
+
+    def _update(self, id: str, request: AgentUpdate) -> JSONObject:
+        with self._changing() as state:
+            agent = _found(state, id)
+            agent.update(resolved(merged(agent, given(request))), updated_at=int(self.clock()))
+        return agent
+
+    def _delete(self, id: str) -> JSONObject:
+        with self._changing() as state:
+            _found(state, id)
+            del state["agents"][id]
+            state["deleted"].append(id)
+        return {"id": id, "object": "agent.deleted", "deleted": True}
+
+    def put_back(self, recorded: Recorded, project: str) -> None:
+        """Make the store's instances that the file lacks, under their ids and tags; those deleted here stay deleted."""
+        state = self._read()
+        known = {*state["agents"], *state["deleted"]}
+        here = {key: record.at(LOCAL) for key, record in recorded.records.items()}
+        lacking = {key: record for key, record in here.items() if record and record.id not in known}
+        if lacking:
+            with self._changing() as state:
+                for key, record in lacking.items():
+                    if record.id not in state["agents"]:
+                        self._put(state, Wanted(*key, 0, LOCAL, project, recorded.payloads[record.digest], record.carried), record)
+
+    def _put(self, state: JSONObject, wanted: Wanted, record: Record) -> None:
+        body = create_body(wanted, hashlib.sha256(record.id.encode()).hexdigest()[:32])
+        fields = resolved(given(Agent.model_validate(body)))
+        now = int(self.clock())
+        state["agents"][record.id] = {"id": record.id, "object": "agent", "created_at": now, "updated_at": now, **fields}
+
+    def _read(self) -> JSONObject:
+        content = files.read_bytes(self.path)
+        if content is None:
+            return {"agents": {}, "deleted": [], "version": 1}
+        try:
+            state = json.loads(content)
+            assert state["version"] == 1 and isinstance(state["agents"], dict) and isinstance(state["deleted"], list)
+        except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
+            raise StoreError(f"{self.path} is not the embedded platform's: remove it, and the store puts its objects back") from None
+        return dict(state)
+
+    @contextmanager
+    def _changing(self) -> Iterator[JSONObject]:
+        """The state under the lock, written back at the end unless something was raised."""
+        with self._thread_lock:
+            try:
+                self.path.parent.mkdir(exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"{self.path.parent} cannot be made: {error.strerror}") from None
+            with files.locked(self.path, "the embedded platform", lambda _: None):
+                state = self._read()
+                yield state
+                content = json.dumps(state, ensure_ascii=False, separators=(",", ":"))
+                files.write_atomic(self.path, content.encode(), sync=False)
+
+
+def _found(state: JSONObject, id: str) -> JSONObject:
+    agent: JSONObject | None = state["agents"].get(id)
+    if agent is None:
+        raise Rejected(404, f"No agent found with id {id!r:.140}.", code="not_found")
+    return agent
+
+
+def _new_id(state: JSONObject, metadata: Mapping[str, str]) -> str:
+    """Derived from whose instance it is while that id is free, so that two clones of a project agree on it."""
+    identity = [metadata.get(f"asst.{key}") for key in ("project", "name", "environment")]
+    derived = "agent_" + hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
+    free = None not in identity and derived not in state["agents"] and derived not in state["deleted"]
+    return derived if free else "agent_" + secrets.token_hex(12)
+
+
+def _parsed(kind: type[AgentUpdate], body: bytes) -> AgentUpdate:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Rejected(400, "We could not parse the JSON body of your request.") from None
+    try:
+        request = kind.model_validate(content)
+    except ValidationError as error:
+        raise _rejected(error) from None
+    form = (content.get("text") or {}).get("format") or {}
+    if form.get("type") == "json_schema" and (found := lint(form["schema"])):
+        message = f"Invalid schema for text.format: {'; '.join(found[:3])}."
+        raise Rejected(400, message, "text.format.schema", "invalid_json_schema")
+    return request
+
+
+def _rejected(error: ValidationError) -> Rejected:
+    first: Any = error.errors(include_url=False, include_input=False)[0]
+    param, before = "", ""
+    for part in first["loc"]:
+        tag = isinstance(part, str) and (before == "#" or before in ("format", "transport"))  # a union's own step
+        if isinstance(part, int):
+            param += f"[{part}]"
+        elif not tag:
+            param += f".{part}" if param else part
+        before = "#" if isinstance(part, int) and first["loc"][0] == "tools" else "" if tag else str(part)
+    kind = first["type"]
+    if kind == "missing":
+        return Rejected(400, f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
+    if kind == "extra_forbidden":
+        return Rejected(400, f"Unknown parameter: '{param}'.", param, "unknown_parameter")
+    code = "invalid_type" if kind.endswith("_type") else "invalid_value"
+    return Rejected(400, f"Invalid value for '{param}': {first['msg']}.", param or None, code)

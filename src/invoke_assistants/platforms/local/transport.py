@@ -1,0 +1,32 @@
+"""The embedded API behind an httpx2 transport: the openai SDK talks to it without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx2
+
+from .service import Service
+
+__all__ = ["Transport"]
+
+
+class Transport(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
+    """Requests answered by a service in this process, for sync and async clients."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer one request."""
+        request.read()
+        return self._answer(request)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer one request in a thread: the file's lock and the disk must not stop the loop."""
+        await request.aread()
+        return await asyncio.to_thread(self._answer, request)
+
+    def _answer(self, request: httpx2.Request) -> httpx2.Response:
+        status, body = self.service.handle(request.method, request.url.path, dict(request.url.params), request.content)
+        return httpx2.Response(status, json=body, request=request)

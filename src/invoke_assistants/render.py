@@ -1,0 +1,174 @@
+"""What people see: tables, field-level differences, progress. The only module with colours."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+from .records import Change, Row, short
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+    from rich.text import Text
+
+__all__ = ["Terminal", "ask", "document", "show"]
+
+_STYLES = {"in_sync": "green", "not_created": "yellow", "changed": "yellow", "missing": "red", "drifted": "red", "undeclared": "dim"}
+_DONE = {"create": "created", "adopt": "adopted", "recreate": "created anew", "update": "updated", "delete": "deleted", "none": "unchanged"}
+_VALUE = 100  # characters of a value in a difference
+
+
+def document(command: str, rows: Sequence[Row], error: str | None, ok: bool) -> str:
+    """The one JSON document of ``--json``."""
+    out = {
+        "command": command,
+        "ok": ok,
+        "error": error,
+        "rows": [
+            {
+                "name": row.name,
+                "environment": row.environment,
+                "platform": row.platform,
+                "id": row.id,
+                "state": row.state,
+                "action": row.action,
+                "digest": row.digest,
+                "changes": [{"field": c.field, "before": c.before, "after": c.after} for c in row.changes],
+                "error": row.error,
+            }
+            for row in rows
+        ],
+    }
+    return json.dumps(out, indent=2)
+
+
+def show(command: str, rows: Sequence[Row], stream: IO[str], *, planned: bool) -> None:
+    """Print rows for people: a table, the differences below their rows, a last line that says what to do next.
+
+    Args:
+        planned: nothing was done, so actions are what a command would do.
+    """
+    console = _console(stream)
+    lines = [_cells(command, row, planned) for row in rows]
+    widths = [max((len(cells[column]) for cells in lines), default=0) for column in range(5)]
+    for row, cells in zip(rows, lines, strict=True):
+        text = _text("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+        text.highlight_words([cells[2]], "red" if row.error else _STYLES.get(row.state or "", "green"))
+        console.print(text, soft_wrap=True)
+        if row.note:
+            console.print(_text(f"    {row.note}", "dim"), soft_wrap=True)
+        if planned or row.action == "update":
+            for change in row.changes:
+                for line in _difference(change):
+                    console.print(line, soft_wrap=True)
+    console.print(_text(_summary(command, rows, planned)), soft_wrap=True)
+
+
+def _cells(command: str, row: Row, planned: bool) -> tuple[str, ...]:
+    """Name, environment, what it is or what was done, id, digest."""
+    if command == "check":
+        word = "refused" if row.error else "ok"
+    elif not planned:
+        word = "failed" if row.error else "drifted" if row.state == "drifted" and row.action == "none" else _DONE[row.action]
+    else:
+        word = str(row.state) if row.action == "none" else f"{row.state} -> {row.action}"
+    return row.name, row.environment, word, row.id or "-", short(row.digest) if row.digest else "-"
+
+
+def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
+    if command == "check":
+        bad = sum(row.error is not None for row in rows)
+        return f"{bad} of {len(rows)} would be refused" if bad else f"all {len(rows)} would be taken"
+    if not rows:
+        return "nothing is declared"
+    if not planned:
+        done = Counter("failed" if row.error else _DONE[row.action] for row in rows)
+        return ", ".join(f"{number} {word}" for word, number in done.items())
+    counts = Counter(str(row.state) for row in rows)
+    text = ", ".join(f"{number} {state}" for state, number in counts.items())
+    if counts["not_created"]:
+        return f"{text}; next: inv asst.create"
+    return f"{text}; next: inv asst.plan" if command == "status" and counts["changed"] + counts["drifted"] else text
+
+
+def _difference(change: Change) -> Iterator[Text]:
+    yield _text(f"    {change.field}", "bold")
+    before, after = change.before, change.after
+    if isinstance(before, str) and isinstance(after, str) and ("\n" in before or "\n" in after):
+        for line in list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1))[2:]:
+            style = {"-": "red", "+": "green"}.get(line[0], "dim")
+            yield _text(f"      {line}", style)
+        return
+    yield _text(f"      - {_value(before)}", "red")
+    yield _text(f"      + {_value(after)}", "green")
+
+
+def _value(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _VALUE else text[: _VALUE - 1] + "…"
+
+
+def _text(text: str, style: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(text, style=style)
+
+
+def _console(stream: IO[str]) -> Console:
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, emoji=False, markup=False)
+
+
+class Terminal:
+    """A reporter on stderr: lines, and on a terminal a progress bar for work that takes longer than a second."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def say(self, message: str) -> None:
+        """Print one line."""
+        print(message, file=sys.stderr, flush=True)
+
+    def start(self, label: str, total: int) -> None:
+        """Begin a step; the bar appears once it has lasted a second, and only on a terminal."""
+        self.stop()
+        if not sys.stderr.isatty() or total < 2:
+            return
+        import threading
+
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=_console(sys.stderr), transient=True
+        )
+        self._task = self._progress.add_task(label, total=total)
+        self._timer = threading.Timer(1.0, self._progress.start)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def advance(self) -> None:
+        """One part is done."""
+        if self._progress is not None and self._task is not None:
+            self._progress.advance(self._task)
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        if self._progress is not None:
+            self._timer.cancel()
+            self._progress.stop()
+            self._progress = None
+
+
+def ask(question: str) -> bool:
+    """Whether the person at the terminal says yes; no terminal and no answer mean no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

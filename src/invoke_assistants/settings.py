@@ -1,0 +1,350 @@
+"""Settings: where each comes from, in which order, and the credentials that never leave this process.
+
+First hit wins: environment variables, ``.env.local``, ``.env``, ``[tool.asst]`` in ``pyproject.toml``, the default.
+Everything here is a function of a root folder and a mapping of environment variables.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from .declaration import slug_rule
+from .errors import SettingsError
+from .records import SLUG, Place
+
+__all__ = ["PLATFORMS", "Credentials", "Environment", "Secret", "Settings", "find_root", "nearest"]
+
+PLATFORMS = ("agents", "local")
+DEFAULT_URL = "https://api.openai.com/v1"
+SHUT_DOWN = (
+    "platform 'assistants': OpenAI shut the Assistants API down on 2026-08-26; set platform (or ASST_PLATFORM) to"
+    " 'agents' for its successor, the Agents API, or to 'local' for the embedded one"
+)
+
+_KEYS = frozenset({"assistants", "store", "platform", "environments", "environment", "project", "concurrency"})
+_TABLE = frozenset({"platform", "base_url", "openai_project", "openai_organization"})
+_PLAIN = frozenset(
+    "ASST_ASSISTANTS ASST_STORE ASST_PLATFORM ASST_ENV APP_ENV ASST_PROJECT ASST_CONCURRENCY".split()
+)
+_OPENAI = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_PROJECT_ID", "OPENAI_ORG_ID")
+
+
+class Secret:
+    """A string that shows itself nowhere; ``reveal`` is called where it is sent."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def reveal(self) -> str:
+        """The value itself."""
+        return self._value
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a request to one environment's API is sent with. Environments with equal ones share a sweep."""
+
+    base_url: str
+    key: Secret
+    project: str | None
+    organization: str | None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One environment: where its instances live; ``position`` is its place in the promotion order."""
+
+    name: str
+    position: int
+    place: Place
+    base_url: str
+    sources: _Sources = field(repr=False)  # holds the environment, keys and all
+    table: Mapping[str, str]
+
+    def variable(self, name: str) -> str:
+        """The variable that sets ``name`` for this environment alone: ``OPENAI_API_KEY_PRODUCTION``."""
+        return f"{name}_{re.sub('[^A-Z0-9]', '_', self.name.upper())}"
+
+    def key_variable(self) -> str:
+        """The name of the variable that the key comes from, or should."""
+        specific = self.variable("OPENAI_API_KEY")
+        return specific if self.sources.raw(specific) is not None else "OPENAI_API_KEY"
+
+    def credentials(self) -> Credentials:
+        """The key and the rest, checked; ``local`` reads none.
+
+        Raises:
+            SettingsError: the key is missing, blank or no possible header value; its variable is named, never itself.
+        """
+        if self.place.platform == "local":
+            return Credentials(self.base_url, Secret("local"), "", "")
+        variable = self.key_variable()
+        key = self.sources.raw(variable)
+        if key is None:
+            raise SettingsError(
+                f"no key for {self.name}: set OPENAI_API_KEY (or {self.variable('OPENAI_API_KEY')}) in the environment or"
+                " in .env.local; ASST_PLATFORM=local needs none"
+            )
+        if not key.strip():
+            raise SettingsError(f"the key for {self.name} is blank: {variable} is set to nothing")
+        if not all("!" <= character <= "~" for character in key):
+            raise SettingsError(
+                f"the key for {self.name} cannot be sent: {variable} holds a space, a line break or another character that"
+                " no key has"
+            )
+        headers = self.sources.environ.get("OPENAI_CUSTOM_HEADERS", "")
+        if any(line.partition(":")[0].strip().lower() == "authorization" for line in headers.split("\n")):
+            raise SettingsError(
+                f"OPENAI_CUSTOM_HEADERS carries an Authorization line, which would be sent instead of {variable}: unset it"
+            )
+        project = self._openai("OPENAI_PROJECT_ID", "openai_project")
+        return Credentials(self.base_url, Secret(key), project, self._openai("OPENAI_ORG_ID", "openai_organization"))
+
+    def _openai(self, variable: str, key: str) -> str | None:
+        return self.sources.get(self.variable(variable)) or self.sources.get(variable) or self.table.get(key)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of a project, resolved. ``root`` is None where an absolute store needs none."""
+
+    root: Path | None
+    assistants: str
+    store: Path
+    environments: tuple[Environment, ...]
+    project: str
+    concurrency: int
+    current: str
+
+    @classmethod
+    def load(cls, root: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings of the project at ``root``.
+
+        Raises:
+            SettingsError: a file cannot be read, or a value is not of its kind; the source is named.
+        """
+        sources = _Sources.read(root, os.environ if environ is None else environ)
+        environments = _environments(sources)
+        store = sources.text("store", "ASST_STORE", "assistants_store.json")
+        if "://" in store:
+            raise SettingsError(f"store {store!r:.80} is not a file; this version keeps the store in a JSON file")
+        concurrency = sources.text("concurrency", "ASST_CONCURRENCY", "16")
+        if not concurrency.isascii() or not concurrency.isdigit() or not 1 <= int(concurrency) <= 1000:
+            raise SettingsError(f"concurrency (ASST_CONCURRENCY) must be a number from 1 to 1000, not {concurrency!r:.80}")
+        current = sources.text("environment", "ASST_ENV", "") or sources.get("APP_ENV") or environments[0].name
+        path = Path(store)
+        return cls(
+            root, sources.text("assistants", "ASST_ASSISTANTS", "app.assistants:ASSISTANTS"),
+            root / path if root else path, environments, _project(sources), int(concurrency), current,
+        )  # fmt: skip
+
+    def environment(self, name: str) -> Environment:
+        """The environment of that name.
+
+        Raises:
+            SettingsError: there is none; the known ones are listed, and the nearest is suggested.
+        """
+        for environment in self.environments:
+            if environment.name == name:
+                return environment
+        known = [environment.name for environment in self.environments]
+        raise SettingsError(f"no environment {name!r:.80}; known: {', '.join(known)}{nearest(name, known)}")
+
+
+def find_root(start: Path, needed: bool = True) -> Path | None:
+    """The folder of the nearest ``pyproject.toml`` at or above ``start``.
+
+    Raises:
+        SettingsError: there is none, and one is needed.
+    """
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / "pyproject.toml").is_file():
+            return folder
+    if needed:
+        raise SettingsError(f"no pyproject.toml in {start} or above it: run this in your project")
+    return None
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'X'?`` where one of the known names is close, else nothing."""
+    from difflib import get_close_matches
+
+    names = list(known)
+    lower = {candidate.lower(): candidate for candidate in names}
+    close = get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
+    starts = [candidate for candidate in names if name and candidate.startswith(name.lower())]
+    match = starts[0] if starts else lower[close[0]] if close else None
+    return f"; did you mean {match!r}?" if match else ""
+
+
+@dataclass(frozen=True, repr=False)
+class _Sources:
+    """The places that settings come from, read once; only names that we know are taken from the files."""
+
+    environ: Mapping[str, str]
+    files: tuple[Mapping[str, str], ...]
+    table: Mapping[str, Any]
+    pyproject: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, root: Path | None, environ: Mapping[str, str]) -> _Sources:
+        if root is None:
+            return cls(environ, (), {}, {})
+        pyproject = _read_toml(root / "pyproject.toml")
+        table = pyproject.get("tool", {}).get("asst", {})
+        if not isinstance(table, dict):
+            raise SettingsError("[tool.asst] in pyproject.toml must be a table")
+        for key in table:
+            if key not in _KEYS:
+                hint = nearest(key, _KEYS) or f"; known: {', '.join(sorted(_KEYS))}"
+                raise SettingsError(f"unknown key {key!r:.80} in [tool.asst] of pyproject.toml{hint}")
+        return cls(environ, (_read_dotenv(root / ".env.local"), _read_dotenv(root / ".env")), table, pyproject)
+
+    def raw(self, variable: str) -> str | None:
+        """A variable as it is set, blank or not, from the first of the sources that sets it."""
+        for source in (self.environ, *self.files):
+            if variable in source:
+                return source[variable]
+        return None
+
+    def get(self, variable: str) -> str | None:
+        """A variable from the first source that sets it to something."""
+        for source in (self.environ, *self.files):
+            if value := source.get(variable, "").strip():
+                if "\0" in value:
+                    raise SettingsError(f"{variable} holds a NUL character")
+                return value
+        return None
+
+    def text(self, key: str, variable: str, default: str) -> str:
+        """A setting that is one string, through all sources."""
+        value = self.get(variable)
+        if value is None:
+            value = self.table.get(key, default)
+            if isinstance(value, bool) or not isinstance(value, str | int) or (isinstance(value, int) and key != "concurrency"):
+                raise SettingsError(f"{key} in [tool.asst] of pyproject.toml must be a string")
+        return str(value)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise SettingsError(f"{path} is not valid TOML: {reason}") from None
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    from io import StringIO
+
+    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
+
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8: save it as UTF-8 text") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    # dotenv_values only logs a line that it cannot parse, and an unclosed quote swallows the lines after it.
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            raise SettingsError(f"{path}, line {binding.original.line}: cannot be read (is a quote not closed?)")
+    values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
+    return {name: value for name, value in values.items() if value is not None and _known(name)}
+
+
+def _known(name: str) -> bool:
+    return name in _PLAIN or any(name == variable or name.startswith(f"{variable}_") for variable in _OPENAI)
+
+
+def _project(sources: _Sources) -> str:
+    tables = (sources.pyproject.get("project", {}), sources.pyproject.get("tool", {}).get("poetry", {}))
+    named = [table["name"] for table in tables if isinstance(table, dict) and isinstance(table.get("name"), str)]
+    project = sources.text("project", "ASST_PROJECT", named[0] if named else "")
+    if not project:
+        raise SettingsError("the project has no name: set [project].name or [tool.asst].project in pyproject.toml")
+    if len(project) > 512 or not project.isprintable():
+        raise SettingsError("the project's name must be at most 512 printable characters (it becomes a metadata tag)")
+    return project
+
+
+def _environments(sources: _Sources) -> tuple[Environment, ...]:
+    declared = sources.table.get("environments", ["development", "production"])
+    where = "environments in [tool.asst] of pyproject.toml"
+    if isinstance(declared, list) and all(isinstance(name, str) for name in declared):
+        tables: dict[str, Mapping[str, str]] = {name: {} for name in declared}
+        if len(tables) != len(declared):
+            raise SettingsError(f"{where}: a name stands there twice")
+    elif isinstance(declared, dict) and all(isinstance(table, dict) for table in declared.values()):
+        tables = declared
+    else:
+        raise SettingsError(f"{where} must be a list of names, or a table for each name")
+    if not tables:
+        raise SettingsError(f"{where} names no environment")
+    return tuple(_environment(sources, name, position, table) for position, (name, table) in enumerate(tables.items()))
+
+
+def _environment(sources: _Sources, name: str, position: int, table: Mapping[str, str]) -> Environment:
+    if not SLUG.fullmatch(name):
+        raise SettingsError(f"environment name {name!r:.80} is not a slug: {slug_rule}")
+    for key, value in table.items():
+        if key not in _TABLE or not isinstance(value, str):
+            raise SettingsError(
+                f"[tool.asst.environments.{name}] in pyproject.toml: {key!r:.80} must be one of {', '.join(sorted(_TABLE))},"
+                " and a string"
+            )
+    platform = sources.get("ASST_PLATFORM") or table.get("platform") or sources.text("platform", "ASST_PLATFORM", "agents")
+    if platform == "assistants":
+        raise SettingsError(SHUT_DOWN)
+    if platform not in PLATFORMS:
+        raise SettingsError(f"no platform {platform!r:.80}; known: {', '.join(PLATFORMS)}{nearest(platform, PLATFORMS)}")
+    if platform == "local":
+        return Environment(name, position, Place("local", "local"), "http://local/v1", sources, table)
+    specific = Environment(name, position, Place(platform, ""), "", sources, table).variable("OPENAI_BASE_URL")
+    url = sources.get(specific) or sources.get("OPENAI_BASE_URL") or table.get("base_url") or DEFAULT_URL
+    return Environment(name, position, Place(platform, _origin(url, name)), url, sources, table)
+
+
+def _origin(url: str, environment: str) -> str:
+    """host[:port] of a base URL, which must be https unless it stays on this machine."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port, parts = "", None, urlsplit("")
+    loopback = host in ("localhost", "::1") or host.startswith("127.")
+    if not host or not url.isprintable() or " " in url or parts.scheme not in ("https", "http"):
+        raise SettingsError(f"the base URL of {environment} is not an http(s) URL")
+    if parts.username is not None or parts.password is not None:
+        raise SettingsError(f"the base URL of {environment} holds a user or password: put credentials in OPENAI_API_KEY")
+    if parts.scheme == "http" and not loopback:
+        raise SettingsError(f"the base URL of {environment} must be https (http would show the key to the network at {host})")
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port in (None, {"https": 443, "http": 80}[parts.scheme]) else f"{shown}:{port}"

@@ -1,0 +1,91 @@
+"""A TinyDB storage for a committed JSON file, and the in-memory one that a transaction works on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from tinydb import Storage
+
+from .. import files
+from ..errors import StoreError
+
+__all__ = ["Buffer", "FileStorage", "Tables"]
+
+Tables = dict[str, dict[str, Any]]
+
+
+class Buffer(Storage):
+    """Tables in memory. What is read are copies of the tables, not of the documents: a transaction replaces those whole."""
+
+    def __init__(self, tables: Tables | None) -> None:
+        super().__init__()
+        self.tables = tables
+
+    def read(self) -> Tables | None:
+        """A copy of the tables."""
+        return None if self.tables is None else {name: dict(table) for name, table in self.tables.items()}
+
+    def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep these tables."""
+        self.tables = {name: dict(table) for name, table in data.items()}
+
+
+class FileStorage(Storage):
+    """Tables in a UTF-8 JSON file: 2 spaces, a final newline, sorted keys except in ``payloads``, written atomically."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def read(self) -> Tables | None:
+        """The tables, or None where there is no file yet.
+
+        Raises:
+            StoreError: the file is not ours, with its path and line; it is left as it is.
+        """
+        content = files.read_bytes(self.path)
+        if content is None:
+            return None
+        if not content.strip():
+            raise StoreError(f"{self.path}, line 1: the file is empty; bring it back with git checkout -- {self.path.name}")
+        for number, line in enumerate(content.splitlines(), 1):
+            if line.startswith((b"<<<<<<< ", b">>>>>>> ")):
+                raise StoreError(f"{self.path}, line {number}: merge conflict markers; settle the merge in git first")
+        tables = files.load_json(self.path, content)
+        if not isinstance(tables, dict) or not tables or not all(isinstance(table, dict) for table in tables.values()):
+            raise StoreError(f"{self.path}, line 1: not a store of assistants")
+        return tables
+
+    def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace the file, unless it holds these very bytes.
+
+        Raises:
+            StoreError: it cannot be written; the old content stands.
+        """
+        tables = {name: table if name == "payloads" else _sorted(table) for name, table in sorted(data.items())}
+        if "payloads" in tables:
+            tables["payloads"] = dict(sorted(tables["payloads"].items()))
+        content = (json.dumps(tables, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        if content != files.read_bytes(self.path):
+            files.write_atomic(self.path, content)
+
+    def lock(self, command: str, say: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Hold the place for a whole run, remote calls included."""
+        if not self.path.parent.is_dir():
+            raise StoreError(f"the folder of the store, {self.path.parent}, does not exist: make it first")
+        return files.locked(self.path, command, say)
+
+    def where(self, needle: str) -> str:
+        """``PATH, line N`` of a text in the file, for messages."""
+        content = files.read_bytes(self.path) or b""
+        return f"{self.path}, line {files.line_of(content.decode('utf-8-sig', 'replace'), needle)}"
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,205 @@
+"""Reading the store into plain values and committing changes to it, one transaction and one write at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from tinydb import TinyDB
+from tinydb.table import Document, Table
+
+from ..errors import StoreError
+from ..records import DIGEST, ID, SLUG, Intent, JSONObject, Key, Place, Record, Recorded
+from ._storage import Buffer, FileStorage
+
+__all__ = ["Store"]
+
+VERSION = 1
+_TABLES = frozenset({"assistants", "payloads", "pending", "store"})
+
+
+class _Named(Table):
+    document_id_class = str  # type: ignore[assignment]  # tinydb types it as int; ids are names here
+
+    def replace(self, documents: Mapping[str, Mapping[str, Any]], gone: Iterable[str] = ()) -> None:
+        """Put whole documents in place of what stands under their ids; one removal and one insertion."""
+        self.remove(doc_ids=[*gone, *documents])  # type: ignore[list-item]
+        self.insert_multiple(Document(dict(value), doc_id=key) for key, value in documents.items())  # type: ignore[arg-type]
+
+
+class _Database(TinyDB):
+    table_class = _Named
+
+
+class Store:
+    """The store of one project.
+
+    Args:
+        storage: the place, a TinyDB storage.
+        project: the namespace of our tags; a store of another project is refused.
+    """
+
+    def __init__(self, storage: FileStorage, project: str) -> None:
+        self.storage = storage
+        self.project = project
+
+    def lock(self, command: str, say: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Hold the store for a whole run; ``say`` is told whom it waits for."""
+        return self.storage.lock(command, say)
+
+    def read(self) -> Recorded:
+        """Everything recorded, as plain values; takes no lock and writes nothing.
+
+        Raises:
+            StoreError: the store is not ours, or cannot be read.
+        """
+        return self._recorded(_Database(storage=Buffer, tables=self.storage.read()))
+
+    def commit(
+        self,
+        records: Mapping[Key, Record | None] | None = None,
+        payloads: Iterable[tuple[str, JSONObject]] = (),
+        intents: Mapping[tuple[Key, Place], Intent | None] | None = None,
+    ) -> Recorded:
+        """One transaction: read afresh, put or drop (None) records and intents, add payloads, write once.
+
+        The lock must be held. Payloads that nothing names any longer are dropped.
+
+        Raises:
+            StoreError: the store is not ours or cannot be written; it is then as it was.
+        """
+        tables = self.storage.read()
+        database = _Database(storage=Buffer, tables=tables)
+        before = self._recorded(database)
+        after = {key: record for key, record in {**before.records, **(records or {})}.items() if record}
+        open_ = {key: intent for key, intent in {**before.intents, **(intents or {})}.items() if intent}
+        assistants = database.table("assistants")
+        assistants.replace(_by_name({key: _dump(record) for key, record in after.items()}), gone=_ids(assistants))
+        self._put_pending(database, open_)
+        named = {digest for record in after.values() for digest in record.digests()} | {i.digest for i in open_.values()}
+        self._put_payloads(database, {**dict(payloads), **before.payloads}, named)
+        database.table("store").replace({"format": {"project": self.project, "version": VERSION}})
+        if records or intents or tables is not None:
+            self.storage.write(database.storage.read() or {})
+        return self._recorded(database)
+
+    def _put_pending(self, database: TinyDB, open_: Mapping[tuple[Key, Place], Intent]) -> None:
+        if not open_:
+            database.drop_table("pending")
+            return
+        entries = {
+            (name, f"{environment} {place}"): {"digest": intent.digest, "kind": intent.kind}
+            | ({"nonce": intent.nonce} if intent.nonce else {})
+            for ((name, environment), place), intent in open_.items()
+        }
+        table = database.table("pending")
+        table.replace(_by_name(entries), gone=_ids(table))
+
+    def _put_payloads(self, database: TinyDB, payloads: Mapping[str, JSONObject], named: set[str]) -> None:
+        table = database.table("payloads")
+        held = set(_ids(table))
+        table.replace({digest: payloads[digest] for digest in named - held}, gone=held - named)
+
+    def _recorded(self, database: TinyDB) -> Recorded:
+        if not database.tables():
+            return Recorded()
+        self._check_format(database)
+        payloads = {document.doc_id: dict(document) for document in database.table("payloads")}
+        records = {
+            (document.doc_id, environment): self._load(document.doc_id, environment, value, payloads)
+            for document in database.table("assistants")
+            for environment, value in document.items()
+        }
+        intents = {}
+        for document in database.table("pending"):
+            for where, value in document.items():
+                key, intent = self._load_intent(document.doc_id, where, value, payloads)
+                intents[key] = intent
+        return Recorded(records, payloads, intents)
+
+    def _check_format(self, database: TinyDB) -> None:
+        document = database.table("store").get(doc_id="format")  # type: ignore[arg-type]
+        form = document if isinstance(document, dict) else {}
+        version, project = form.get("version"), form.get("project")
+        if not isinstance(version, int) or isinstance(version, bool) or not isinstance(project, str):
+            raise StoreError(f"{self.storage.where('store')}: not a store of assistants")
+        if version > VERSION:
+            raise StoreError(
+                f"{self.storage.where('version')}: written by a newer version of invoke-assistants (format {version}):"
+                " pip install --upgrade invoke-assistants"
+            )
+        if unknown := database.tables() - _TABLES:
+            raise self._broken(min(unknown), f"table {min(unknown)!r:.80} is not ours")
+        if project != self.project:
+            raise StoreError(
+                f"{self.storage.where('project')}: the store is of project {project!r:.80}, this project is"
+                f" {self.project!r:.80}: set project in [tool.asst], or another store"
+            )
+
+    def _broken(self, needle: str, reason: str) -> StoreError:
+        return StoreError(f"{self.storage.where(needle)}: {reason}; bring the file back with git")
+
+    def _load(self, name: str, environment: str, value: Any, payloads: Mapping[str, JSONObject], *, nested: bool = False) -> Record:
+        where = f"{name} in {environment}"
+        if not SLUG.fullmatch(name) or not SLUG.fullmatch(environment) or not isinstance(value, dict):
+            raise self._broken(name, f"{where!r:.160} is no record of an assistant")
+        known = {"id", "platform", "origin", "digest", "tag", "history", "elsewhere"}
+        texts = [value.get("id"), value.get("platform"), value.get("origin"), value.get("digest"), value.get("tag", "")]
+        history, others = value.get("history", []), value.get("elsewhere", {})
+        if not all(isinstance(text, str) for text in texts) or not isinstance(history, list) or value.keys() - known:
+            raise self._broken(name, f"the record of {where} is not ours")
+        if not isinstance(others, dict) or (nested and others):
+            raise self._broken("elsewhere", f"the record of {where} is not ours")
+        if not ID.fullmatch(value["id"]):
+            raise self._broken(name, f"the id of {where} is none that the service gives (3 to 128 letters, digits, '_', '-')")
+        for digest in (value["digest"], *history):
+            if not isinstance(digest, str) or not DIGEST.fullmatch(digest) or digest not in payloads:
+                raise self._broken(str(digest)[:80], f"the record of {where} names a payload that is not there")
+        place = Place(value["platform"], value["origin"])
+        elsewhere = {at: self._load(name, environment, other, payloads, nested=True) for at, other in others.items()}
+        if any(str(record.place) != at for at, record in elsewhere.items()):
+            raise self._broken("elsewhere", f"the record of {where} is not ours")
+        return Record(value["id"], place, value["digest"], value.get("tag"), tuple(history), elsewhere)
+
+    def _load_intent(
+        self, name: str, where: str, value: Any, payloads: Mapping[str, JSONObject]
+    ) -> tuple[tuple[Key, Place], Intent]:
+        parts = where.split(" ")
+        if (
+            len(parts) != 3
+            or not isinstance(value, dict)
+            or value.get("kind") not in ("create", "update")
+            or value.get("digest") not in payloads
+            or not isinstance(value.get("nonce", ""), str)
+        ):
+            raise self._broken("pending", f"the open request of {name!r:.80} is not ours")
+        environment, platform, origin = parts
+        return ((name, environment), Place(platform, origin)), Intent(value["kind"], value["digest"], value.get("nonce"))
+
+
+def _ids(table: Table) -> list[str]:
+    return [str(document.doc_id) for document in table]
+
+
+def _by_name(entries: Mapping[tuple[str, str], JSONObject]) -> dict[str, JSONObject]:
+    out: dict[str, JSONObject] = {}
+    for (name, inner), value in entries.items():
+        out.setdefault(name, {})[inner] = value
+    return out
+
+
+def _dump(record: Record) -> JSONObject:
+    out: JSONObject = {
+        "digest": record.digest,
+        "id": record.id,
+        "origin": record.place.origin,
+        "platform": record.place.platform,
+    }
+    if record.tag and record.tag != record.digest:
+        out["tag"] = record.tag
+    if record.history:
+        out["history"] = list(record.history)
+    if record.elsewhere:
+        out["elsewhere"] = {place: _dump(other) for place, other in record.elsewhere.items()}
+    return out

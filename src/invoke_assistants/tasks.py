@@ -1,0 +1,374 @@
+"""Create, update and deploy AI assistants with typed output."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import invoke
+from invoke import Collection, Context, Exit, Task
+
+from .errors import AsstError, SettingsError
+
+if TYPE_CHECKING:
+    from .records import Row
+
+__all__ = ["admin", "check", "create", "deploy", "ns", "plan", "serve", "status", "update"]
+
+PENDING = 2  # the exit code of changes that are pending
+INTERRUPTED, TERMINATED = 130, 143
+
+
+class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only in its stubs
+    """A task whose errors end in one line and an exit code, from the command line and from another task alike."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the body.
+
+        Raises:
+            Exit: instead of every error of ours, an interruption, and what nobody foresaw.
+        """
+        try:
+            with _interruptible() as interrupted:
+                return super().__call__(*args, **kwargs)
+        except Exit:
+            raise
+        except AsstError as error:
+            raise Exit(_one_line(f"{error}"), error.exit_code) from None
+        except KeyboardInterrupt:
+            code = TERMINATED if interrupted.is_set() else INTERRUPTED
+            raise Exit("interrupted: what was done is recorded; run the command again to go on", code) from None
+        except Exception as error:
+            logging.getLogger(__name__).debug("unexpected", exc_info=True)
+            message = f"unexpected {type(error).__name__}: {error}; inv --debug shows where"
+            raise Exit(_one_line(message), AsstError.exit_code) from None
+
+
+task = functools.partial(invoke.task, klass=AsstTask, auto_shortflags=False)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """SIGINT and SIGTERM both end as KeyboardInterrupt, so that what is in flight gets recorded; the event says SIGTERM."""
+    terminated = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield terminated
+        return
+
+    def terminate(*_: object) -> None:
+        terminated.set()
+        signal.raise_signal(signal.SIGINT)
+
+    # A shell starts background jobs with SIGINT ignored; asyncio only takes over Python's own handler.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield terminated
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+
+
+def _root(c: Context) -> Path:
+    from .settings import find_root
+
+    loaded_from = getattr(c.config, "_project_prefix", None)  # where Invoke found tasks.py; it has no public name
+    root = find_root(Path(loaded_from or os.getcwd()))
+    assert root is not None
+    return root
+
+
+def _run(
+    c: Context,
+    command: str,
+    json: bool,
+    verb: Callable[..., list[Row]],
+    *,
+    planned: bool = False,
+    failing: bool = False,
+    **options: Any,
+) -> list[Row]:
+    """Call a verb and show its rows; raise ``Exit`` with the code that the design gives the outcome.
+
+    Args:
+        planned: the verb only looked.
+        failing: pending changes (and rows with errors) end with an exit code.
+    """
+    from . import render
+
+    stream = sys.stderr if json else sys.stdout
+    reporter = render.Terminal()
+    rows: list[Row] = []
+    error: str | None = None
+    code = 0
+    try:
+        rows = verb(_root(c), reporter=reporter, **options) if "reporter" in _parameters(verb) else verb(_root(c), **options)
+    except AsstError as raised:
+        rows, error, code = list(raised.rows), _one_line(str(raised)), raised.exit_code
+    finally:
+        reporter.stop()
+    if not code and failing:
+        code, error = _judged(rows)
+    if rows:
+        render.show(command, rows, stream, planned=planned or code == 3)
+    elif not error:
+        render.show(command, [], stream, planned=planned)
+    if json:
+        print(render.document(command, rows, error, code in (0, PENDING)), flush=True)
+    if code:
+        raise Exit(error if code != PENDING else None, code)
+    return rows
+
+
+def _parameters(verb: Callable[..., Any]) -> Iterable[str]:
+    import inspect
+
+    return inspect.signature(verb).parameters
+
+
+def _judged(rows: Iterable[Row]) -> tuple[int, str | None]:
+    """The exit code of a plan: refused, failed, pending or nothing to do."""
+    rows = list(rows)
+    errors = "; ".join(dict.fromkeys(row.error for row in rows if row.error)) or None
+    if any(row.unsafe for row in rows):
+        return 3, errors
+    if errors:
+        return 1, errors
+    return (PENDING if any(row.action != "none" for row in rows) else 0), None
+
+
+def _confirm(yes: bool) -> Callable[[str], bool]:
+    from . import render
+
+    return (lambda _: True) if yes else render.ask
+
+
+def _dry(c: Context, dry_run: bool) -> bool:
+    return dry_run or bool(c.config.run.dry)
+
+
+_ONLY = "act on this assistant alone; may be given several times"
+_ENV = "act on this environment alone"
+_JSON = "print one JSON document on stdout, everything else on stderr"
+_DRY = "write nothing; exit with 2 where something would be"
+_YES = "answer every question with yes"
+_OVERWRITE = "write over what was changed remotely"
+_RECREATE = "go on where all instances of an environment are gone"
+
+
+@task(iterable=["only"], help={"only": _ONLY, "env": _ENV, "json": _JSON, "dry-run": _DRY, "recreate": _RECREATE, "yes": _YES})
+def create(
+    c: Context,
+    only: Iterable[str] = (),
+    env: str = "",
+    json: bool = False,
+    dry_run: bool = False,
+    recreate: bool = False,
+    yes: bool = False,
+) -> list[Row]:
+    """Make an instance of every assistant in every environment that has none.
+
+    What exists is left alone; running it again writes nothing.
+    """
+    from .lifecycle import create as verb
+
+    dry = _dry(c, dry_run)
+    return _run(
+        c, "create", json, verb, planned=dry, failing=dry, only=only, env=env or None, dry_run=dry, recreate=recreate,
+        confirm=_confirm(yes),
+    )  # fmt: skip
+
+
+@task(iterable=["only"], help={"only": _ONLY, "env": "the first environment", "json": _JSON, "dry-run": _DRY, "overwrite": _OVERWRITE, "yes": _YES})
+def update(
+    c: Context,
+    only: Iterable[str] = (),
+    env: str = "",
+    json: bool = False,
+    dry_run: bool = False,
+    overwrite: bool = False,
+    yes: bool = False,
+) -> list[Row]:
+    """Bring the first environment's instances to the code."""
+    from .lifecycle import update as verb
+
+    return _bring(c, "update", verb, json, _dry(c, dry_run), yes, only=only, env=env or None, overwrite=overwrite)
+
+
+@task(iterable=["only"], help={"only": _ONLY, "env": _ENV, "json": _JSON, "dry-run": _DRY, "overwrite": _OVERWRITE, "yes": _YES})
+def deploy(
+    c: Context,
+    only: Iterable[str] = (),
+    env: str = "",
+    json: bool = False,
+    dry_run: bool = False,
+    overwrite: bool = False,
+    yes: bool = False,
+) -> list[Row]:
+    """Bring every environment to the code, in order.
+
+    One starts only when the one before is whole. Nothing is created.
+    """
+    from .lifecycle import deploy as verb
+
+    return _bring(c, "deploy", verb, json, _dry(c, dry_run), yes, only=only, env=env or None, overwrite=overwrite)
+
+
+def _bring(c: Context, command: str, verb: Callable[..., list[Row]], json: bool, dry: bool, yes: bool, **options: Any) -> list[Row]:
+    return _run(c, command, json, verb, planned=dry, failing=dry, dry_run=dry, confirm=_confirm(yes), **options)
+
+
+@task(
+    iterable=["only"],
+    help={
+        "only": _ONLY,
+        "env": _ENV,
+        "json": _JSON,
+        "check": "exit with 2 where changes are pending, with 3 where deploy would refuse",
+        "offline": "compare with the store alone, without a request",
+    },
+)
+def plan(
+    c: Context, only: Iterable[str] = (), env: str = "", json: bool = False, check: bool = False, offline: bool = False
+) -> list[Row]:
+    """Show what deploy would do, field by field; write nothing."""
+    from .lifecycle import plan as verb
+
+    return _run(c, "plan", json, verb, planned=True, failing=check, only=only, env=env or None, from_store=offline)
+
+
+@task(iterable=["only"], help={"only": _ONLY, "env": _ENV, "json": _JSON})
+def status(c: Context, only: Iterable[str] = (), env: str = "", json: bool = False) -> list[Row]:
+    """Show what is, per assistant and environment (also plain: inv asst)."""
+    from .lifecycle import status as verb
+
+    return _run(c, "status", json, verb, planned=True, only=only, env=env or None)
+
+
+@task(iterable=["only"], help={"only": _ONLY, "json": _JSON})
+def check(c: Context, only: Iterable[str] = (), json: bool = False) -> list[Row]:
+    """Validate every declaration offline."""
+    from .lifecycle import check as verb
+
+    return _run(c, "check", json, verb, planned=True, failing=True, only=only)
+
+
+@task(help={"port": "the port on 127.0.0.1; 0 takes a free one"})
+def serve(c: Context, port: int = 8787) -> None:
+    """Serve the embedded platform over HTTP on 127.0.0.1, until Ctrl-C."""
+    from .lifecycle import serve as verb
+
+    verb(_root(c), port, announce=lambda url: print(url, flush=True))
+
+
+ACTIONS: dict[str, AsstTask] = {
+    "create": create,
+    "update": update,
+    "deploy": deploy,
+    "plan": plan,
+    "status": status,
+    "check": check,
+}
+
+
+@task(
+    iterable=["only"],
+    help={
+        "only": _ONLY,
+        "env": _ENV,
+        "json": _JSON,
+        "dry-run": _DRY,
+        "check": "as for plan",
+        "offline": "as for plan",
+        "overwrite": _OVERWRITE,
+        "recreate": _RECREATE,
+        "yes": _YES,
+    },
+)
+def admin(
+    c: Context,
+    only: Iterable[str] = (),
+    env: str = "",
+    json: bool = False,
+    dry_run: bool = False,
+    check: bool = False,
+    offline: bool = False,
+    overwrite: bool = False,
+    recreate: bool = False,
+    yes: bool = False,
+) -> list[Row]:
+    """Do what the variable ACTION says: create, update, deploy, plan, status or check.
+
+    With ACTION=update, APP_ENV says how far: an environment after the first means deploy up to it.
+    """
+    given = {
+        "only": only, "env": env, "json": json, "dry_run": dry_run, "check": check, "offline": offline,
+        "overwrite": overwrite, "recreate": recreate, "yes": yes,
+    }  # fmt: skip
+    return _run_action(c, given)
+
+
+def _run_action(c: Context, given: dict[str, Any]) -> list[Row]:
+    action = os.environ.get("ACTION", "")
+    try:
+        chosen = _action(action)
+        flags = {name: value for name, value in given.items() if value}
+        taken = {argument.name for argument in chosen.get_arguments()}
+        for name in flags:
+            if name not in taken:
+                raise SettingsError(f"ACTION={action} takes no --{name.replace('_', '-')}")
+        through = _through(c, action) if not given["env"] else None
+    except AsstError as error:
+        return _run(c, "admin", given["json"], functools.partial(_raise, error))
+    if through is None:
+        rows: list[Row] = chosen(c, **flags)
+        return rows
+    from .lifecycle import deploy as verb
+
+    dry = _dry(c, given["dry_run"])
+    return _bring(
+        c, "deploy", verb, given["json"], dry, given["yes"], only=given["only"], overwrite=given["overwrite"], through=through
+    )
+
+
+def _raise(error: AsstError, *_: object) -> list[Row]:
+    raise error
+
+
+def _action(action: str) -> AsstTask:
+    from .settings import nearest
+
+    if action in ACTIONS:
+        return ACTIONS[action]
+    known = ", ".join(ACTIONS)
+    if not action:
+        raise SettingsError(f"the variable ACTION is not set: ACTION=NAME inv asst.admin, with one of {known}")
+    raise SettingsError(f"no ACTION {action!r:.80}; known: {known}{nearest(action, ACTIONS)}")
+
+
+def _through(c: Context, action: str) -> str | None:
+    """The environment up to which ``ACTION=update`` deploys, or None where it is a plain update."""
+    from .settings import Settings
+
+    named = os.environ.get("APP_ENV", "")
+    if action != "update" or not named:
+        return None
+    settings = Settings.load(_root(c))
+    return named if settings.environment(named).position > 0 else None
+
+
+ns = Collection("asst")
+for _task in (create, update, deploy, admin, plan, check, serve):
+    ns.add_task(_task)
+ns.add_task(status, default=True)
