@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from invoke import Collection, Context, task
 
 from invoke_assistants.tasks import ns as asst
@@ -10,23 +12,21 @@ from invoke_assistants.tasks import ns as asst
 @task
 def test(c: Context) -> None:
     """Run the tests."""
-    c.run("python -m pytest -q -n 2", pty=False)
+    c.run(f"{sys.executable} -m pytest -q -n 2")
 
 
 @task
 def check(c: Context) -> None:
     """Run the linters and the type checkers."""
-    c.run("python -m ruff check .")
-    c.run("python -m ruff format --check .")
-    c.run("python -m mypy")
-    c.run("python -m pyright")
+    for tool in ("ruff check .", "ruff format --check .", "mypy", f"pyright --pythonpath {sys.executable}"):
+        c.run(f"{sys.executable} -m {tool}")
 
 
 @task(name="format")
 def format_(c: Context) -> None:
     """Format the code."""
-    c.run("python -m ruff check --fix-only --quiet .")
-    c.run("python -m ruff format .")
+    for tool in ("ruff check --fix-only --quiet .", "ruff format ."):
+        c.run(f"{sys.executable} -m {tool}")
 
 
 ns = Collection(asst, test, check, format_)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from invoke_assistants import Assistant
-
 from app.trivia.models import AnswerVerdict, TriviaGame
 from app.trivia.prompts import CREATE_GAME, JUDGE_ANSWER
+from invoke_assistants import Assistant
 
 __all__ = ["ASSISTANTS", "create_trivia_game", "judge_answer"]
 

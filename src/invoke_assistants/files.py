@@ -8,7 +8,7 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ def read_bytes(path: Path) -> bytes | None:
 def write_atomic(path: Path, content: bytes, *, sync: bool = True) -> None:
     """Replace a file whole or not at all: write beside it, fsync, rename, fsync the folder; its mode is kept.
 
-    Without ``sync`` it survives the end of the process at any point, but not that of the machine. The caller holds the file's lock, so the one temporary name is its own; a leftover of a killed run is replaced.
+    Without ``sync`` it survives the end of the process at any point, but not that of the machine. The caller holds the
+    file's lock, so the one temporary name is its own; a leftover of a killed run is replaced.
 
     Raises:
         StoreError: the file, its folder or the disk does not take it; the old content stands.
@@ -53,14 +54,14 @@ def write_atomic(path: Path, content: bytes, *, sync: bool = True) -> None:
         mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), mode)
         try:
-            with open(descriptor, "wb") as file:
+            with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, opened with O_EXCL
                 if path.exists():
                     os.fchmod(file.fileno(), mode)
                 file.write(content)
                 file.flush()
                 if sync:
                     os.fsync(file.fileno())
-            os.replace(temporary, path)
+            temporary.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
@@ -82,7 +83,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, command: str, say: Callable[[str], None], wait: float = WAIT) -> Iterator[None]:
+def locked(path: Path, command: str, say: Callable[[str], None], wait: float = WAIT) -> Generator[None]:
     """Hold the lock of a file, which lies beside it as ``NAME.lock``; who waits is told who holds it.
 
     Args:
@@ -161,6 +162,7 @@ def load_json(path: Path, content: bytes) -> Any:
     def constant(name: str) -> Any:
         raise ValueError(f"{name} is not JSON")
 
+    text = ""
     try:
         text = content.decode("utf-8-sig")
         return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)

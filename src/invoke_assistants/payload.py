@@ -163,7 +163,9 @@ def problems(declaration: Declaration[Any], wanted: Wanted) -> list[str]:
     if len(payload["instructions"] or "") > MAX_INSTRUCTIONS:
         found.append(f"instructions have {len(payload['instructions']):,} characters; at most {MAX_INSTRUCTIONS:,} are allowed")
     if len(wanted.remote_name) > MAX_NAME:
-        found.append(f"the remote name {wanted.remote_name!r} has {len(wanted.remote_name)} characters; at most {MAX_NAME} are allowed")
+        found.append(
+            f"the remote name {wanted.remote_name!r} has {len(wanted.remote_name)} characters; at most {MAX_NAME} are allowed"
+        )
     if (bytes_ := size(payload["tools"])) > MAX_TOOLS:
         found.append(f"tools hold {bytes_:,} bytes of JSON; at most {MAX_TOOLS:,} (3 MiB) are allowed")
     pairs = create_body(wanted, "n" * 32)["metadata"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
 
 from .payload import compare, is_ours, leftovers, projection
 from .payload import digest as digest_of
@@ -61,7 +60,7 @@ def judge(wanted: Wanted, recorded: Recorded, remote: Remote) -> Verdict:
         return Verdict(wanted, "not_created", note=_elsewhere(wanted, recorded))
     there = remote.objects.get(record.id)
     if there is None:
-        return Verdict(wanted, "missing", record)
+        return Verdict(wanted, "missing", record, note=f"{record.id} was deleted remotely")
     payload = recorded.payloads[record.digest]
     carried = (there.get("metadata") or {}).get("asst.digest")
     changes = _changes(there, payload, wanted.payload)
@@ -134,7 +133,7 @@ def adopted(
     carried: str | None = (there.get("metadata") or {}).get("asst.digest")
     if not changes or (own and carried == wanted.digest):
         digest, payload = wanted.digest, wanted.payload
-    elif own and carried in payloads:
+    elif own and carried is not None and carried in payloads:
         digest, payload = carried, payloads[carried]
     else:
         payload = projection(there, wanted.payload)
@@ -192,9 +191,14 @@ def undeclared(recorded: Recorded, declared: Iterable[str], platform_of: Mapping
     """A row for each recorded instance that the app no longer declares."""
     known = set(declared)
     return [
-        Row(name, environment, platform_of.get(environment, record.place.platform), "undeclared", id=record.id, digest=record.digest)
+        Row(
+            name,
+            environment,
+            platform_of.get(environment, record.place.platform),
+            "undeclared",
+            id=record.id,
+            digest=record.digest,
+        )
         for (name, environment), record in sorted(recorded.records.items())
         if name not in known
     ]
-
-

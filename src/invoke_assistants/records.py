@@ -137,10 +137,12 @@ class Wanted:
 
     @property
     def key(self) -> Key:
+        """The assistant's name and the environment's."""
         return self.name, self.environment
 
     @property
     def remote_name(self) -> str:
+        """What the instance is called remotely."""
         return f"{self.name}_{self.environment}"
 
     @property
@@ -179,4 +181,5 @@ class Row:
 
     @property
     def key(self) -> Key:
+        """The assistant\'s name and the environment\'s."""
         return self.name, self.environment

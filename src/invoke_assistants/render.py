@@ -18,8 +18,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Terminal", "ask", "document", "show"]
 
-_STYLES = {"in_sync": "green", "not_created": "yellow", "changed": "yellow", "missing": "red", "drifted": "red", "undeclared": "dim"}
-_DONE = {"create": "created", "adopt": "adopted", "recreate": "created anew", "update": "updated", "delete": "deleted", "none": "unchanged"}
+_STYLES = {
+    "in_sync": "green",
+    "not_created": "yellow",
+    "changed": "yellow",
+    "missing": "red",
+    "drifted": "red",
+    "undeclared": "dim",
+}
+_DONE = {
+    "create": "created",
+    "adopt": "adopted",
+    "recreate": "created anew",
+    "update": "updated",
+    "delete": "deleted",
+    "none": "unchanged",
+}
 _VALUE = 100  # characters of a value in a difference
 
 
@@ -60,8 +74,9 @@ def show(command: str, rows: Sequence[Row], stream: IO[str], *, planned: bool) -
         text = _text("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
         text.highlight_words([cells[2]], "red" if row.error else _STYLES.get(row.state or "", "green"))
         console.print(text, soft_wrap=True)
-        if row.note:
-            console.print(_text(f"    {row.note}", "dim"), soft_wrap=True)
+        for remark, style in ((row.error, "red"), (row.note, "dim")):
+            if remark:
+                console.print(_text(f"    {remark}", style), soft_wrap=True)
         if planned or row.action == "update":
             for change in row.changes:
                 for line in _difference(change):
@@ -74,10 +89,14 @@ def _cells(command: str, row: Row, planned: bool) -> tuple[str, ...]:
     if command == "check":
         word = "refused" if row.error else "ok"
     elif not planned:
-        word = "failed" if row.error else "drifted" if row.state == "drifted" and row.action == "none" else _DONE[row.action]
+        word = _done(row)
     else:
         word = str(row.state) if row.action == "none" else f"{row.state} -> {row.action}"
     return row.name, row.environment, word, row.id or "-", short(row.digest) if row.digest else "-"
+
+
+def _done(row: Row) -> str:
+    return "failed" if row.error else "drifted" if row.state == "drifted" and row.action == "none" else _DONE[row.action]
 
 
 def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
@@ -87,7 +106,7 @@ def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
     if not rows:
         return "nothing is declared"
     if not planned:
-        done = Counter("failed" if row.error else _DONE[row.action] for row in rows)
+        done = Counter(_done(row) for row in rows)
         return ", ".join(f"{number} {word}" for word, number in done.items())
     counts = Counter(str(row.state) for row in rows)
     text = ", ".join(f"{number} {state}" for state, number in counts.items())
@@ -145,11 +164,11 @@ class Terminal:
 
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-        self._progress = Progress(
+        bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=_console(sys.stderr), transient=True
         )
-        self._task = self._progress.add_task(label, total=total)
-        self._timer = threading.Timer(1.0, self._progress.start)
+        self._progress, self._task = bar, bar.add_task(label, total=total)
+        self._timer = threading.Timer(1.0, bar.start)
         self._timer.daemon = True
         self._timer.start()
 

@@ -24,9 +24,38 @@ LONG_ENUM, LONG_ENUM_TEXT = 250, 15_000  # one enum with more values than this m
 
 FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
 KEYWORDS = frozenset(
-    "type properties required additionalProperties items anyOf enum const $ref $defs definitions title description default"
-    " examples deprecated readOnly writeOnly $comment pattern format minLength maxLength multipleOf minimum maximum"
-    " exclusiveMinimum exclusiveMaximum minItems maxItems".split()
+    [
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "anyOf",
+        "enum",
+        "const",
+        "$ref",
+        "$defs",
+        "definitions",
+        "title",
+        "description",
+        "default",
+        "examples",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+        "$comment",
+        "pattern",
+        "format",
+        "minLength",
+        "maxLength",
+        "multipleOf",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "minItems",
+        "maxItems",
+    ]
 )
 
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from .declaration import slug_rule
 from .errors import SettingsError
 from .records import SLUG, Place
+from .sources import Sources, nearest
 
-__all__ = ["PLATFORMS", "Credentials", "Environment", "Secret", "Settings", "find_root", "nearest"]
+__all__ = ["PLATFORMS", "Credentials", "Environment", "Secret", "Settings", "find_root"]
 
 PLATFORMS = ("agents", "local")
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -27,12 +27,7 @@ SHUT_DOWN = (
     " 'agents' for its successor, the Agents API, or to 'local' for the embedded one"
 )
 
-_KEYS = frozenset({"assistants", "store", "platform", "environments", "environment", "project", "concurrency"})
 _TABLE = frozenset({"platform", "base_url", "openai_project", "openai_organization"})
-_PLAIN = frozenset(
-    "ASST_ASSISTANTS ASST_STORE ASST_PLATFORM ASST_ENV APP_ENV ASST_PROJECT ASST_CONCURRENCY".split()
-)
-_OPENAI = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_PROJECT_ID", "OPENAI_ORG_ID")
 
 
 class Secret:
@@ -75,7 +70,7 @@ class Environment:
     position: int
     place: Place
     base_url: str
-    sources: _Sources = field(repr=False)  # holds the environment, keys and all
+    sources: Sources = field(repr=False)  # holds the environment, keys and all
     table: Mapping[str, str]
 
     def variable(self, name: str) -> str:
@@ -140,7 +135,7 @@ class Settings:
         Raises:
             SettingsError: a file cannot be read, or a value is not of its kind; the source is named.
         """
-        sources = _Sources.read(root, os.environ if environ is None else environ)
+        sources = Sources.read(root, os.environ if environ is None else environ)
         environments = _environments(sources)
         store = sources.text("store", "ASST_STORE", "assistants_store.json")
         if "://" in store:
@@ -183,108 +178,7 @@ def find_root(start: Path, needed: bool = True) -> Path | None:
     return None
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'X'?`` where one of the known names is close, else nothing."""
-    from difflib import get_close_matches
-
-    names = list(known)
-    lower = {candidate.lower(): candidate for candidate in names}
-    close = get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
-    starts = [candidate for candidate in names if name and candidate.startswith(name.lower())]
-    match = starts[0] if starts else lower[close[0]] if close else None
-    return f"; did you mean {match!r}?" if match else ""
-
-
-@dataclass(frozen=True, repr=False)
-class _Sources:
-    """The places that settings come from, read once; only names that we know are taken from the files."""
-
-    environ: Mapping[str, str]
-    files: tuple[Mapping[str, str], ...]
-    table: Mapping[str, Any]
-    pyproject: Mapping[str, Any]
-
-    @classmethod
-    def read(cls, root: Path | None, environ: Mapping[str, str]) -> _Sources:
-        if root is None:
-            return cls(environ, (), {}, {})
-        pyproject = _read_toml(root / "pyproject.toml")
-        table = pyproject.get("tool", {}).get("asst", {})
-        if not isinstance(table, dict):
-            raise SettingsError("[tool.asst] in pyproject.toml must be a table")
-        for key in table:
-            if key not in _KEYS:
-                hint = nearest(key, _KEYS) or f"; known: {', '.join(sorted(_KEYS))}"
-                raise SettingsError(f"unknown key {key!r:.80} in [tool.asst] of pyproject.toml{hint}")
-        return cls(environ, (_read_dotenv(root / ".env.local"), _read_dotenv(root / ".env")), table, pyproject)
-
-    def raw(self, variable: str) -> str | None:
-        """A variable as it is set, blank or not, from the first of the sources that sets it."""
-        for source in (self.environ, *self.files):
-            if variable in source:
-                return source[variable]
-        return None
-
-    def get(self, variable: str) -> str | None:
-        """A variable from the first source that sets it to something."""
-        for source in (self.environ, *self.files):
-            if value := source.get(variable, "").strip():
-                if "\0" in value:
-                    raise SettingsError(f"{variable} holds a NUL character")
-                return value
-        return None
-
-    def text(self, key: str, variable: str, default: str) -> str:
-        """A setting that is one string, through all sources."""
-        value = self.get(variable)
-        if value is None:
-            value = self.table.get(key, default)
-            if isinstance(value, bool) or not isinstance(value, str | int) or (isinstance(value, int) and key != "concurrency"):
-                raise SettingsError(f"{key} in [tool.asst] of pyproject.toml must be a string")
-        return str(value)
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    import tomllib
-
-    try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise SettingsError(f"{path} is not valid TOML: {reason}") from None
-
-
-def _read_dotenv(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    from io import StringIO
-
-    from dotenv import dotenv_values
-    from dotenv.parser import parse_stream
-
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path} is not UTF-8: save it as UTF-8 text") from None
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
-    # dotenv_values only logs a line that it cannot parse, and an unclosed quote swallows the lines after it.
-    for binding in parse_stream(StringIO(text)):
-        if binding.error:
-            raise SettingsError(f"{path}, line {binding.original.line}: cannot be read (is a quote not closed?)")
-    values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
-    return {name: value for name, value in values.items() if value is not None and _known(name)}
-
-
-def _known(name: str) -> bool:
-    return name in _PLAIN or any(name == variable or name.startswith(f"{variable}_") for variable in _OPENAI)
-
-
-def _project(sources: _Sources) -> str:
+def _project(sources: Sources) -> str:
     tables = (sources.pyproject.get("project", {}), sources.pyproject.get("tool", {}).get("poetry", {}))
     named = [table["name"] for table in tables if isinstance(table, dict) and isinstance(table.get("name"), str)]
     project = sources.text("project", "ASST_PROJECT", named[0] if named else "")
@@ -295,7 +189,7 @@ def _project(sources: _Sources) -> str:
     return project
 
 
-def _environments(sources: _Sources) -> tuple[Environment, ...]:
+def _environments(sources: Sources) -> tuple[Environment, ...]:
     declared = sources.table.get("environments", ["development", "production"])
     where = "environments in [tool.asst] of pyproject.toml"
     if isinstance(declared, list) and all(isinstance(name, str) for name in declared):
@@ -311,7 +205,7 @@ def _environments(sources: _Sources) -> tuple[Environment, ...]:
     return tuple(_environment(sources, name, position, table) for position, (name, table) in enumerate(tables.items()))
 
 
-def _environment(sources: _Sources, name: str, position: int, table: Mapping[str, str]) -> Environment:
+def _environment(sources: Sources, name: str, position: int, table: Mapping[str, str]) -> Environment:
     if not SLUG.fullmatch(name):
         raise SettingsError(f"environment name {name!r:.80} is not a slug: {slug_rule}")
     for key, value in table.items():

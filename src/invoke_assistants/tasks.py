@@ -9,12 +9,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import invoke
-from invoke import Collection, Context, Exit, Task
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import Task
+from invoke.tasks import task as invoke_task
 
 from .errors import AsstError, SettingsError
 
@@ -36,15 +39,16 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
         Raises:
             Exit: instead of every error of ours, an interruption, and what nobody foresaw.
         """
+        terminated = threading.Event()
         try:
-            with _interruptible() as interrupted:
+            with _interruptible(terminated):
                 return super().__call__(*args, **kwargs)
         except Exit:
             raise
         except AsstError as error:
             raise Exit(_one_line(f"{error}"), error.exit_code) from None
         except KeyboardInterrupt:
-            code = TERMINATED if interrupted.is_set() else INTERRUPTED
+            code = TERMINATED if terminated.is_set() else INTERRUPTED
             raise Exit("interrupted: what was done is recorded; run the command again to go on", code) from None
         except Exception as error:
             logging.getLogger(__name__).debug("unexpected", exc_info=True)
@@ -52,15 +56,17 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
             raise Exit(_one_line(message), AsstError.exit_code) from None
 
 
-task = functools.partial(invoke.task, klass=AsstTask, auto_shortflags=False)
+def task(**options: Any) -> Callable[[Callable[..., Any]], AsstTask]:
+    """Invoke's decorator for tasks of ours, without short flags, which would move with every new parameter."""
+    decorate: Callable[[Callable[..., Any]], AsstTask] = invoke_task(klass=AsstTask, auto_shortflags=False, **options)
+    return decorate
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[threading.Event]:
+def _interruptible(terminated: threading.Event) -> Generator[None]:
     """SIGINT and SIGTERM both end as KeyboardInterrupt, so that what is in flight gets recorded; the event says SIGTERM."""
-    terminated = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield terminated
+        yield
         return
 
     def terminate(*_: object) -> None:
@@ -70,7 +76,7 @@ def _interruptible() -> Iterator[threading.Event]:
     # A shell starts background jobs with SIGINT ignored; asyncio only takes over Python's own handler.
     before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.signal(signal.SIGTERM, terminate)
     try:
-        yield terminated
+        yield
     finally:
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])
@@ -84,7 +90,7 @@ def _root(c: Context) -> Path:
     from .settings import find_root
 
     loaded_from = getattr(c.config, "_project_prefix", None)  # where Invoke found tasks.py; it has no public name
-    root = find_root(Path(loaded_from or os.getcwd()))
+    root = find_root(Path(loaded_from or Path.cwd()))
     assert root is not None
     return root
 
@@ -164,13 +170,14 @@ _JSON = "print one JSON document on stdout, everything else on stderr"
 _DRY = "write nothing; exit with 2 where something would be"
 _YES = "answer every question with yes"
 _OVERWRITE = "write over what was changed remotely"
+_WRITE = {"only": _ONLY, "env": _ENV, "json": _JSON, "dry-run": _DRY, "yes": _YES}
 _RECREATE = "go on where all instances of an environment are gone"
 
 
-@task(iterable=["only"], help={"only": _ONLY, "env": _ENV, "json": _JSON, "dry-run": _DRY, "recreate": _RECREATE, "yes": _YES})
+@task(iterable=["only"], help=_WRITE | {"recreate": _RECREATE})
 def create(
     c: Context,
-    only: Iterable[str] = (),
+    only: Iterable[str] | None = None,
     env: str = "",
     json: bool = False,
     dry_run: bool = False,
@@ -185,15 +192,15 @@ def create(
 
     dry = _dry(c, dry_run)
     return _run(
-        c, "create", json, verb, planned=dry, failing=dry, only=only, env=env or None, dry_run=dry, recreate=recreate,
+        c, "create", json, verb, planned=dry, failing=dry, only=only or (), env=env or None, dry_run=dry, recreate=recreate,
         confirm=_confirm(yes),
     )  # fmt: skip
 
 
-@task(iterable=["only"], help={"only": _ONLY, "env": "the first environment", "json": _JSON, "dry-run": _DRY, "overwrite": _OVERWRITE, "yes": _YES})
+@task(iterable=["only"], help=_WRITE | {"env": "the first environment", "overwrite": _OVERWRITE})
 def update(
     c: Context,
-    only: Iterable[str] = (),
+    only: Iterable[str] | None = None,
     env: str = "",
     json: bool = False,
     dry_run: bool = False,
@@ -203,13 +210,13 @@ def update(
     """Bring the first environment's instances to the code."""
     from .lifecycle import update as verb
 
-    return _bring(c, "update", verb, json, _dry(c, dry_run), yes, only=only, env=env or None, overwrite=overwrite)
+    return _bring(c, "update", verb, json, _dry(c, dry_run), yes, only=only or (), env=env or None, overwrite=overwrite)
 
 
-@task(iterable=["only"], help={"only": _ONLY, "env": _ENV, "json": _JSON, "dry-run": _DRY, "overwrite": _OVERWRITE, "yes": _YES})
+@task(iterable=["only"], help=_WRITE | {"overwrite": _OVERWRITE})
 def deploy(
     c: Context,
-    only: Iterable[str] = (),
+    only: Iterable[str] | None = None,
     env: str = "",
     json: bool = False,
     dry_run: bool = False,
@@ -222,10 +229,12 @@ def deploy(
     """
     from .lifecycle import deploy as verb
 
-    return _bring(c, "deploy", verb, json, _dry(c, dry_run), yes, only=only, env=env or None, overwrite=overwrite)
+    return _bring(c, "deploy", verb, json, _dry(c, dry_run), yes, only=only or (), env=env or None, overwrite=overwrite)
 
 
-def _bring(c: Context, command: str, verb: Callable[..., list[Row]], json: bool, dry: bool, yes: bool, **options: Any) -> list[Row]:
+def _bring(
+    c: Context, command: str, verb: Callable[..., list[Row]], json: bool, dry: bool, yes: bool, **options: Any
+) -> list[Row]:
     return _run(c, command, json, verb, planned=dry, failing=dry, dry_run=dry, confirm=_confirm(yes), **options)
 
 
@@ -240,36 +249,39 @@ def _bring(c: Context, command: str, verb: Callable[..., list[Row]], json: bool,
     },
 )
 def plan(
-    c: Context, only: Iterable[str] = (), env: str = "", json: bool = False, check: bool = False, offline: bool = False
+    c: Context, only: Iterable[str] | None = None, env: str = "", json: bool = False, check: bool = False, offline: bool = False
 ) -> list[Row]:
     """Show what deploy would do, field by field; write nothing."""
     from .lifecycle import plan as verb
 
-    return _run(c, "plan", json, verb, planned=True, failing=check, only=only, env=env or None, from_store=offline)
+    return _run(c, "plan", json, verb, planned=True, failing=check, only=only or (), env=env or None, from_store=offline)
 
 
 @task(iterable=["only"], help={"only": _ONLY, "env": _ENV, "json": _JSON})
-def status(c: Context, only: Iterable[str] = (), env: str = "", json: bool = False) -> list[Row]:
+def status(c: Context, only: Iterable[str] | None = None, env: str = "", json: bool = False) -> list[Row]:
     """Show what is, per assistant and environment (also plain: inv asst)."""
     from .lifecycle import status as verb
 
-    return _run(c, "status", json, verb, planned=True, only=only, env=env or None)
+    return _run(c, "status", json, verb, planned=True, only=only or (), env=env or None)
 
 
 @task(iterable=["only"], help={"only": _ONLY, "json": _JSON})
-def check(c: Context, only: Iterable[str] = (), json: bool = False) -> list[Row]:
+def check(c: Context, only: Iterable[str] | None = None, json: bool = False) -> list[Row]:
     """Validate every declaration offline."""
     from .lifecycle import check as verb
 
-    return _run(c, "check", json, verb, planned=True, failing=True, only=only)
+    return _run(c, "check", json, verb, planned=True, failing=True, only=only or ())
 
 
 @task(help={"port": "the port on 127.0.0.1; 0 takes a free one"})
-def serve(c: Context, port: int = 8787) -> None:
+def serve(c: Context, port: str = "8787") -> None:
     """Serve the embedded platform over HTTP on 127.0.0.1, until Ctrl-C."""
     from .lifecycle import serve as verb
 
-    verb(_root(c), port, announce=lambda url: print(url, flush=True))
+    # Invoke's own conversion to int would end in a traceback.
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise SettingsError(f"--port must be a number from 0 to 65535, not {port!r:.80}")
+    verb(_root(c), int(port), announce=lambda url: print(url, flush=True))
 
 
 ACTIONS: dict[str, AsstTask] = {
@@ -298,7 +310,7 @@ ACTIONS: dict[str, AsstTask] = {
 )
 def admin(
     c: Context,
-    only: Iterable[str] = (),
+    only: Iterable[str] | None = None,
     env: str = "",
     json: bool = False,
     dry_run: bool = False,
@@ -338,7 +350,15 @@ def _run_action(c: Context, given: dict[str, Any]) -> list[Row]:
 
     dry = _dry(c, given["dry_run"])
     return _bring(
-        c, "deploy", verb, given["json"], dry, given["yes"], only=given["only"], overwrite=given["overwrite"], through=through
+        c,
+        "deploy",
+        verb,
+        given["json"],
+        dry,
+        given["yes"],
+        only=given["only"] or (),
+        overwrite=given["overwrite"],
+        through=through,
     )
 
 
@@ -347,7 +367,7 @@ def _raise(error: AsstError, *_: object) -> list[Row]:
 
 
 def _action(action: str) -> AsstTask:
-    from .settings import nearest
+    from .sources import nearest
 
     if action in ACTIONS:
         return ACTIONS[action]

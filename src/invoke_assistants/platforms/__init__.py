@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -39,7 +39,7 @@ class Platform(Protocol):
 @asynccontextmanager
 async def connect(
     settings: Settings, environment: Environment, recorded: Recorded, say: Callable[[str], None]
-) -> AsyncIterator[Platform]:
+) -> AsyncGenerator[Platform]:
     """Open the platform of an environment; on ``local``, first put back what its file lacks of the store's records.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -47,7 +47,7 @@ class AgentsPlatform:
         variable: str,
         say: Callable[[str], None],
         concurrency: int,
-    ) -> AsyncIterator[AgentsPlatform]:
+    ) -> AsyncGenerator[AgentsPlatform]:
         """A platform over HTTP, or over a transport in this process; closed at the end of the block."""
         limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
         secret = credentials.key.reveal()
@@ -122,9 +122,14 @@ class AgentsPlatform:
         *,
         body: JSONObject | None = None,
         params: Mapping[str, Any] | None = None,
-        timeout: float = TIMEOUT,
+        timeout: float = TIMEOUT,  # noqa: ASYNC109 - of the HTTP request, in seconds
     ) -> JSONObject:
-        options: Any = {"headers": HEADERS, "params": dict(params or {}), "max_retries": 0, "timeout": httpx2.Timeout(timeout, pool=None)}
+        options: Any = {
+            "headers": HEADERS,
+            "params": dict(params or {}),
+            "max_retries": 0,
+            "timeout": httpx2.Timeout(timeout, pool=None),
+        }
         send: Any = {"GET": self._client.get, "POST": self._client.post, "DELETE": self._client.delete}[method]
         if body is not None:
             options_and_body: dict[str, Any] = {"options": options, "body": body}
@@ -157,7 +162,9 @@ class AgentsPlatform:
     def _connection(self, error: openai.APIConnectionError) -> PlatformError:
         cause = error.__cause__
         unsent = isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
-        what = "timed out" if isinstance(error, openai.APITimeoutError) else "cannot reach" if unsent else "lost the connection to"
+        what = (
+            "timed out" if isinstance(error, openai.APITimeoutError) else "cannot reach" if unsent else "lost the connection to"
+        )
         reason = f" ({cause})" if cause is not None and str(cause) else ""
         text = f"{what} {self._client.base_url.host}{reason}"
         return PlatformError(self._line(text), unknown=not unsent, transient=True)
@@ -165,7 +172,11 @@ class AgentsPlatform:
     def _status(self, error: openai.APIStatusError) -> PlatformError:
         status, code = error.status_code, error.code
         wait = _retry_after(error.response.headers)
-        details = [part for part in (f"param {error.param}" if error.param else "", f"request {error.request_id}" if error.request_id else "") if part]
+        details = [
+            part
+            for part in (f"param {error.param}" if error.param else "", f"request {error.request_id}" if error.request_id else "")
+            if part
+        ]
         note = f" [{', '.join(details)}]" if details else ""
         if status in (401, 403):
             text = f"the service rejected the key in {self._variable} ({status}){note}"
@@ -190,8 +201,7 @@ class AgentsPlatform:
         """One line for people: the environment first, no control characters, no secret, not endless."""
         clean = "".join(character if character.isprintable() else " " for character in text)
         clean = " ".join(clean.split())
-        if self._secret and self._secret != "local":
-            clean = clean.replace(self._secret, "***")
+        clean = clean.replace(self._secret, "***")
         return f"{self._where}: {clean[:500]}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._store import Store
 from ._storage import FileStorage
+from ._store import Store
 
 __all__ = ["FileStorage", "Store"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, cast
 
 from tinydb import TinyDB
 from tinydb.table import Document, Table
@@ -24,12 +24,21 @@ class _Named(Table):
 
     def replace(self, documents: Mapping[str, Mapping[str, Any]], gone: Iterable[str] = ()) -> None:
         """Put whole documents in place of what stands under their ids; one removal and one insertion."""
-        self.remove(doc_ids=[*gone, *documents])  # type: ignore[list-item]
-        self.insert_multiple(Document(dict(value), doc_id=key) for key, value in documents.items())  # type: ignore[arg-type]
+        ids: Any = {*gone, *documents}  # tinydb types an id as int
+        self.remove(doc_ids=ids)
+        self.insert_multiple(Document(dict(value), doc_id=cast("int", key)) for key, value in documents.items())
+
+    def named(self) -> dict[str, JSONObject]:
+        """Every document by its id."""
+        return {str(document.doc_id): dict(document) for document in self}
 
 
 class _Database(TinyDB):
     table_class = _Named
+
+    def of(self, name: str) -> _Named:
+        """The table of that name."""
+        return cast("_Named", self.table(name))
 
 
 class Store:
@@ -74,17 +83,17 @@ class Store:
         before = self._recorded(database)
         after = {key: record for key, record in {**before.records, **(records or {})}.items() if record}
         open_ = {key: intent for key, intent in {**before.intents, **(intents or {})}.items() if intent}
-        assistants = database.table("assistants")
-        assistants.replace(_by_name({key: _dump(record) for key, record in after.items()}), gone=_ids(assistants))
+        assistants = database.of("assistants")
+        assistants.replace(_by_name({key: _dump(record) for key, record in after.items()}), gone=assistants.named())
         self._put_pending(database, open_)
         named = {digest for record in after.values() for digest in record.digests()} | {i.digest for i in open_.values()}
         self._put_payloads(database, {**dict(payloads), **before.payloads}, named)
-        database.table("store").replace({"format": {"project": self.project, "version": VERSION}})
+        database.of("store").replace({"format": {"project": self.project, "version": VERSION}})
         if records or intents or tables is not None:
             self.storage.write(database.storage.read() or {})
         return self._recorded(database)
 
-    def _put_pending(self, database: TinyDB, open_: Mapping[tuple[Key, Place], Intent]) -> None:
+    def _put_pending(self, database: _Database, open_: Mapping[tuple[Key, Place], Intent]) -> None:
         if not open_:
             database.drop_table("pending")
             return
@@ -93,34 +102,33 @@ class Store:
             | ({"nonce": intent.nonce} if intent.nonce else {})
             for ((name, environment), place), intent in open_.items()
         }
-        table = database.table("pending")
-        table.replace(_by_name(entries), gone=_ids(table))
+        table = database.of("pending")
+        table.replace(_by_name(entries), gone=table.named())
 
-    def _put_payloads(self, database: TinyDB, payloads: Mapping[str, JSONObject], named: set[str]) -> None:
-        table = database.table("payloads")
-        held = set(_ids(table))
+    def _put_payloads(self, database: _Database, payloads: Mapping[str, JSONObject], named: set[str]) -> None:
+        table = database.of("payloads")
+        held = set(table.named())
         table.replace({digest: payloads[digest] for digest in named - held}, gone=held - named)
 
-    def _recorded(self, database: TinyDB) -> Recorded:
+    def _recorded(self, database: _Database) -> Recorded:
         if not database.tables():
             return Recorded()
         self._check_format(database)
-        payloads = {document.doc_id: dict(document) for document in database.table("payloads")}
+        payloads = database.of("payloads").named()
         records = {
-            (document.doc_id, environment): self._load(document.doc_id, environment, value, payloads)
-            for document in database.table("assistants")
+            (name, environment): self._load(name, environment, value, payloads)
+            for name, document in database.of("assistants").named().items()
             for environment, value in document.items()
         }
         intents = {}
-        for document in database.table("pending"):
+        for name, document in database.of("pending").named().items():
             for where, value in document.items():
-                key, intent = self._load_intent(document.doc_id, where, value, payloads)
+                key, intent = self._load_intent(name, where, value, payloads)
                 intents[key] = intent
         return Recorded(records, payloads, intents)
 
-    def _check_format(self, database: TinyDB) -> None:
-        document = database.table("store").get(doc_id="format")  # type: ignore[arg-type]
-        form = document if isinstance(document, dict) else {}
+    def _check_format(self, database: _Database) -> None:
+        form = database.of("store").named().get("format", {})
         version, project = form.get("version"), form.get("project")
         if not isinstance(version, int) or isinstance(version, bool) or not isinstance(project, str):
             raise StoreError(f"{self.storage.where('store')}: not a store of assistants")
@@ -140,7 +148,9 @@ class Store:
     def _broken(self, needle: str, reason: str) -> StoreError:
         return StoreError(f"{self.storage.where(needle)}: {reason}; bring the file back with git")
 
-    def _load(self, name: str, environment: str, value: Any, payloads: Mapping[str, JSONObject], *, nested: bool = False) -> Record:
+    def _load(
+        self, name: str, environment: str, value: Any, payloads: Mapping[str, JSONObject], *, nested: bool = False
+    ) -> Record:
         where = f"{name} in {environment}"
         if not SLUG.fullmatch(name) or not SLUG.fullmatch(environment) or not isinstance(value, dict):
             raise self._broken(name, f"{where!r:.160} is no record of an assistant")
@@ -176,10 +186,6 @@ class Store:
             raise self._broken("pending", f"the open request of {name!r:.80} is not ours")
         environment, platform, origin = parts
         return ((name, environment), Place(platform, origin)), Intent(value["kind"], value["digest"], value.get("nonce"))
-
-
-def _ids(table: Table) -> list[str]:
-    return [str(document.doc_id) for document in table]
 
 
 def _by_name(entries: Mapping[tuple[str, str], JSONObject]) -> dict[str, JSONObject]:

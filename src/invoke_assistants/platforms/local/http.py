@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import cast
 from urllib.parse import parse_qsl, urlsplit
 
 from ...errors import SettingsError
@@ -39,18 +40,20 @@ class Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Server
 
     def _answer(self) -> None:
         url = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
         if length > LARGEST:
             self.close_connection = True
-            self._send(413, {"error": {"message": "Request too large.", "type": "invalid_request_error", "param": None, "code": None}})
+            self._send(
+                413, {"error": {"message": "Request too large.", "type": "invalid_request_error", "param": None, "code": None}}
+            )
             return
         body = self.rfile.read(length)
         query = dict(parse_qsl(url.query, keep_blank_values=True))
-        self._send(*self.server.service.handle(self.command, url.path, query, body))
+        service = cast("Server", self.server).service
+        self._send(*service.handle(self.command, url.path, query, body))
 
     def _send(self, status: int, answer: object) -> None:
         content = json.dumps(answer).encode()

@@ -121,9 +121,7 @@ class Automations(Strict):
     type: Literal["automations"]
 
 
-Tool = Annotated[
-    Function | ToolSearch | Programmatic | MCP | WebSearch | ComputerUse | Automations, Field(discriminator="type")
-]
+Tool = Annotated[Function | ToolSearch | Programmatic | MCP | WebSearch | ComputerUse | Automations, Field(discriminator="type")]
 Metadata = Annotated[
     dict[Annotated[str, StringConstraints(min_length=1, max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
     Field(max_length=16),
@@ -162,11 +160,9 @@ def given(request: AgentUpdate) -> dict[str, Any]:
 
 def merged(resource: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
     """The create body that would make a resource as it is after an update."""
-    out = {key: resource[key] for key in Agent.model_fields if key in resource}
-    for key, value in update.items():
-        by_key = key in ("text", "reasoning", "experimental") and value is not None
-        out[key] = {**resource[key], **value} if by_key else value
-    return out
+    by_key = ("text", "reasoning", "experimental")
+    kept = {key: resource[key] for key in Agent.model_fields if key in resource}
+    return kept | {key: resource[key] | value if key in by_key and value else value for key, value in update.items()}
 
 
 def resolved(request: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,9 @@ class Service:
             with self._changing() as state:
                 for key, record in lacking.items():
                     if record.id not in state["agents"]:
-                        self._put(state, Wanted(*key, 0, LOCAL, project, recorded.payloads[record.digest], record.carried), record)
+                        self._put(
+                            state, Wanted(*key, 0, LOCAL, project, recorded.payloads[record.digest], record.carried), record
+                        )
 
     def _put(self, state: JSONObject, wanted: Wanted, record: Record) -> None:
         body = create_body(wanted, hashlib.sha256(record.id.encode()).hexdigest()[:32])
@@ -129,15 +131,20 @@ class Service:
         content = files.read_bytes(self.path)
         if content is None:
             return {"agents": {}, "deleted": [], "version": 1}
+        state: Any = None
         try:
             state = json.loads(content)
-            assert state["version"] == 1 and isinstance(state["agents"], dict) and isinstance(state["deleted"], list)
-        except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
-            raise StoreError(f"{self.path} is not the embedded platform's: remove it, and the store puts its objects back") from None
+            ours = state["version"] == 1 and isinstance(state["agents"], dict) and isinstance(state["deleted"], list)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            ours = False
+        if not ours:
+            raise StoreError(
+                f"{self.path} is not the embedded platform's: remove it, and the store puts its objects back"
+            ) from None
         return dict(state)
 
     @contextmanager
-    def _changing(self) -> Iterator[JSONObject]:
+    def _changing(self) -> Generator[JSONObject]:
         """The state under the lock, written back at the end unless something was raised."""
         with self._thread_lock:
             try:

@@ -1,0 +1,109 @@
+"""A host project: its settings, what it declares, its store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .declaration import Declaration
+from .errors import AsstError, DeclarationError, SettingsError
+from .loading import load_assistants
+from .payload import build, digest, problems
+from .records import Wanted
+from .settings import Environment, Settings, find_root
+from .sources import nearest
+from .store import FileStorage, Store
+
+__all__ = ["Project", "runtime_root"]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A host project: its settings, what it declares (narrowed to ``only``), its store."""
+
+    settings: Settings
+    declared: Mapping[str, Declaration[Any]]
+    only: tuple[str, ...]
+    store: Store
+
+    @classmethod
+    def load(cls, root: str | Path | None, only: Iterable[str]) -> Project:
+        """The project at a root, its app imported.
+
+        Raises:
+            AsstError: the settings, the app or a name in ``only`` is wrong.
+        """
+        folder = Path(root).resolve() if root is not None else runtime_root(os.environ)
+        settings = Settings.load(folder)
+        declared = load_assistants(settings.assistants, folder)
+        chosen = tuple(dict.fromkeys(only))
+        for name in chosen:
+            if name not in declared:
+                known = ", ".join(declared) or "none"
+                raise SettingsError(f"no assistant {name!r:.80}; declared: {known}{nearest(name, declared)}")
+        names = {environment.name for environment in settings.environments}
+        for declaration in declared.values():
+            for name in declaration.environments:
+                if name not in names:
+                    raise DeclarationError(
+                        f"assistant {declaration.name} differs in {name!r:.80}, which is no environment; known:"
+                        f" {', '.join(sorted(names))}{nearest(name, names)}"
+                    )
+        return cls(settings, declared, chosen, Store(FileStorage(settings.store), settings.project))
+
+    def environments(self, env: str | None) -> Sequence[Environment]:
+        """All environments, or the one of that name."""
+        return self.settings.environments if env is None else [self.settings.environment(env)]
+
+    def wanted(self, environments: Iterable[Environment], *, linted: bool = False) -> list[Wanted]:
+        """The declared instances; ``linted`` refuses those that the platform would."""
+        out, found = [], []
+        places = list(environments)
+        for declaration in self.declared.values():
+            if self.only and declaration.name not in self.only:
+                continue
+            for environment in places:
+                payload = build(declaration, environment.name)
+                each = Wanted(
+                    declaration.name, environment.name, environment.position, environment.place, self.settings.project,
+                    payload, digest(payload),
+                )  # fmt: skip
+                out.append(each)
+                if linted:
+                    found += [f"{each.name} in {each.environment}: {problem}" for problem in problems(declaration, each)]
+        if found:
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            raise DeclarationError(f"{found[0]}{more}: run inv asst.check")
+        return out
+
+    def refuse_unless_promoted(self, environment: Environment) -> None:
+        """Raise unless the store says that the environments before this one hold the declared payloads."""
+        recorded = self.store.read()
+        for each in self.wanted(self.settings.environments[: environment.position]):
+            record = recorded.record(each)
+            if record is None or record.digest != each.digest:
+                raise AsstError(
+                    f"{environment.name} is not deployed: the store does not say that {each.name} in {each.environment} is as"
+                    f" declared: run inv asst.deploy --env {each.environment} first"
+                    if each.position
+                    else f"{environment.name} is not deployed: the store does not say that {each.name} in {each.environment} is"
+                    " as declared: run inv asst.update first"
+                )
+
+
+def runtime_root(environ: Mapping[str, str]) -> Path | None:
+    """The project's folder at run time: ``ASST_ROOT``, else upward from the current folder.
+
+    An absolute ``ASST_STORE`` needs none.
+
+    Raises:
+        SettingsError: there is no ``pyproject.toml`` to be found.
+    """
+    if named := environ.get("ASST_ROOT"):
+        if not Path(named).is_dir():
+            raise SettingsError(f"ASST_ROOT is {named!r:.200}, which is no folder")
+        return Path(named).resolve()
+    return find_root(Path.cwd(), needed=not Path(environ.get("ASST_STORE", "")).is_absolute())

@@ -1,0 +1,261 @@
+"""One run in a project: what it looks at, when it refuses, and how it opens and closes the intents of its writes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, nullcontext
+from dataclasses import replace
+from typing import TypeVar
+
+from .apply import Reporter, Run, Timing
+from .creating import Creation, claim
+from .errors import Refused, RowsFailed
+from .journal import Journal
+from .plan import Remote, Verdict, judge, offline
+from .platforms import Platform, connect
+from .project import Project
+from .records import Intent, JSONObject, Key, Recorded, Row, Wanted
+from .settings import Credentials, Environment
+from .sweep import look
+
+__all__ = ["Confirm", "Session", "count", "ended", "run", "summed_up"]
+
+R = TypeVar("R", bound=Run)
+T = TypeVar("T")
+Confirm = Callable[[str], bool]
+
+
+def run(project: Project, command: str, act: Callable[[Session], Awaitable[T]], reporter: Reporter, *, lock: bool = False) -> T:
+    """Read the store, open a session and act, the store's lock held throughout where something may be written."""
+
+    async def session() -> T:
+        async with AsyncExitStack() as stack:
+            return await act(Session(project, project.store.read(), reporter, stack))
+
+    def go() -> T:
+        with project.store.lock(f"inv asst.{command}", reporter.say) if lock else nullcontext():
+            return asyncio.run(session())
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return go()
+    with ThreadPoolExecutor(1) as pool:  # a loop runs in this thread already, so ours needs another
+        return pool.submit(go).result()
+
+
+class Session:
+    """One run in a project: the store as it was read, and the platforms that it needs, opened once each."""
+
+    def __init__(self, project: Project, recorded: Recorded, reporter: Reporter, stack: AsyncExitStack) -> None:
+        self.project = project
+        self.recorded = recorded
+        self._reporter = reporter
+        self._stack = stack
+        self._platforms: dict[tuple[str, Credentials], Platform] = {}
+        self._remote: dict[Platform, Remote] = {}
+
+    async def platform(self, name: str) -> Platform:
+        """The platform of an environment; those with the same URL, key and project share one."""
+        environment = self.project.settings.environment(name)
+        key = (environment.place.platform, environment.credentials())
+        if key not in self._platforms:
+            opened = connect(self.project.settings, environment, self.recorded, self._reporter.say)
+            self._platforms[key] = await self._stack.enter_async_context(opened)
+        return self._platforms[key]
+
+    async def verdicts(self, wanted: Sequence[Wanted], *, whole: Iterable[str] = (), from_store: bool = False) -> list[Verdict]:
+        """Look where something is recorded (or in the environments to see ``whole``), and judge every wanted instance."""
+        if from_store:
+            remote = Remote(offline(wanted, self.recorded), self.project.settings.project)
+            return [judge(each, self.recorded, remote) for each in wanted]
+        whole = set(whole)
+        ids: dict[Platform, set[str]] = {}
+        wholly: set[Platform] = set()
+        for each in wanted:
+            record = self.recorded.record(each)
+            if record or each.environment in whole:
+                platform = await self.platform(each.environment)
+                ids.setdefault(platform, set()).update({record.id} if record else ())
+                if each.environment in whole:
+                    wholly.add(platform)
+        for platform, known in ids.items():
+            self._remote[platform] = await look(platform, known, self.project.settings.project, whole=platform in wholly)
+        return [judge(each, self.recorded, await self._seen(each)) for each in wanted]
+
+    async def _seen(self, wanted: Wanted) -> Remote:
+        if self.recorded.record(wanted) is None:
+            return Remote()
+        return self._remote[await self.platform(wanted.environment)]
+
+    async def hits(self, verdicts: Sequence[Verdict], rows: Mapping[Key, Row], timing: Timing) -> dict[Key, list[JSONObject]]:
+        """The tagged objects of each instance, oldest first; several of which none is known to be ours are refused.
+
+        Raises:
+            RowsFailed: they were still there after the grace; all of them are named and none is touched.
+        """
+        delays = iter([*timing.delays(), None])
+        while True:
+            tagged = {platform: remote.tagged() for platform, remote in self._remote.items()}
+            found: dict[Key, list[JSONObject]] = {}
+            stuck: list[Verdict] = []
+            for verdict in verdicts:
+                key = verdict.wanted.key
+                here = tagged.get(await self.platform(key[1]), {}) if tagged else {}
+                found[key] = here.get(key, [])
+                known = verdict.remote is not None or self.recorded.intent(verdict.wanted, "create")
+                if len(found[key]) > 1 and not known:
+                    stuck.append(verdict)
+            pause = next(delays) if stuck else None
+            if not stuck:
+                return found
+            if pause is None:
+                raise self._twins(stuck, found, rows)
+            self._reporter.say("several instances carry the same tags; another run may be choosing one, looking again")
+            await asyncio.sleep(pause)
+            for platform, remote in self._remote.items():
+                self._remote[platform] = await look(platform, set(), remote.project, whole=True)
+
+    def _twins(self, stuck: Sequence[Verdict], found: Mapping[Key, list[JSONObject]], rows: Mapping[Key, Row]) -> RowsFailed:
+        marked = dict(rows)
+        for verdict in stuck:
+            key = verdict.wanted.key
+            ids = ", ".join(there["id"] for there in found[key])
+            error = (
+                f"{key[0]} in {key[1]}: {len(found[key])} instances carry its tags: {ids}; delete all but one, then look"
+                " with inv asst.status"
+            )
+            marked[key] = replace(marked[key], error=error)
+        return RowsFailed(summed_up(row.error for row in marked.values()), marked.values())
+
+    async def mark_all_gone(self, verdicts: Sequence[Verdict], rows: dict[Key, Row]) -> list[str]:
+        """Mark the missing rows of environments of which nothing recorded is to be seen; their names come back.
+
+        What an open create is after says nothing about the key, and neither does an environment with a tagged object.
+        """
+        gone = []
+        missing = [v for v in verdicts if v.state == "missing" and not self.recorded.intent(v.wanted, "create")]
+        for name in dict.fromkeys(verdict.wanted.environment for verdict in missing):
+            environment = self.project.settings.environment(name)
+            platform = await self.platform(name)
+            records = {
+                record.id
+                for (_, where), each in self.recorded.records.items()
+                if where == name and (record := each.at(environment.place))
+            }
+            seen = self._remote[platform]
+            if records & seen.objects.keys() or any(where == name for _, where in seen.tagged()):
+                continue
+            if (await look(platform, records, self.project.settings.project)).objects.keys() & records:
+                continue
+            gone.append(name)
+            variable = (
+                f"the key in {environment.key_variable()}" if environment.place.platform != "local" else "the local platform"
+            )
+            for verdict in missing:
+                if verdict.wanted.environment == name:
+                    error = (
+                        f"{name}: {variable} sees none of its {count(len(records), 'recorded instance')}"
+                        " (is it the right key and project?); inv asst.create --recreate makes them anew"
+                    )
+                    rows[verdict.wanted.key] = replace(rows[verdict.wanted.key], error=error, unsafe=True)
+        return gone
+
+    async def refuse_if_all_gone(
+        self, verdicts: Sequence[Verdict], rows: dict[Key, Row], *, allowed: bool, confirm: Confirm | None
+    ) -> None:
+        """Raise where a key sees nothing of an environment, unless going on is allowed or confirmed."""
+        before = dict(rows)
+        gone = await self.mark_all_gone(verdicts, rows)
+        if gone and not allowed and not (confirm and confirm(f"Make every instance of {', '.join(gone)} anew?")):
+            raise Refused(summed_up(row.error for row in rows.values() if row.unsafe), rows.values())
+        if gone:
+            rows.update(before)
+
+    async def create(
+        self,
+        verdicts: Sequence[Verdict],
+        claimed: Sequence[Verdict],
+        hits: Mapping[Key, list[JSONObject]],
+        rows: dict[Key, Row],
+        timing: Timing,
+    ) -> list[Row]:
+        """Open the intents of the run in one transaction, carry them out, and say how it ended."""
+        run = await self._begin(Creation, claimed, timing)
+        claims = [claim(verdict, self.recorded) for verdict in claimed]
+        for each in claims:
+            run.journal.intend(each.wanted, each.intent, each.wanted.payload)
+            each.found = bool(hits[each.wanted.key])
+        self._note_in_sync(run, verdicts, skip={each.wanted.key for each in claims})
+        run.journal.flush()
+        if claims:
+            await run.create(claims, rows)
+        return ended(rows | run.rows)
+
+    async def bring(
+        self, environments: Sequence[Environment], verdicts: Sequence[Verdict], rows: dict[Key, Row], timing: Timing
+    ) -> list[Row]:
+        """Open the intents of the run in one transaction, then write environment after environment."""
+        planned = [verdict for verdict in verdicts if rows[verdict.wanted.key].action == "update"]
+        run = await self._begin(Run, planned, timing)
+        for verdict in planned:
+            assert verdict.record is not None
+            run.journal.record(verdict.wanted, verdict.record, self.recorded.payloads[verdict.record.digest], settled=False)
+            run.journal.intend(verdict.wanted, Intent("update", verdict.wanted.digest), verdict.wanted.payload)
+        self._note_in_sync(run, verdicts)
+        run.journal.flush()
+        stopped: str | None = None
+        for environment in environments:
+            here = [verdict for verdict in planned if verdict.wanted.environment == environment.name]
+            if stopped:
+                for verdict in here:
+                    key = verdict.wanted.key
+                    rows[key] = replace(rows[key], error=f"{key[0]} in {key[1]}: not started, since {stopped} is not whole")
+                    run.journal.intend(verdict.wanted, None)
+                continue
+            if here:
+                await run.update(here, rows)
+                rows |= run.rows
+            if any(row.error for row in rows.values() if row.environment == environment.name):
+                stopped = environment.name
+        run.journal.flush()
+        return ended(rows)
+
+    async def _begin(self, kind: type[R], verdicts: Sequence[Verdict], timing: Timing) -> R:
+        journal = Journal(self.project.store.commit, timing.flush)
+        journal.open(self.recorded)
+        platforms = {verdict.wanted.environment: await self.platform(verdict.wanted.environment) for verdict in verdicts}
+        return kind(journal, platforms, self.project.settings.concurrency, self._reporter, timing)
+
+    def _note_in_sync(self, run: Run, verdicts: Sequence[Verdict], skip: Iterable[Key] = ()) -> None:
+        """Record what turned out to be as declared already, and drop the intent of an update that got through."""
+        for verdict in verdicts:
+            if verdict.state == "in_sync" and verdict.record and verdict.wanted.key not in skip:
+                wanted = verdict.wanted
+                pending = self.recorded.intent(wanted, "update") is not None
+                if pending or verdict.record != self.recorded.record(wanted):
+                    run.journal.record(wanted, verdict.record, wanted.payload, settled=pending)
+
+
+def ended(rows: Mapping[Key, Row]) -> list[Row]:
+    """The rows, unless some failed.
+
+    Raises:
+        RowsFailed: each failed row is named.
+    """
+    if failed := summed_up(row.error for row in rows.values()):
+        raise RowsFailed(failed, rows.values())
+    return list(rows.values())
+
+
+def summed_up(errors: Iterable[str | None]) -> str:
+    """The errors on one line, each once, at most six in full."""
+    each = list(dict.fromkeys(error for error in errors if error))
+    return "; ".join(each[:6]) + (f"; and {len(each) - 6} more" if len(each) > 6 else "")
+
+
+def count(number: int, noun: str) -> str:
+    """``1 instance``, ``2 instances``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
