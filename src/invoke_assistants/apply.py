@@ -161,4 +161,4 @@ def told(error: PlatformError) -> str:
     """An error as its row tells it."""
     if error.status == 404:
         return "was deleted remotely: run inv asst.create to make it anew"
-    return str(error)
+    return error.detail

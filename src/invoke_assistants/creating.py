@@ -65,18 +65,37 @@ class Creation(Run):
     """The creates of one command."""
 
     async def create(self, claims: Sequence[Claim], rows: Mapping[Key, Row]) -> None:
-        """Make or adopt every claimed instance; each has an open intent."""
+        """Make or adopt every claimed instance; each has an open intent. An environment that fails stops those after it."""
         self.reporter.start("creating", len(claims))
+        stopped: str | None = None
         async with self.journal.flushing():
-            for platform in dict.fromkeys(self.platforms[each.wanted.environment] for each in claims):
-                here = [each for each in claims if self.platforms[each.wanted.environment] is platform]
-                try:
-                    await self._post(platform, await self._without_hits(platform, here), rows)
-                except PlatformError as error:
+            for _, name in sorted({(each.wanted.position, each.wanted.environment) for each in claims}):
+                here = [each for each in claims if each.wanted.environment == name]
+                if stopped:
                     for each in here:
-                        if each.wanted.key not in self.rows:
-                            self._unsettled(each, rows, str(error))
-                await self._settle(platform, [each for each in here if each.wanted.key not in self.rows], rows)
+                        why = f"not started, since {stopped} is not whole"
+                        self.fail(each.wanted, rows[each.wanted.key], why, keep=each.resumed)
+                    continue
+                await self._make(self.platforms[name], here, rows)
+                if any(self.rows[each.wanted.key].error for each in here if each.wanted.key in self.rows):
+                    stopped = name
+            for platform in dict.fromkeys(self.platforms.values()):
+                await self._settle(platform, [each for each in self._open(claims) if self._at(each) is platform], rows)
+
+    async def _make(self, platform: Platform, claims: Sequence[Claim], rows: Mapping[Key, Row]) -> None:
+        """Post what is to be made in one environment; a create that was not answered is settled before the next one."""
+        try:
+            await self._post(platform, await self._without_hits(platform, claims), rows)
+        except PlatformError as error:
+            for each in self._open(claims):
+                self._unsettled(each, rows, error.detail)
+        await self._settle(platform, [each for each in self._open(claims) if each.problem], rows)
+
+    def _open(self, claims: Sequence[Claim]) -> list[Claim]:
+        return [each for each in claims if each.wanted.key not in self.rows]
+
+    def _at(self, each: Claim) -> Platform:
+        return self.platforms[each.wanted.environment]
 
     async def _without_hits(self, platform: Platform, claims: Sequence[Claim]) -> list[Claim]:
         """The claims to post: those with no tagged object. One that an earlier run may have posted is looked for again."""
@@ -140,7 +159,7 @@ class Creation(Run):
         own = (there.get("metadata") or {}).get("asst.nonce") == each.intent.nonce
         record, payload, changes = adopted(each.wanted, there, each.before, payloads, own=own)
         self.journal.record(each.wanted, record, payload, settled=settled)
-        return record, changes
+        return record, () if own else changes
 
     async def _settle(self, platform: Platform, claims: Sequence[Claim], rows: Mapping[Key, Row]) -> None:
         """Sweep until every claim is settled: its instance shown, alone or elected; or say why it is not."""
@@ -151,11 +170,11 @@ class Creation(Run):
                 shown = (await look(platform, (), open_[0].wanted.project, whole=True)).tagged()
             except PlatformError as error:
                 for each in open_:
-                    self._unsettled(each, rows, str(error))
+                    self._unsettled(each, rows, error.detail)
                 return
             steps = [(each, shown.get(each.wanted.key, [])) for each in open_]
             await self.all(self._elect(platform, each, hits, rows, elapsed) for each, hits in steps)
-            open_ = [each for each in open_ if each.wanted.key not in self.rows]
+            open_ = self._open(open_)
             if open_:
                 pause = next(delays, 0.25)
                 await asyncio.sleep(pause)
@@ -186,7 +205,7 @@ class Creation(Run):
             else:
                 self._settled(each, hits[0], rows)
         except PlatformError as error:
-            self._unsettled(each, rows, str(error))
+            self._unsettled(each, rows, error.detail)
 
     async def _drop(self, platform: Platform, each: Claim, own: Sequence[JSONObject]) -> None:
         for there in own:
@@ -198,7 +217,7 @@ class Creation(Run):
     async def _make_anew(self, platform: Platform, each: Claim, rows: Mapping[Key, Row], elapsed: float) -> None:
         """Nothing is there: the unanswered create is waited for, one that lost to a now vanished other is posted again."""
         if each.problem:
-            self._unsettled(each, rows, f"{each.problem}; whether it was made is not known yet")
+            self._unsettled(each, rows, f"{each.problem.detail}; whether it was made is not known yet")
             return
         each.rounds += 1
         if each.rounds > 3:
@@ -212,7 +231,7 @@ class Creation(Run):
         made_here = record.id == each.made
         action = row.action if made_here or record.id == row.id else "adopt"
         note = row.note
-        if changes and not made_here:
+        if changes:
             note = f"another checkout wrote {record.id}; inv asst.plan shows what differs"
         self.rows[each.wanted.key] = replace(row, id=record.id, action=action, note=note)
         self.reporter.advance()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
@@ -41,6 +42,19 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def not_json(value: Any, path: str) -> str | None:
+    """Where and why a value is no JSON, or None where it is."""
+    if isinstance(value, Mapping):
+        if odd := next((key for key in value if not isinstance(key, str)), None):
+            return f"{path} has the key {odd!r:.80}, which is no string"
+        return next((found for key, item in value.items() if (found := not_json(item, f"{path}.{key}"))), None)
+    if isinstance(value, list | tuple):
+        return next((found for index, item in enumerate(value) if (found := not_json(item, f"{path}[{index}]"))), None)
+    if value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return None
+    return f"{path} is {value!r:.80}, which is no JSON"
 
 
 def is_output_model(output: Any) -> bool:
@@ -118,6 +132,9 @@ class Declaration(Generic[Output]):
         need("tools", (list, tuple), "a list of JSON objects")
         if "model" in fields and not fields["model"].strip():
             raise DeclarationError(f"assistant {where}: model is empty")
+        for key in ("tools", "reasoning"):
+            if problem := not_json(fields.get(key), key):
+                raise DeclarationError(f"assistant {where}: {problem}")
         for index, tool in enumerate(fields.get("tools", ())):
             if not isinstance(tool, Mapping):
                 raise DeclarationError(f"assistant {where}: tools[{index}] must be a JSON object, not {type(tool).__name__}")

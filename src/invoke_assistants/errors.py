@@ -64,7 +64,8 @@ class PlatformError(AsstError):
     """A request to a platform failed.
 
     Args:
-        message: one line for people, without any secret.
+        detail: one line for people, without any secret.
+        where: the environment; the message begins with it.
         status: the HTTP status, or None where no answer came.
         code: the service's error code, if it sent one.
         unknown: True where the service may have carried the request out all the same.
@@ -74,15 +75,17 @@ class PlatformError(AsstError):
 
     def __init__(
         self,
-        message: str,
+        detail: str,
         *,
+        where: str = "",
         status: int | None = None,
         code: str | None = None,
         unknown: bool = False,
         transient: bool = False,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(f"{where}: {detail}" if where else detail)
+        self.detail = detail
         self.status = status
         self.code = code
         self.unknown = unknown

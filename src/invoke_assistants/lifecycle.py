@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from .apply import QUIET, TIMING, Reporter, Timing
-from .errors import Refused, SettingsError
+from .errors import DeclarationError, Refused, SettingsError
 from .payload import problems
-from .plan import rows_for, undeclared
+from .plan import rows_for, undeclared, with_hits
 from .project import Project, runtime_root
 from .records import Row
 from .session import Confirm, Session, count, ended, run, summed_up
@@ -60,16 +60,11 @@ def create(
         rows = {verdict.wanted.key: rows_for("create", verdict, session.recorded) for verdict in verdicts}
         await session.refuse_if_all_gone(verdicts, rows, allowed=recreate, confirm=confirm)
         hits = await session.hits(verdicts, rows, timing)
-        for key, there in hits.items():
-            if there and rows[key].action in ("create", "recreate"):
-                rows[key] = replace(rows[key], action="adopt")
-        claimed = [
-            verdict
-            for verdict in verdicts
-            if rows[verdict.wanted.key].action != "none"
-            or session.recorded.intent(verdict.wanted, "create")
-            or len(hits[verdict.wanted.key]) > 1
-        ]
+        for verdict in verdicts:
+            key = verdict.wanted.key
+            rows[key] = with_hits(rows[key], verdict, hits[key])
+        open_keys = {each.key for each in open_}
+        claimed = [v for v in verdicts if rows[v.wanted.key].action != "none" or v.wanted.key in open_keys]
         if dry_run:
             return list(rows.values())
         return await session.create(verdicts, claimed, hits, rows, timing)
@@ -186,10 +181,9 @@ def status(
     async def act(session: Session) -> list[Row]:
         verdicts = await session.verdicts(wanted)
         rows = [rows_for("status", verdict, session.recorded) for verdict in verdicts]
-        platforms = {environment.name: environment.place.platform for environment in project.settings.environments}
-        extra = undeclared(session.recorded, project.declared, platforms)
-        shown = {environment.name for environment in environments}
-        return rows + [row for row in extra if not project.only and (env is None or row.environment in shown)]
+        keys = [(name, environment.name) for name in project.declared for environment in project.settings.environments]
+        extra = undeclared(session.recorded, keys)
+        return rows + [row for row in extra if not project.only and env in (None, row.environment)]
 
     return run(project, "status", act, reporter)
 
@@ -202,10 +196,16 @@ def check(root: str | Path | None = None, only: Iterable[str] = ()) -> list[Row]
     """
     project = Project.load(root, only)
     rows = []
-    for each in project.wanted(project.settings.environments):
-        found = problems(project.declared[each.name], each)
-        error = "; ".join(found) if found else None
-        rows.append(Row(each.name, each.environment, each.place.platform, None, digest=each.digest, error=error))
+    for declaration in project.chosen():
+        for environment in project.settings.environments:
+            row = Row(declaration.name, environment.name, environment.place.platform, None)
+            try:
+                each = project.instance(declaration, environment)
+                found = problems(declaration, each)
+                row = replace(row, digest=each.digest, error="; ".join(found) or None)
+            except DeclarationError as error:
+                row = replace(row, error=str(error))
+            rows.append(row)
     return rows
 
 
@@ -227,7 +227,7 @@ def _bring(
         rows = {v.wanted.key: rows_for(command, v, session.recorded, overwrite=overwrite) for v in verdicts}
         await session.refuse_if_all_gone(verdicts, rows, allowed=False, confirm=None)
         unsafe = [row for row in rows.values() if row.unsafe]
-        if unsafe and confirm and confirm(f"Overwrite {count(len(unsafe), 'instance')} changed remotely?"):
+        if unsafe and confirm and not dry_run and confirm(f"Overwrite {count(len(unsafe), 'instance')} changed remotely?"):
             unsafe = []
             rows = {v.wanted.key: rows_for(command, v, session.recorded, overwrite=True) for v in verdicts}
         if unsafe:
@@ -254,8 +254,7 @@ def serve(root: str | Path | None = None, port: int = 8787, *, announce: Callabl
 
     settings = Settings.load(Path(root).resolve() if root is not None else runtime_root(os.environ))
     recorded = Store(FileStorage(settings.store), settings.project).read()
-    folder = settings.root or settings.store.parent
-    service = Service(folder / ".asst" / "local.json")
+    service = Service(settings.local_file)
     service.put_back(recorded, settings.project)
     with Server(service, port) as server:
         announce(server.url)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def load_assistants(where: str, root: Path | None) -> dict[str, Declaration[Any]
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with _stdout_to_stderr():
             module = importlib.import_module(module_name)
     except DeclarationError:
         raise
@@ -43,6 +44,24 @@ def load_assistants(where: str, root: Path | None) -> dict[str, Declaration[Any]
     except AttributeError:
         raise SettingsError(f"{module_name} has no {attribute}: define it, or set assistants in [tool.asst]") from None
     return _by_name(declared, where)
+
+
+@contextlib.contextmanager
+def _stdout_to_stderr() -> Generator[None]:
+    """What is printed meanwhile, by a child process too, goes to stderr: stdout is for the command's own output."""
+    sys.stdout.flush()
+    try:
+        before = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:  # there is no such descriptor: nothing can be printed to it
+        before = -1
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if before >= 0:
+            os.dup2(before, 1)
+            os.close(before)
 
 
 def _cause(error: BaseException, root: Path | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -10,7 +10,7 @@ from .payload import compare, is_ours, leftovers, projection
 from .payload import digest as digest_of
 from .records import HISTORY, Action, Change, JSONObject, Key, Record, Recorded, Row, State, Wanted
 
-__all__ = ["Remote", "Verdict", "adopted", "judge", "offline", "rows_for", "undeclared", "updated"]
+__all__ = ["Remote", "Verdict", "adopted", "judge", "offline", "rows_for", "undeclared", "updated", "with_hits"]
 
 _PULL = "pull the store, or commit it back from CI"
 
@@ -122,7 +122,7 @@ def adopted(
     """The record of a tagged object that becomes this store's instance, the payload it names, and what differs.
 
     Where the object does not hold the declared payload, the record names what it does hold. If another checkout made
-    it, its tag is not taken over, so that the next plan sees another checkout's work as it is.
+    it, the record's tag is not the object's, so that the next plan sees another checkout's work as it is.
 
     Args:
         before: the record that this one follows at the same place.
@@ -135,12 +135,14 @@ def adopted(
         digest, payload = wanted.digest, wanted.payload
     elif own and carried is not None and carried in payloads:
         digest, payload = carried, payloads[carried]
+    elif not own and carried == wanted.digest:
+        digest, payload = wanted.digest, wanted.payload  # edited by hand since, which the next plan sees
     else:
         payload = projection(there, wanted.payload)
         digest = digest_of(payload)
-    tag = carried if carried != digest and (own or not changes) else None
+    tag = carried if own or not changes else wanted.digest
     history = _now(before, digest, tag, wanted).history if before else ()
-    return Record(there["id"], wanted.place, digest, tag, history), payload, changes
+    return Record(there["id"], wanted.place, digest, tag if tag != digest else None, history), payload, changes
 
 
 def offline(wanted: Iterable[Wanted], recorded: Recorded) -> dict[str, JSONObject]:
@@ -168,7 +170,7 @@ def rows_for(command: str, verdict: Verdict, recorded: Recorded, *, overwrite: b
     wanted, state = verdict.wanted, verdict.state
     name = f"{wanted.name} in {wanted.environment}"
     actions: dict[State, Action] = {"not_created": "create", "missing": "recreate"}
-    if state in actions and command in ("create", "plan"):
+    if state in actions and (command == "create" or (command, state) == ("plan", "not_created")):
         return verdict.row(actions[state])
     if command in ("status", "create") or state == "in_sync":
         note = verdict.drift if command == "create" and verdict.drift else verdict.note
@@ -178,7 +180,8 @@ def rows_for(command: str, verdict: Verdict, recorded: Recorded, *, overwrite: b
         return verdict.row(error=f"{name} is not created{recorded_on}: run inv asst.create")
     if state == "missing":
         gone = verdict.record.id if verdict.record else ""
-        return verdict.row(error=f"{name}: {gone} was deleted remotely: run inv asst.create to make it anew")
+        action: Action = "recreate" if command == "plan" else "none"
+        return verdict.row(action, f"{name}: {gone} was deleted remotely: run inv asst.create to make it anew")
     if recorded.intent(wanted, "create"):
         return verdict.row(error=f"{name}: a create is still open: run inv asst.create to settle it")
     if verdict.drift:
@@ -187,18 +190,26 @@ def rows_for(command: str, verdict: Verdict, recorded: Recorded, *, overwrite: b
     return verdict.row("update")
 
 
-def undeclared(recorded: Recorded, declared: Iterable[str], platform_of: Mapping[str, str]) -> list[Row]:
-    """A row for each recorded instance that the app no longer declares."""
+def with_hits(row: Row, verdict: Verdict, hits: Sequence[JSONObject]) -> Row:
+    """The row of a create once the tagged objects of its instance are known, oldest first.
+
+    One is adopted rather than made. Of several the oldest stays: a younger one that is recorded here gives way to it.
+    """
+    if row.action in ("create", "recreate"):
+        return replace(row, action="adopt") if hits else row
+    twins = [there["id"] for there in hits if there["id"] != row.id]
+    if verdict.remote is None or not twins:
+        return row
+    if hits[0]["id"] == row.id:
+        return replace(row, note=f"{', '.join(twins)} carries the same tags; it is younger, and not this store's to delete")
+    return replace(row, action="adopt", note=f"{hits[0]['id']} carries the same tags and is older; {row.id} gives way to it")
+
+
+def undeclared(recorded: Recorded, declared: Iterable[Key]) -> list[Row]:
+    """A row for each recorded instance of an assistant or an environment that is no longer declared."""
     known = set(declared)
     return [
-        Row(
-            name,
-            environment,
-            platform_of.get(environment, record.place.platform),
-            "undeclared",
-            id=record.id,
-            digest=record.digest,
-        )
-        for (name, environment), record in sorted(recorded.records.items())
-        if name not in known
+        Row(*key, record.place.platform, "undeclared", id=record.id, digest=record.digest)
+        for key, record in sorted(recorded.records.items())
+        if key not in known
     ]

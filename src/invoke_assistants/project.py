@@ -58,19 +58,32 @@ class Project:
         """All environments, or the one of that name."""
         return self.settings.environments if env is None else [self.settings.environment(env)]
 
-    def wanted(self, environments: Iterable[Environment], *, linted: bool = False) -> list[Wanted]:
-        """The declared instances; ``linted`` refuses those that the platform would."""
+    def chosen(self) -> list[Declaration[Any]]:
+        """The declarations that ``only`` leaves, in the order declared."""
+        return [each for each in self.declared.values() if not self.only or each.name in self.only]
+
+    def instance(self, declaration: Declaration[Any], environment: Environment) -> Wanted:
+        """A declared instance.
+
+        Raises:
+            DeclarationError: the output model has no strict JSON schema.
+        """
+        payload = build(declaration, environment.name)
+        return Wanted(
+            declaration.name, environment.name, environment.position, environment.place, self.settings.project, payload,
+            digest(payload),
+        )  # fmt: skip
+
+    def wanted(self, environments: Sequence[Environment], *, linted: bool = False) -> list[Wanted]:
+        """The declared instances; ``linted`` refuses those that the platform would.
+
+        Raises:
+            DeclarationError: the first problem, and how many more there are.
+        """
         out, found = [], []
-        places = list(environments)
-        for declaration in self.declared.values():
-            if self.only and declaration.name not in self.only:
-                continue
-            for environment in places:
-                payload = build(declaration, environment.name)
-                each = Wanted(
-                    declaration.name, environment.name, environment.position, environment.place, self.settings.project,
-                    payload, digest(payload),
-                )  # fmt: skip
+        for declaration in self.chosen():
+            for environment in environments:
+                each = self.instance(declaration, environment)
                 out.append(each)
                 if linted:
                     found += [f"{each.name} in {each.environment}: {problem}" for problem in problems(declaration, each)]

@@ -118,10 +118,10 @@ def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
 def _difference(change: Change) -> Iterator[Text]:
     yield _text(f"    {change.field}", "bold")
     before, after = change.before, change.after
-    if isinstance(before, str) and isinstance(after, str) and ("\n" in before or "\n" in after):
-        for line in list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1))[2:]:
-            style = {"-": "red", "+": "green"}.get(line[0], "dim")
-            yield _text(f"      {line}", style)
+    if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
+        lines = list(difflib.unified_diff(before.split("\n"), after.split("\n"), lineterm="", n=1))[2:]
+        for line in lines:
+            yield _text(f"      {line}", {"-": "red", "+": "green"}.get(line[0], "dim"))
         return
     yield _text(f"      - {_value(before)}", "red")
     yield _text(f"      + {_value(after)}", "green")
@@ -135,7 +135,8 @@ def _value(value: Any) -> str:
 def _text(text: str, style: str = "") -> Text:
     from rich.text import Text
 
-    return Text(text, style=style)
+    # What others wrote remotely must not steer the terminal.
+    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text), style=style)
 
 
 def _console(stream: IO[str]) -> Console:

@@ -127,10 +127,13 @@ def _resolve(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def lint(schema: Mapping[str, Any], model: str = "schema") -> list[str]:
     """What strict structured outputs refuse in a schema, as ``Model.field: problem`` lines; empty when it is fine."""
-    problems = list(_lint_root(schema, model))
-    for where, node in _nodes(schema, model):
-        problems.extend(f"{where}: {problem}" for problem in _lint_node(node))
-    problems.extend(f"{model}: {problem}" for problem in _lint_totals(schema))
+    try:
+        problems = list(_lint_root(schema, model))
+        for where, node in _nodes(schema, model):
+            problems.extend(f"{where}: {problem}" for problem in _lint_node(node))
+        problems.extend(f"{model}: {problem}" for problem in _lint_totals(schema))
+    except (TypeError, AttributeError, RecursionError) as error:
+        return [f"{model}: not a JSON Schema: a keyword has a value of the wrong type ({error})"]
     return problems
 
 

@@ -128,6 +128,9 @@ class Session:
                 " with inv asst.status"
             )
             marked[key] = replace(marked[key], error=error)
+        for key, row in marked.items():
+            if row.action != "none" and not row.error:
+                marked[key] = replace(row, error=f"{key[0]} in {key[1]}: not started, since others are not clear")
         return RowsFailed(summed_up(row.error for row in marked.values()), marked.values())
 
     async def mark_all_gone(self, verdicts: Sequence[Verdict], rows: dict[Key, Row]) -> list[str]:

@@ -138,6 +138,8 @@ class Settings:
         sources = Sources.read(root, os.environ if environ is None else environ)
         environments = _environments(sources)
         store = sources.text("store", "ASST_STORE", "assistants_store.json")
+        if not store.strip():
+            raise SettingsError("store in [tool.asst] of pyproject.toml is empty: name a file")
         if "://" in store:
             raise SettingsError(f"store {store!r:.80} is not a file; this version keeps the store in a JSON file")
         concurrency = sources.text("concurrency", "ASST_CONCURRENCY", "16")
@@ -149,6 +151,11 @@ class Settings:
             root, sources.text("assistants", "ASST_ASSISTANTS", "app.assistants:ASSISTANTS"),
             root / path if root else path, environments, _project(sources), int(concurrency), current,
         )  # fmt: skip
+
+    @property
+    def local_file(self) -> Path:
+        """Where the embedded platform keeps its objects."""
+        return (self.root or self.store.parent) / ".asst" / "local.json"
 
     def environment(self, name: str) -> Environment:
         """The environment of that name.

@@ -35,9 +35,10 @@ class Sources:
         if root is None:
             return cls(environ, (), {}, {})
         pyproject = _read_toml(root / "pyproject.toml")
-        table = pyproject.get("tool", {}).get("asst", {})
+        tool = pyproject.setdefault("tool", {})
+        table = tool.get("asst", {}) if isinstance(tool, dict) else None
         if not isinstance(table, dict):
-            raise SettingsError("[tool.asst] in pyproject.toml must be a table")
+            raise SettingsError("[tool] and [tool.asst] in pyproject.toml must be tables")
         for key in table:
             if key not in _KEYS:
                 hint = nearest(key, _KEYS) or f"; known: {', '.join(sorted(_KEYS))}"

@@ -39,21 +39,13 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
         Raises:
             Exit: instead of every error of ours, an interruption, and what nobody foresaw.
         """
-        terminated = threading.Event()
         try:
-            with _interruptible(terminated):
+            with _interruptible():
                 return super().__call__(*args, **kwargs)
         except Exit:
             raise
-        except AsstError as error:
-            raise Exit(_one_line(f"{error}"), error.exit_code) from None
-        except KeyboardInterrupt:
-            code = TERMINATED if terminated.is_set() else INTERRUPTED
-            raise Exit("interrupted: what was done is recorded; run the command again to go on", code) from None
-        except Exception as error:
-            logging.getLogger(__name__).debug("unexpected", exc_info=True)
-            message = f"unexpected {type(error).__name__}: {error}; inv --debug shows where"
-            raise Exit(_one_line(message), AsstError.exit_code) from None
+        except (Exception, KeyboardInterrupt) as error:
+            raise Exit(*_told(error)) from None
 
 
 def task(**options: Any) -> Callable[[Callable[..., Any]], AsstTask]:
@@ -62,15 +54,18 @@ def task(**options: Any) -> Callable[[Callable[..., Any]], AsstTask]:
     return decorate
 
 
+_terminated = threading.Event()
+
+
 @contextlib.contextmanager
-def _interruptible(terminated: threading.Event) -> Generator[None]:
-    """SIGINT and SIGTERM both end as KeyboardInterrupt, so that what is in flight gets recorded; the event says SIGTERM."""
+def _interruptible() -> Generator[None]:
+    """SIGINT and SIGTERM both end as KeyboardInterrupt, so that what is in flight gets recorded."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def terminate(*_: object) -> None:
-        terminated.set()
+        _terminated.set()
         signal.raise_signal(signal.SIGINT)
 
     # A shell starts background jobs with SIGINT ignored; asyncio only takes over Python's own handler.
@@ -80,6 +75,16 @@ def _interruptible(terminated: threading.Event) -> Generator[None]:
     finally:
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])
+
+
+def _told(error: BaseException) -> tuple[str, int]:
+    """One line for people and the exit code."""
+    if isinstance(error, AsstError):
+        return _one_line(str(error)), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; the same command goes on from here", TERMINATED if _terminated.is_set() else INTERRUPTED
+    logging.getLogger(__name__).debug("unexpected", exc_info=error)
+    return _one_line(f"unexpected {type(error).__name__}: {error}; inv --debug shows where"), AsstError.exit_code
 
 
 def _one_line(text: str) -> str:
@@ -120,8 +125,9 @@ def _run(
     code = 0
     try:
         rows = verb(_root(c), reporter=reporter, **options) if "reporter" in _parameters(verb) else verb(_root(c), **options)
-    except AsstError as raised:
-        rows, error, code = list(raised.rows), _one_line(str(raised)), raised.exit_code
+    except (Exception, KeyboardInterrupt) as raised:
+        error, code = _told(raised)
+        rows = list(raised.rows) if isinstance(raised, AsstError) else []
     finally:
         reporter.stop()
     if not code and failing:
@@ -154,10 +160,10 @@ def _judged(rows: Iterable[Row]) -> tuple[int, str | None]:
     return (PENDING if any(row.action != "none" for row in rows) else 0), None
 
 
-def _confirm(yes: bool) -> Callable[[str], bool]:
+def _confirm(yes: bool) -> Callable[[str], bool] | None:
     from . import render
 
-    return (lambda _: True) if yes else render.ask
+    return None if yes else render.ask
 
 
 def _dry(c: Context, dry_run: bool) -> bool:
@@ -168,7 +174,7 @@ _ONLY = "act on this assistant alone; may be given several times"
 _ENV = "act on this environment alone"
 _JSON = "print one JSON document on stdout, everything else on stderr"
 _DRY = "write nothing; exit with 2 where something would be"
-_YES = "answer every question with yes"
+_YES = "ask nothing; what has a flag of its own still needs it"
 _OVERWRITE = "write over what was changed remotely"
 _WRITE = {"only": _ONLY, "env": _ENV, "json": _JSON, "dry-run": _DRY, "yes": _YES}
 _RECREATE = "go on where all instances of an environment are gone"

@@ -52,8 +52,7 @@ async def connect(
     if environment.place.platform == "local":
         from .local import Service, Transport
 
-        assert settings.root is not None
-        service = Service(settings.root / ".asst" / "local.json")
+        service = Service(settings.local_file)
         service.put_back(recorded, settings.project)
         transport = Transport(service)
     async with AgentsPlatform.open(

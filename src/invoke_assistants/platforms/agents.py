@@ -144,7 +144,7 @@ class AgentsPlatform:
         except (openai.OpenAIError, json.JSONDecodeError, UnicodeError) as error:
             raise self._strange(type(error).__name__) from None
         except httpx2.HTTPError as error:
-            raise PlatformError(self._line(f"request failed: {error}"), unknown=True) from None
+            raise self._error(f"request failed: {error}", unknown=True) from None
         if not isinstance(answer, dict):
             raise self._strange("no JSON object")
         return answer
@@ -157,7 +157,7 @@ class AgentsPlatform:
         return object_
 
     def _strange(self, what: str) -> PlatformError:
-        return PlatformError(self._line(f"the answer is not the Agents API's ({what}); is the base URL right?"), unknown=True)
+        return self._error(f"the answer is not the Agents API's ({what}); is the base URL right?", unknown=True)
 
     def _connection(self, error: openai.APIConnectionError) -> PlatformError:
         cause = error.__cause__
@@ -167,7 +167,7 @@ class AgentsPlatform:
         )
         reason = f" ({cause})" if cause is not None and str(cause) else ""
         text = f"{what} {self._client.base_url.host}{reason}"
-        return PlatformError(self._line(text), unknown=not unsent, transient=True)
+        return self._error(text, unknown=not unsent, transient=True)
 
     def _status(self, error: openai.APIStatusError) -> PlatformError:
         status, code = error.status_code, error.code
@@ -188,8 +188,8 @@ class AgentsPlatform:
             back = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + wait))
             text += f"; come back in {wait:.0f} s, at {back}"
         transient = status in (408, 409, 429) or status >= 500
-        return PlatformError(
-            self._line(text),
+        return self._error(
+            text,
             status=status,
             code=code,
             unknown=status in (408, 409) or status >= 500 or status < 400,
@@ -197,12 +197,10 @@ class AgentsPlatform:
             retry_after=wait,
         )
 
-    def _line(self, text: str) -> str:
-        """One line for people: the environment first, no control characters, no secret, not endless."""
+    def _error(self, text: str, **about: Any) -> PlatformError:
+        """One line for people: no control characters, no secret, not endless."""
         clean = "".join(character if character.isprintable() else " " for character in text)
-        clean = " ".join(clean.split())
-        clean = clean.replace(self._secret, "***")
-        return f"{self._where}: {clean[:500]}"
+        return PlatformError(" ".join(clean.split()).replace(self._secret, "***")[:500], where=self._where, **about)
 
 
 def _checked(id: str) -> str:

@@ -56,7 +56,7 @@ class FileStorage(Storage):
             if line.startswith((b"<<<<<<< ", b">>>>>>> ")):
                 raise StoreError(f"{self.path}, line {number}: merge conflict markers; settle the merge in git first")
         tables = files.load_json(self.path, content)
-        if not isinstance(tables, dict) or not tables or not all(isinstance(table, dict) for table in tables.values()):
+        if not isinstance(tables, dict) or not tables or not all(_is_table(table) for table in tables.values()):
             raise StoreError(f"{self.path}, line 1: not a store of assistants")
         return tables
 
@@ -83,6 +83,10 @@ class FileStorage(Storage):
         """``PATH, line N`` of a text in the file, for messages."""
         content = files.read_bytes(self.path) or b""
         return f"{self.path}, line {files.line_of(content.decode('utf-8-sig', 'replace'), needle)}"
+
+
+def _is_table(table: Any) -> bool:
+    return isinstance(table, dict) and all(isinstance(document, dict) for document in table.values())
 
 
 def _sorted(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, cast
@@ -10,6 +11,7 @@ from tinydb import TinyDB
 from tinydb.table import Document, Table
 
 from ..errors import StoreError
+from ..payload import digest as digest_of
 from ..records import DIGEST, ID, SLUG, Intent, JSONObject, Key, Place, Record, Recorded
 from ._storage import Buffer, FileStorage
 
@@ -52,6 +54,7 @@ class Store:
     def __init__(self, storage: FileStorage, project: str) -> None:
         self.storage = storage
         self.project = project
+        self._checked: set[str] = set()  # payloads whose digest was found right, once in this process
 
     def lock(self, command: str, say: Callable[[str], None]) -> AbstractContextManager[None]:
         """Hold the store for a whole run; ``say`` is told whom it waits for."""
@@ -115,6 +118,10 @@ class Store:
             return Recorded()
         self._check_format(database)
         payloads = database.of("payloads").named()
+        for digest, payload in payloads.items():
+            if digest not in self._checked and digest_of(payload) != digest:
+                raise self._broken(digest, f"the payload {digest[:80]} is not what it was when it was recorded")
+        self._checked.update(payloads)
         records = {
             (name, environment): self._load(name, environment, value, payloads)
             for name, document in database.of("assistants").named().items()
@@ -146,7 +153,7 @@ class Store:
             )
 
     def _broken(self, needle: str, reason: str) -> StoreError:
-        return StoreError(f"{self.storage.where(needle)}: {reason}; bring the file back with git")
+        return StoreError(f"{self.storage.where(json.dumps(needle))}: {reason}; bring the file back with git")
 
     def _load(
         self, name: str, environment: str, value: Any, payloads: Mapping[str, JSONObject], *, nested: bool = False
@@ -155,7 +162,7 @@ class Store:
         if not SLUG.fullmatch(name) or not SLUG.fullmatch(environment) or not isinstance(value, dict):
             raise self._broken(name, f"{where!r:.160} is no record of an assistant")
         known = {"id", "platform", "origin", "digest", "tag", "history", "elsewhere"}
-        texts = [value.get("id"), value.get("platform"), value.get("origin"), value.get("digest"), value.get("tag", "")]
+        texts = [value.get("id"), value.get("platform"), value.get("origin"), value.get("digest")]
         history, others = value.get("history", []), value.get("elsewhere", {})
         if not all(isinstance(text, str) for text in texts) or not isinstance(history, list) or value.keys() - known:
             raise self._broken(name, f"the record of {where} is not ours")
@@ -163,6 +170,9 @@ class Store:
             raise self._broken("elsewhere", f"the record of {where} is not ours")
         if not ID.fullmatch(value["id"]):
             raise self._broken(name, f"the id of {where} is none that the service gives (3 to 128 letters, digits, '_', '-')")
+        tag = value.get("tag")
+        if tag is not None and not (isinstance(tag, str) and DIGEST.fullmatch(tag)):
+            raise self._broken(name, f"the tag of {where} is no digest")
         for digest in (value["digest"], *history):
             if not isinstance(digest, str) or not DIGEST.fullmatch(digest) or digest not in payloads:
                 raise self._broken(str(digest)[:80], f"the record of {where} names a payload that is not there")
@@ -170,7 +180,7 @@ class Store:
         elsewhere = {at: self._load(name, environment, other, payloads, nested=True) for at, other in others.items()}
         if any(str(record.place) != at for at, record in elsewhere.items()):
             raise self._broken("elsewhere", f"the record of {where} is not ours")
-        return Record(value["id"], place, value["digest"], value.get("tag"), tuple(history), elsewhere)
+        return Record(value["id"], place, value["digest"], tag, tuple(history), elsewhere)
 
     def _load_intent(
         self, name: str, where: str, value: Any, payloads: Mapping[str, JSONObject]
@@ -180,7 +190,8 @@ class Store:
             len(parts) != 3
             or not isinstance(value, dict)
             or value.get("kind") not in ("create", "update")
-            or value.get("digest") not in payloads
+            or not isinstance(value.get("digest"), str)
+            or value["digest"] not in payloads
             or not isinstance(value.get("nonce", ""), str)
         ):
             raise self._broken("pending", f"the open request of {name!r:.80} is not ours")

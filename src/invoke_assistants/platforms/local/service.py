@@ -55,8 +55,8 @@ class Service:
             return 200, self._route(method, path.removeprefix("/v1").strip("/").split("/"), query, body)
         except Rejected as rejected:
             return rejected.answer
-        except StoreError as error:
-            return 500, {"error": {"message": str(error), "type": "server_error", "param": None, "code": None}}
+        except Exception as error:
+            return 500, {"error": {"message": f"{error}", "type": "server_error", "param": None, "code": None}}
 
     def _route(self, method: str, parts: list[str], query: Mapping[str, str], body: bytes) -> JSONObject:
         if parts == ["agents"] and method == "GET":
@@ -71,7 +71,7 @@ class Service:
 
     def _list(self, query: Mapping[str, str]) -> JSONObject:
         limit, order, after = query.get("limit", "20"), query.get("order", "desc"), query.get("after")
-        if not limit.isdigit() or not 1 <= int(limit) <= 100:
+        if not (limit.isascii() and limit.isdigit()) or not 1 <= int(limit) <= 100:
             raise Rejected(400, f"Invalid value for 'limit': {limit!r:.40}, expected 1 to 100.", "limit", "invalid_value")
         if order not in ("asc", "desc"):
             raise Rejected(400, f"Invalid value for 'order': {order!r:.40}, expected 'asc' or 'desc'.", "order", "invalid_value")
@@ -123,7 +123,11 @@ class Service:
 
     def _put(self, state: JSONObject, wanted: Wanted, record: Record) -> None:
         body = create_body(wanted, hashlib.sha256(record.id.encode()).hexdigest()[:32])
-        fields = resolved(given(Agent.model_validate(body)))
+        try:
+            fields = resolved(given(Agent.model_validate(body)))
+        except ValidationError as error:
+            what = _rejected(error).answer[1]["error"]["message"]
+            raise StoreError(f"{wanted.name} in {wanted.environment} cannot be put back on local: {what}") from None
         now = int(self.clock())
         state["agents"][record.id] = {"id": record.id, "object": "agent", "created_at": now, "updated_at": now, **fields}
 
@@ -134,8 +138,9 @@ class Service:
         state: Any = None
         try:
             state = json.loads(content)
-            ours = state["version"] == 1 and isinstance(state["agents"], dict) and isinstance(state["deleted"], list)
-        except (ValueError, KeyError, TypeError, RecursionError):
+            ours = state["version"] == 1 and isinstance(state["deleted"], list)
+            ours = ours and all(agent["id"] == id and agent["created_at"] >= 0 for id, agent in state["agents"].items())
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             ours = False
         if not ours:
             raise StoreError(
@@ -176,7 +181,8 @@ def _new_id(state: JSONObject, metadata: Mapping[str, str]) -> str:
 def _parsed(kind: type[AgentUpdate], body: bytes) -> AgentUpdate:
     try:
         content = json.loads(body)
-    except (ValueError, RecursionError):
+        json.dumps(content, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):  # a lone surrogate is a ValueError, too
         raise Rejected(400, "We could not parse the JSON body of your request.") from None
     try:
         request = kind.model_validate(content)

@@ -1,0 +1,201 @@
+"""Host projects in temporary folders, and a loopback server for them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loopback import Loopback
+
+ROOT = Path(__file__).parent.parent
+FOREIGN = ("OPENAI_", "ASST_", "APP_ENV", "ACTION", "INVOKE_", "NO_COLOR", "FORCE_COLOR")
+
+MODELS = '''
+from pydantic import BaseModel, Field
+from invoke_assistants import Assistant
+
+class Step(BaseModel):
+    """One step."""
+    title: str = Field(description="In a few words.")
+    minutes: int
+
+class Plan(BaseModel):
+    """A plan of steps."""
+    goal: str
+    steps: list[Step]
+
+class Verdict(BaseModel):
+    good: bool
+    why: str | None
+
+TOOLS = [
+    {"type": "function", "name": "look_up", "description": "Looks a word up.",
+     "parameters": {"type": "object", "properties": {"word": {"type": "string"}, "language": {"type": "string"}}}},
+    {"type": "web_search", "context_size": "low"},
+]
+'''
+
+THREE = (
+    MODELS
+    + """
+ASSISTANTS = [
+    Assistant("planner", output=Plan, model="gpt-6-luna", instructions="Plan it.", tools=TOOLS),
+    Assistant("judge", output=Verdict, model="gpt-6-luna", instructions="Judge it.", metadata={"team": "blue"},
+              environments={"production": {"model": "gpt-6-astra"}}),
+    Assistant("talker", model="gpt-6-luna", instructions="Talk.", verbosity="low", reasoning={"effort": "low"}),
+]
+"""
+)
+
+TASKS = '''
+"""Tasks of a host project."""
+
+from invoke import Collection, task
+
+from invoke_assistants import tasks as asst_tasks
+from invoke_assistants.tasks import ns as asst
+
+
+@task
+def hello(c):
+    """Say hello."""
+    print("hello")
+
+
+@task
+def ship(c):
+    """Deploy from another task."""
+    rows = asst_tasks.deploy(c)
+    print(f"shipped {len(rows)}")
+
+
+@task(pre=[asst_tasks.update])
+def after(c):
+    """Something after an update."""
+    print("after")
+
+
+ns = Collection(asst, hello, ship, after)
+'''
+
+_numbers = itertools.count()
+
+
+@dataclass
+class Result:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def rows(self) -> dict[tuple[str, str], dict[str, Any]]:
+        return {(row["name"], row["environment"]): row for row in self.json["rows"]}
+
+
+class Host:
+    """A project that uses the plugin, made from scratch."""
+
+    def __init__(self, root: Path, env: dict[str, str]) -> None:
+        self.root = root
+        self.env = env
+        root.mkdir(parents=True, exist_ok=True)
+        (root / "tasks.py").write_text(TASKS)
+        self.declare(THREE)
+
+    def declare(self, source: str, asst: str = "") -> None:
+        """Put these declarations in place; each time in a module of a new name, so that this process imports it anew."""
+        module = f"hosted_{os.getpid()}_{next(_numbers)}"
+        (self.root / f"{module}.py").write_text(source)
+        text = f'[project]\nname = "host"\n[tool.asst]\nassistants = "{module}:ASSISTANTS"\n{asst}'
+        (self.root / "pyproject.toml").write_text(text)
+
+    def edit(self, before: str, after: str) -> None:
+        """Edit the declarations."""
+        [module] = [
+            line.split('"')[1].split(":")[0]
+            for line in (self.root / "pyproject.toml").read_text().splitlines()
+            if "ASSISTANTS" in line
+        ]
+        source = (self.root / f"{module}.py").read_text()
+        assert before in source
+        self.declare(
+            source.replace(before, after), "".join((self.root / "pyproject.toml").read_text().partition(':ASSISTANTS"\n')[2:])
+        )
+
+    def inv(self, *args: str, env: dict[str, str] | None = None, timeout: float = 60) -> Result:
+        """Run ``inv ARGS`` as a user would, with no terminal."""
+        done = subprocess.run(
+            [sys.executable, "-m", "invoke", *args], cwd=self.root, env=self.environ(env), timeout=timeout,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *args: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start ``inv ARGS`` and return at once."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "invoke", *args], cwd=self.root, env=self.environ(env), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def environ(self, extra: dict[str, str] | None = None) -> dict[str, str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        return {**clean, "HOME": str(self.root), **self.env, **(extra or {})}
+
+    @property
+    def path(self) -> Path:
+        return self.root / "assistants_store.json"
+
+    @property
+    def store(self) -> Any:
+        return json.loads(self.path.read_text())
+
+    def ids(self) -> dict[tuple[str, str], str]:
+        assistants = self.store["assistants"]
+        return {(name, env): record["id"] for name, records in assistants.items() for env, record in records.items()}
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees settings of the machine that it runs on."""
+    for name in os.environ:
+        if name.startswith(FOREIGN):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Loopback]:
+    """The Agents API on a socket of its own."""
+    loopback = Loopback(tmp_path / "server")
+    yield loopback
+    loopback.shutdown()
+    loopback.server_close()
+
+
+@pytest.fixture
+def host(tmp_path: Path, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A project with three assistants on the loopback server; this process has its environment, too."""
+    for name, value in server.env().items():
+        monkeypatch.setenv(name, value)
+    return Host(tmp_path / "host", server.env())
+
+
+@pytest.fixture
+def local_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A project with three assistants on the embedded platform, without a key."""
+    monkeypatch.setenv("ASST_PLATFORM", "local")
+    return Host(tmp_path / "host", {"ASST_PLATFORM": "local"})

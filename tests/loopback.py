@@ -1,0 +1,173 @@
+"""The Agents API on a real socket, with the faults that networks and services have."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from invoke_assistants.platforms.local import Service
+
+
+@dataclass
+class Seen:
+    """One request as the server saw it."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: Any
+    headers: dict[str, str]
+
+
+@dataclass
+class Fault:
+    """What goes wrong with a request: ``after`` says that the service carries it out first."""
+
+    after: bool = False
+    reset: bool = False  # RST instead of an answer
+    truncate: bool = False  # half of the answer
+    hang: float = 0.0  # seconds before the answer
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    raw: bytes | None = None  # the body of the answer
+
+
+class Loopback(ThreadingHTTPServer):
+    """A server whose ``faults`` are asked, in turn, what to do with each request; the first that answers decides."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        self.service = Service(folder / ".asst" / "local.json")
+        self.seen: list[Seen] = []
+        self.faults: list[Callable[[Seen], Fault | None]] = []
+        self.lag = 0.0  # seconds until a new agent is in the list
+        super().__init__(("127.0.0.1", 0), _Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    @property
+    def origin(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+    def env(self, key: str = "sk-canary-0000000000") -> dict[str, str]:
+        """The environment of a client of this server."""
+        return {"ASST_PLATFORM": "agents", "OPENAI_API_KEY": key, "OPENAI_BASE_URL": self.url}
+
+    def agents(self) -> dict[str, dict[str, Any]]:
+        """Every agent by its id."""
+        return self.service._read()["agents"]
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """A request of somebody else, which no fault touches and no log shows."""
+        status, answer = self.service.handle(method, path, {}, json.dumps(body).encode())
+        assert status == 200, answer
+        return answer
+
+    def edit(self, id: str, **fields: Any) -> None:
+        """Edit an agent by hand, as in the dashboard: its tags stay."""
+        if "metadata" in fields:
+            fields["metadata"] = {**self.agents()[id]["metadata"], **fields["metadata"]}
+        self.call("POST", f"/agents/{id}", fields)
+
+    def writes(self) -> list[Seen]:
+        """The requests that change something."""
+        return [seen for seen in self.seen if seen.method != "GET"]
+
+    def once(self, fault: Fault, method: str = "POST", path: str = "/v1/agents", times: int = 1) -> None:
+        """Let this happen to the next such requests."""
+        left = [times]
+        lock = threading.Lock()
+
+        def decide(seen: Seen) -> Fault | None:
+            with lock:
+                if seen.method == method and seen.path.startswith(path) and left[0] > 0:
+                    left[0] -= 1
+                    return fault
+            return None
+
+        self.faults.append(decide)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Loopback
+
+    def _answer(self) -> None:
+        url = urlsplit(self.path)
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = json.loads(content) if content else None
+        seen = Seen(self.command, url.path, dict(parse_qsl(url.query)), body, {k.lower(): v for k, v in self.headers.items()})
+        self.server.seen.append(seen)
+        fault = next((found for decide in self.server.faults if (found := decide(seen))), None)
+        if fault is None:
+            self._send(*self._serve(seen, content))
+        else:
+            self._fail(fault, seen, content)
+
+    def _serve(self, seen: Seen, content: bytes) -> tuple[int, bytes]:
+        status, answer = self.server.service.handle(seen.method, seen.path, seen.query, content)
+        if self.server.lag and seen.method == "GET" and "data" in answer:
+            answer["data"] = [item for item in answer["data"] if time.time() - item["created_at"] > self.server.lag]
+        return status, json.dumps(answer).encode()
+
+    def _fail(self, fault: Fault, seen: Seen, content: bytes) -> None:
+        status, answer = self._serve(seen, content) if fault.after else (200, b"{}")
+        time.sleep(fault.hang)
+        if fault.reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+            self.close_connection = True
+            return
+        if fault.truncate:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer[: len(answer) // 2])
+            self.close_connection = True
+            return
+        self._send(fault.status or status, answer if fault.raw is None else fault.raw, fault.headers)
+
+    def _send(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_DELETE = _answer  # noqa: N815
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except (ConnectionError, ValueError):
+            self.close_connection = True  # the client went away, or we cut the connection ourselves
+
+    def finish(self) -> None:
+        try:
+            super().finish()
+        except (ConnectionError, ValueError, OSError):
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def error_body(code: str | None, message: str = "no", param: str | None = None) -> bytes:
+    """An error in OpenAI's shape."""
+    return json.dumps({"error": {"message": message, "type": "error", "code": code, "param": param}}).encode()
