@@ -53,6 +53,7 @@ class Loopback(ThreadingHTTPServer):
         self.seen: list[Seen] = []
         self.faults: list[Callable[[Seen], Fault | None]] = []
         self.lag = 0.0  # seconds until a new agent is in the list
+        self.drip = 0.0  # seconds between two bytes of an answer
         super().__init__(("127.0.0.1", 0), _Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -148,7 +149,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        for byte in content if self.server.drip else ():
+            self.wfile.write(bytes([byte]))
+            time.sleep(self.server.drip)
+        if not self.server.drip:
+            self.wfile.write(content)
 
     do_GET = do_POST = do_DELETE = _answer  # noqa: N815
 

@@ -74,7 +74,10 @@ def test_a_read_timeout_after_the_commit(one: Host, server: Loopback, monkeypatc
     """Row 4: the answer takes too long; what was made is found."""
     monkeypatch.setattr("invoke_assistants.platforms.agents.TIMEOUT", 0.5)
     server.once(Fault(after=True, hang=1.5))
-    quick_create(one)
+    started = time.monotonic()
+    [row] = quick_create(one)
+    assert time.monotonic() - started < 1.5
+    assert row.action == "adopt"
     invariant(one, server, 1)
 
 
@@ -505,3 +508,184 @@ def test_only_our_errors_leave_the_verbs(one: Host, server: Loopback) -> None:
     server.faults.clear()
     asst.update(one.root)
     invariant(one, server, 1)
+
+
+def twin_of(server: Loopback, agent: dict[str, Any], nonce: str = "f" * 32, age: int = 0, **edit: Any) -> dict[str, Any]:
+    """Another agent with the same tags, as another run would make it, ``age`` seconds older."""
+    clock = server.service.clock
+    server.service.clock = lambda: agent["created_at"] - age
+    body = {key: agent[key] for key in ("model", "name", "instructions", "metadata")}
+    twin = server.call("POST", "/agents", {**body, "metadata": {**body["metadata"], "asst.nonce": nonce}, **edit})
+    server.service.clock = clock
+    assert isinstance(twin, dict)
+    return twin
+
+
+@pytest.mark.parametrize("age", [100, 0, -100])
+def test_a_recorded_instance_is_never_deleted_for_a_twin(one: Host, server: Loopback, age: int) -> None:
+    """Row 34: whatever the twin's age, a create names both and touches neither; the store keeps its id."""
+    quick_create(one)
+    [agent] = server.agents().values()
+    twin = twin_of(server, agent, age=age)
+    before = one.path.read_bytes()
+    server.seen.clear()
+    with pytest.raises(RowsFailed) as caught:
+        quick_create(one)
+    assert agent["id"] in str(caught.value)
+    assert twin["id"] in str(caught.value)
+    assert server.writes() == []
+    assert one.path.read_bytes() == before
+
+
+def test_two_foreign_twins_and_an_open_intent_stop_as_well(one: Host, server: Loopback) -> None:
+    """Row 34: that a create of ours is open makes neither of them ours."""
+    quick_create(one)
+    [agent] = server.agents().values()
+    one.path.unlink()
+    server.once(Fault(status=500))
+    server.faults.append(lambda seen: None)
+    copy = dict(agent)
+    server.call("DELETE", f"/agents/{agent['id']}")
+    with pytest.raises(RowsFailed):
+        quick_create(one)
+    twin_of(server, copy, "a" * 32)
+    twin_of(server, copy, "b" * 32)
+    server.seen.clear()
+    with pytest.raises(RowsFailed, match="2 instances carry its tags"):
+        quick_create(one)
+    assert server.writes() == []
+
+
+def test_an_open_create_is_not_passed_over(one: Host, server: Loopback) -> None:
+    """Made and recorded, but the last sweep failed: plan and deploy say so, and create settles it."""
+    server.faults.append(lambda seen: Fault(status=500) if seen.method == "GET" and len(server.writes()) else None)
+    with pytest.raises(RowsFailed, match="run inv asst.create again to settle it"):
+        quick_create(one)
+    server.faults.clear()
+    assert one.ids()
+    assert "pending" in one.store
+    with pytest.raises(RowsFailed, match="a create is still open: run inv asst.create"):
+        asst.deploy(one.root)
+    [row] = asst.plan(one.root)
+    assert "still open" in (row.error or "")
+    [row] = asst.status(one.root)
+    assert "still open" in (row.note or "")
+    [row] = asst.create(one.root, dry_run=True)
+    assert row.action == "adopt"
+    quick_create(one)
+    invariant(one, server, 1)
+
+
+def test_a_wrong_key_after_an_unsettled_create(one: Host, server: Loopback) -> None:
+    """The records are there, their creates open; another project's key is still refused."""
+    server.faults.append(lambda seen: Fault(status=500) if seen.method == "GET" and len(server.writes()) else None)
+    with pytest.raises(RowsFailed):
+        quick_create(one)
+    server.faults.clear()
+    before = one.path.read_bytes()
+    elsewhere = server.agents()
+    for id in elsewhere:
+        server.call("DELETE", f"/agents/{id}")
+    with pytest.raises(AsstError, match="sees none of its 1 recorded instance") as caught:
+        quick_create(one)
+    assert caught.value.exit_code == 3
+    assert one.path.read_bytes() == before
+
+
+def test_a_wrong_key_with_only_new_rows(one: Host, server: Loopback) -> None:
+    """A new assistant, and a key that sees none of the others: refused before anything is made in the wrong project."""
+    quick_create(one)
+    [id] = one.ids().values()
+    server.call("DELETE", f"/agents/{id}")
+    one.edit('"one"', '"two"')
+    server.seen.clear()
+    with pytest.raises(AsstError, match="sees none of its 1 recorded instance"):
+        quick_create(one)
+    assert server.writes() == []
+
+
+def test_one_stale_list_makes_no_second_agent(one: Host, server: Loopback) -> None:
+    """Found, then missing from one page, then there again: it is asked for by its id, not made anew."""
+    quick_create(one)
+    one.path.unlink()
+    lists = [0]
+
+    def stale(seen: Seen) -> Fault | None:
+        if seen.method == "GET" and seen.path == "/v1/agents":
+            lists[0] += 1
+            if lists[0] == 2:
+                return Fault(raw=b'{"object": "list", "data": [], "has_more": false}')
+        return None
+
+    server.faults.append(stale)
+    server.seen.clear()
+    quick_create(one)
+    assert server.writes() == []
+    invariant(one, server, 1)
+
+
+def test_a_store_that_is_replaced_in_the_middle(host: Host, server: Loopback) -> None:
+    """Row 49: git puts an older store in place during a deploy; the run's results end up in it, and nothing is drift."""
+    asst.create(host.root)
+    older = host.path.read_bytes()
+    host.edit("Plan it.", "Second.")
+    asst.deploy(host.root)
+    host.edit("Second.", "Third.")
+
+    def replace(seen: Seen) -> Fault | None:
+        if seen.method == "POST" and seen.path.endswith(host.ids()["planner", "production"]):
+            host.path.write_bytes(older)
+        return None
+
+    server.faults.append(replace)
+    asst.deploy(host.root)
+    server.faults.clear()
+    assert "pending" not in host.store
+    assert {row.state for row in asst.status(host.root)} == {"in_sync"}
+
+
+def test_a_resumed_create_remembers_what_it_sent(one: Host, server: Loopback) -> None:
+    """Killed after the commit, then a field taken out of the code: the rerun records what was sent, so update clears it."""
+    one.declare(MODELS + 'ASSISTANTS = [Assistant("one", model="m", verbosity="low")]', 'environments = ["development"]\n')
+    server.once(Fault(after=True, hang=3))
+    process = one.start("asst.create")
+    while not server.agents():
+        time.sleep(0.01)
+    process.kill()
+    process.communicate(timeout=60)
+    server.faults.clear()
+    one.edit(', verbosity="low"', "")
+    quick_create(one)
+    [row] = asst.update(one.root)
+    assert [(change.field, change.before) for change in row.changes] == [("text.verbosity", "low")]
+    assert next(iter(server.agents().values()))["text"]["verbosity"] == "medium"
+
+
+def test_a_server_that_drips_is_cut_off(one: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row 4: the timeout bounds the whole request, not each byte of it."""
+    monkeypatch.setattr("invoke_assistants.platforms.agents.TIMEOUT", 0.4)
+    monkeypatch.setattr("invoke_assistants.platforms.agents.RETRIES", 0)
+    server.drip = 0.1
+    started = time.monotonic()
+    with pytest.raises(PlatformError, match=r"timed out after 0\.4 s"):
+        quick_create(one)
+    assert time.monotonic() - started < 3
+
+
+def test_a_limit_that_lets_some_through_lets_all_through(host: Host, server: Loopback) -> None:
+    """A steady rate limit: as long as each round makes some, the run goes on to the end."""
+    host.declare(MODELS + LONG, 'environments = ["development"]\n')
+    posts = [0]
+    lock = threading.Lock()
+
+    def limit(seen: Seen) -> Fault | None:
+        if seen.method != "POST":
+            return None
+        with lock:
+            posts[0] += 1
+            over = posts[0] % 4 == 0
+        return Fault(status=429, headers={"retry-after-ms": "50"}) if over else None
+
+    server.faults.append(limit)
+    assert {row.action for row in quick_create(host)} == {"create"}
+    invariant(host, server, 20)

@@ -84,7 +84,7 @@ def test_payloads_that_nothing_names_are_dropped(store: Store) -> None:
 def test_pending_is_there_only_while_something_is_open(store: Store, path: Path) -> None:
     """An intent survives a reading, by assistant, environment and place; the table goes with the last one."""
     key = ("a", "development")
-    intent = Intent("create", digest(PAYLOAD), "nonce")
+    intent = Intent("create", digest(PAYLOAD), "0" * 32)
     store.commit(intents={(key, HERE): intent, (key, THERE): intent}, payloads=both(PAYLOAD))
     assert store.read().intents == {(key, HERE): intent, (key, THERE): intent}
     store.commit(intents={(key, HERE): None})

@@ -98,7 +98,7 @@ class Run:
         wanted, record, remote = verdict.wanted, verdict.record, verdict.remote
         assert record is not None
         assert remote is not None
-        body = update_body(wanted, self.journal.recorded.payloads[record.digest], remote)
+        body = update_body(wanted, self.journal.payloads[record.digest], remote)
         async with self.slots:
             if self.halt:
                 self.fail(wanted, row, f"not tried: {self.halt}")
@@ -122,8 +122,9 @@ class Run:
                 there = await platform.retrieve(id)
             except PlatformError:
                 raise error from None
-            tag = (there or {}).get("metadata", {}).get("asst.digest")
-            if there is None or tag != wanted.digest or compare(there, wanted.payload):
+            if there is None or (there.get("metadata") or {}).get("asst.digest") != wanted.digest:
+                raise
+            if compare(there, wanted.payload):
                 raise
 
     def fail(self, wanted: Wanted, row: Row, why: str, *, keep: bool = False, error: PlatformError | None = None) -> None:

@@ -2,7 +2,7 @@
 
 An intent with a nonce is in the store before the request; an answer is recorded at once, an unknown outcome is settled
 by looking for the nonce; a last sweep elects the one instance that stays where another clone made one at the same time;
-only then does the intent go.
+only then does the intent go. Nothing is deleted but what carries the nonce of an open intent.
 """
 
 from __future__ import annotations
@@ -15,29 +15,31 @@ from dataclasses import dataclass, field, replace
 from .apply import Run, hopeless, told
 from .errors import PlatformError
 from .payload import create_body
-from .plan import Verdict, adopted
+from .plan import Remote, Verdict, adopted
 from .platforms import Platform
 from .records import Change, Intent, JSONObject, Key, Record, Recorded, Row, Wanted
 from .sweep import look
 
 __all__ = ["Claim", "Creation", "claim"]
 
+ROUNDS = 4  # of posts that the service put off, without any of them getting through
+
 
 @dataclass
 class Claim:
     """One instance that a create is after.
 
-    ``mine`` is the id that this store made or recorded, if there is one; ``found`` says that the plan's own look showed
-    a tagged object, ``resumed`` that an earlier run left the intent, ``made`` the id that this run was answered.
+    ``resumed`` says that an earlier run left the intent, ``shown`` is the id of the tagged object that the last look
+    showed, ``mine`` the id that was recorded before or answered now, ``made`` that it was answered now.
     """
 
     verdict: Verdict
     intent: Intent
-    resumed: bool = False
-    found: bool = False
-    before: Record | None = None
+    resumed: bool
+    before: Record | None
+    shown: str | None
     mine: str | None = None
-    made: str | None = None
+    made: bool = False
     problem: PlatformError | None = None
     rounds: int = 0
     deleted: set[str] = field(default_factory=set)
@@ -48,17 +50,18 @@ class Claim:
         return self.verdict.wanted
 
     def owns(self, there: JSONObject) -> bool:
-        """Whether a remote object is this claim's own: it carries its nonce, or is recorded here."""
-        return there["id"] == self.mine or (there.get("metadata") or {}).get("asst.nonce") == self.intent.nonce
+        """Whether a remote object is this claim's own: it carries its nonce."""
+        return (there.get("metadata") or {}).get("asst.nonce") == self.intent.nonce
 
 
-def claim(verdict: Verdict, recorded: Recorded) -> Claim:
-    """The claim of a verdict; one that an earlier run left open goes on under its nonce."""
+def claim(verdict: Verdict, recorded: Recorded, hits: Sequence[JSONObject]) -> Claim:
+    """The claim of a verdict and its tagged objects; one that an earlier run left open goes on with its intent."""
     wanted = verdict.wanted
     left = recorded.intent(wanted, "create")
-    intent = replace(left, digest=wanted.digest) if left else Intent("create", wanted.digest, secrets.token_hex(16))
+    intent = left or Intent("create", wanted.digest, secrets.token_hex(16))
     mine = verdict.record.id if verdict.record and verdict.remote else None
-    return Claim(verdict, intent, resumed=left is not None, before=recorded.record(wanted), mine=mine)
+    shown = hits[0]["id"] if hits else None
+    return Claim(verdict, intent, left is not None, recorded.record(wanted), shown, mine)
 
 
 class Creation(Run):
@@ -80,7 +83,8 @@ class Creation(Run):
                 if any(self.rows[each.wanted.key].error for each in here if each.wanted.key in self.rows):
                     stopped = name
             for platform in dict.fromkeys(self.platforms.values()):
-                await self._settle(platform, [each for each in self._open(claims) if self._at(each) is platform], rows)
+                here = [each for each in self._open(claims) if self.platforms[each.wanted.environment] is platform]
+                await self._settle(platform, here, rows)
 
     async def _make(self, platform: Platform, claims: Sequence[Claim], rows: Mapping[Key, Row]) -> None:
         """Post what is to be made in one environment; a create that was not answered is settled before the next one."""
@@ -94,29 +98,36 @@ class Creation(Run):
     def _open(self, claims: Sequence[Claim]) -> list[Claim]:
         return [each for each in claims if each.wanted.key not in self.rows]
 
-    def _at(self, each: Claim) -> Platform:
-        return self.platforms[each.wanted.environment]
-
     async def _without_hits(self, platform: Platform, claims: Sequence[Claim]) -> list[Claim]:
         """The claims to post: those with no tagged object. One that an earlier run may have posted is looked for again."""
-        absent = [each for each in claims if each.verdict.remote is None and not each.found]
-        if not any(each.resumed for each in absent):
-            return absent
-        await asyncio.sleep(self.timing.again)
-        shown = (await look(platform, (), claims[0].wanted.project, whole=True)).tagged()
-        return [each for each in absent if not (each.resumed and shown.get(each.wanted.key))]
+        absent = [each for each in claims if each.mine is None and each.shown is None]
+        if any(each.resumed for each in absent):
+            await asyncio.sleep(self.timing.again)
+            shown = (await self._look(platform, claims)).tagged()
+            absent = [each for each in absent if not (each.resumed and shown.get(each.wanted.key))]
+        return absent
+
+    async def _look(self, platform: Platform, claims: Sequence[Claim]) -> Remote:
+        return await look(platform, (), claims[0].wanted.project, whole=True)
 
     async def _post(self, platform: Platform, claims: Sequence[Claim], rows: Mapping[Key, Row]) -> None:
         """Send each create once; those that the service put off are sent again after a wait and a look."""
-        for attempt in range(4):
+        for each in claims:
+            if each.intent.digest != each.wanted.digest:  # what an earlier run left open was another payload
+                each.intent = replace(each.intent, digest=each.wanted.digest)
+                self.journal.intend(each.wanted, each.intent, each.wanted.payload)
+        self.journal.flush()
+        idle = 0
+        while claims:
             put_off: list[tuple[Claim, PlatformError | None]] = []
-            await self.all(self._post_one(platform, each, rows, put_off, last=attempt == 3) for each in claims)
-            waits = [error.retry_after or 2.0**attempt for _, error in put_off if error]
-            if not put_off:
+            await self.all(self._post_one(platform, each, rows, put_off, last=idle == ROUNDS - 1) for each in claims)
+            waits = [error.retry_after or 2.0**idle for _, error in put_off if error]
+            if not waits:
                 return
+            idle = idle + 1 if len(put_off) == len(claims) else 0
             self.reporter.say(f"the service asks to slow down; trying again in {max(waits):.0f} s")
             await asyncio.sleep(max(waits))
-            shown = (await look(platform, (), claims[0].wanted.project, whole=True)).tagged()
+            shown = (await self._look(platform, claims)).tagged()
             claims = [each for each, _ in put_off if not shown.get(each.wanted.key)]
 
     async def _post_one(
@@ -130,11 +141,12 @@ class Creation(Run):
     ) -> None:
         wanted, row = each.wanted, rows[each.wanted.key]
         assert each.intent.nonce is not None
+        keep = each.resumed or bool(each.deleted)  # an earlier post may still turn up
         async with self.slots:
             if self.halt:
-                self.fail(wanted, row, f"not tried: {self.halt}", keep=each.resumed)
+                self.fail(wanted, row, f"not tried: {self.halt}", keep=keep)
                 return
-            if any(put_off):
+            if put_off:
                 put_off.append((each, None))
                 return
             try:
@@ -145,18 +157,18 @@ class Creation(Run):
                 elif error.status == 429 and not hopeless(error) and not last:
                     put_off.append((each, error))
                 else:
-                    self.fail(wanted, row, told(error), error=error)
+                    self.fail(wanted, row, told(error), keep=keep, error=error)
                 return
-        each.mine = each.made = there["id"]
+        each.mine, each.made = there["id"], True
         self._keep(each, there, settled=False)
 
     def _keep(self, each: Claim, there: JSONObject, *, settled: bool) -> tuple[Record, tuple[Change, ...]]:
-        """Record a remote object as the claimed instance."""
-        payloads = self.journal.recorded.payloads
+        """Record a remote object as the claimed instance; what another checkout wrote otherwise comes back."""
+        payloads = self.journal.payloads
         if each.before and each.before.id == there["id"]:
             self.journal.record(each.wanted, each.before, payloads[each.before.digest], settled=settled)
             return each.before, ()
-        own = (there.get("metadata") or {}).get("asst.nonce") == each.intent.nonce
+        own = each.owns(there)
         record, payload, changes = adopted(each.wanted, there, each.before, payloads, own=own)
         self.journal.record(each.wanted, record, payload, settled=settled)
         return record, () if own else changes
@@ -167,13 +179,13 @@ class Creation(Run):
         elapsed = 0.0
         while open_:
             try:
-                shown = (await look(platform, (), open_[0].wanted.project, whole=True)).tagged()
+                remote = await self._look(platform, open_)
             except PlatformError as error:
                 for each in open_:
                     self._unsettled(each, rows, error.detail)
                 return
-            steps = [(each, shown.get(each.wanted.key, [])) for each in open_]
-            await self.all(self._elect(platform, each, hits, rows, elapsed) for each, hits in steps)
+            tagged = remote.tagged()
+            await self.all(self._elect(platform, each, remote, tagged, rows, elapsed) for each in open_)
             open_ = self._open(open_)
             if open_:
                 pause = next(delays, 0.25)
@@ -181,61 +193,79 @@ class Creation(Run):
                 elapsed += pause
 
     async def _elect(
-        self, platform: Platform, each: Claim, hits: Sequence[JSONObject], rows: Mapping[Key, Row], elapsed: float
+        self,
+        platform: Platform,
+        each: Claim,
+        remote: Remote,
+        tagged: Mapping[Key, Sequence[JSONObject]],
+        rows: Mapping[Key, Row],
+        elapsed: float,
     ) -> None:
         """One look at one claim: settle it, delete what lost, or leave it for the next look."""
-        hits = [there for there in hits if there["id"] not in each.deleted]
+        hits = [there for there in tagged.get(each.wanted.key, ()) if there["id"] not in each.deleted]
         own = [there for there in hits if each.owns(there)]
         late = elapsed >= self.timing.grace
         try:
-            if each.mine and each.mine not in each.deleted and not own:
+            if not own and each.mine and each.mine in remote.objects:
+                self._settled(each, remote.objects[each.mine], rows)  # its tags were changed, which update tells
+            elif not own and each.made:
                 if late:
                     self._unsettled(each, rows, f"{each.mine} was made, but the service's list does not show it yet")
-            elif each.problem and not own and elapsed < self.timing.unknown:
-                return  # our own may still show up
+            elif not own and each.problem:
+                if elapsed >= self.timing.unknown:
+                    self._unsettled(each, rows, f"{each.problem.detail}; whether it was made is not known yet")
             elif not hits:
-                await self._make_anew(platform, each, rows, elapsed)
+                await self._make_anew(platform, each, rows)
             elif len(own) > 1:
                 await self._drop(platform, each, own[1:])
             elif own and hits[0] is not own[0]:
                 await self._drop(platform, each, own)
-            elif own and any(there["created_at"] == own[0]["created_at"] for there in hits[1:]):
-                if late:
-                    await self._drop(platform, each, own)
+            elif len(hits) > 1 and not late:
+                return  # the others' runs delete what they made
+            elif len(hits) > 1 and not own:
+                ids = ", ".join(there["id"] for there in hits)
+                self._unsettled(each, rows, f"{len(hits)} instances carry its tags: {ids}; delete all but one")
+            elif len(hits) > 1 and hits[1]["created_at"] == own[0]["created_at"]:
+                await self._drop(platform, each, own)
             else:
-                self._settled(each, hits[0], rows)
+                self._settled(each, hits[0], rows, twins=hits[1:])
         except PlatformError as error:
             self._unsettled(each, rows, error.detail)
+        each.shown = hits[0]["id"] if hits else each.shown
 
     async def _drop(self, platform: Platform, each: Claim, own: Sequence[JSONObject]) -> None:
         for there in own:
             await platform.delete(there["id"])
             each.deleted.add(there["id"])
             if each.mine == there["id"]:
-                each.mine = None
+                each.mine, each.made = None, False
+                self.journal.forget(each.wanted)
 
-    async def _make_anew(self, platform: Platform, each: Claim, rows: Mapping[Key, Row], elapsed: float) -> None:
-        """Nothing is there: the unanswered create is waited for, one that lost to a now vanished other is posted again."""
-        if each.problem:
-            self._unsettled(each, rows, f"{each.problem.detail}; whether it was made is not known yet")
+    async def _make_anew(self, platform: Platform, each: Claim, rows: Mapping[Key, Row]) -> None:
+        """Nothing is shown: what was shown before is asked for by its id, and only if it is gone, one is posted."""
+        known = each.shown or each.mine
+        if known and known not in each.deleted and await platform.retrieve(known):
             return
         each.rounds += 1
         if each.rounds > 3:
             self._unsettled(each, rows, "other runs make and delete it at the same time")
-            return
-        await self._post(platform, [each], rows)
+        else:
+            await self._post(platform, [each], rows)
 
-    def _settled(self, each: Claim, there: JSONObject, rows: Mapping[Key, Row]) -> None:
+    def _settled(self, each: Claim, there: JSONObject, rows: Mapping[Key, Row], twins: Sequence[JSONObject] = ()) -> None:
         record, changes = self._keep(each, there, settled=True)
         row = rows[each.wanted.key]
-        made_here = record.id == each.made
-        action = row.action if made_here or record.id == row.id else "adopt"
+        action = row.action if (each.made and record.id == each.mine) or record.id == row.id else "adopt"
         note = row.note
         if changes:
             note = f"another checkout wrote {record.id}; inv asst.plan shows what differs"
+        if twins:
+            note = (
+                f"{', '.join(twin['id'] for twin in twins)} carries the same tags and is younger: the run that made it deletes it"
+            )
         self.rows[each.wanted.key] = replace(row, id=record.id, action=action, note=note)
         self.reporter.advance()
 
     def _unsettled(self, each: Claim, rows: Mapping[Key, Row], why: str) -> None:
-        row = replace(rows[each.wanted.key], id=each.made or rows[each.wanted.key].id)
-        self.fail(each.wanted, row, f"{why}: run inv asst.create again to settle it", keep=True)
+        row = rows[each.wanted.key]
+        self.fail(each.wanted, replace(row, id=each.mine or row.id), f"{why}: run inv asst.create again to settle it", keep=True)

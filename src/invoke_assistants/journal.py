@@ -13,53 +13,64 @@ __all__ = ["Journal"]
 
 
 class Journal:
-    """Results on their way to the store, a few transactions a second at most; the store's lock must be held."""
+    """Results on their way to the store, a few transactions a second at most; the store's lock must be held.
 
-    def __init__(self, commit: Callable[..., Recorded], every: float) -> None:
+    Every transaction holds all results of the run so far: a store that was replaced meanwhile (a git pull) gets them too.
+
+    Args:
+        commit: the store's.
+        recorded: what the store held when the run began.
+        every: seconds between two transactions.
+    """
+
+    def __init__(self, commit: Callable[..., None], recorded: Recorded, every: float) -> None:
         self._commit = commit
         self._every = every
-        self._records: dict[Key, tuple[Wanted, Record]] = {}
-        self._payloads: dict[str, JSONObject] = {}
+        self._began = recorded
+        self._records: dict[Key, Record] = {}
+        self._forgotten: dict[Key, Place] = {}
         self._intents: dict[tuple[Key, Place], Intent | None] = {}
-        self.recorded = Recorded()
-
-    def open(self, recorded: Recorded) -> None:
-        """Begin with what the store holds."""
-        self.recorded = recorded
+        self._changed = False
+        self.payloads: dict[str, JSONObject] = dict(recorded.payloads)
 
     def record(self, wanted: Wanted, record: Record, payload: JSONObject, *, settled: bool = True) -> None:
         """Note what an instance is now; ``settled`` drops its intent in the same transaction."""
-        self._records[wanted.key] = (wanted, record)
-        self._payloads[record.digest] = payload
+        self._records[wanted.key] = record
+        self._forgotten.pop(wanted.key, None)
+        self.payloads[record.digest] = payload
+        self._changed = True
         if settled:
             self.intend(wanted, None)
+
+    def forget(self, wanted: Wanted) -> None:
+        """Note that an instance is no more, so that no record points to it."""
+        self._records.pop(wanted.key, None)
+        self._forgotten[wanted.key] = wanted.place
+        self._changed = True
 
     def intend(self, wanted: Wanted, intent: Intent | None, payload: JSONObject | None = None) -> None:
         """Open an intent, or drop the one that is open."""
         self._intents[wanted.key, wanted.place] = intent
+        self._changed = True
         if payload is not None and intent is not None:
-            self._payloads[intent.digest] = payload
+            self.payloads[intent.digest] = payload
 
     def flush(self) -> None:
-        """Write what is noted in one transaction; nothing where nothing is.
+        """Write what is noted in one transaction; nothing where nothing is new.
 
         Raises:
             StoreError: it cannot be written; the ids that are thereby not recorded are named.
         """
-        if not self._records and not self._intents:
+        if not self._changed:
             return
-        records = {key: self._merged(key, record) for key, (_, record) in self._records.items()}
         try:
-            self.recorded = self._commit(records, list(self._payloads.items()), self._intents)
+            self._commit(self._records, self.payloads.items(), self._intents, self._forgotten)
         except StoreError as error:
-            lost = [f"{name} {environment} {record.id}" for (name, environment), record in records.items()]
-            told = f"; not recorded: {', '.join(lost)}: make room and run inv asst.create, which adopts them" if lost else ""
+            before = {record.id for record in self._began.records.values()}
+            lost = [f"{name} {where} {each.id}" for (name, where), each in self._records.items() if each.id not in before]
+            told = f"; perhaps not recorded: {', '.join(lost)}: make room and run the same command again" if lost else ""
             raise StoreError(f"{error}{told}") from None
-        self._records, self._payloads, self._intents = {}, {}, {}
-
-    def _merged(self, key: Key, record: Record) -> Record:
-        before = self.recorded.records.get(key)
-        return before.succeeded_by(record) if before else record
+        self._changed = False
 
     @contextlib.asynccontextmanager
     async def flushing(self) -> AsyncGenerator[None]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from .apply import QUIET, TIMING, Reporter, Timing
 from .errors import DeclarationError, Refused, SettingsError
 from .payload import problems
-from .plan import rows_for, undeclared, with_hits
+from .plan import rows_for, undeclared
 from .project import Project, runtime_root
 from .records import Row
 from .session import Confirm, Session, count, ended, run, summed_up
@@ -60,11 +60,10 @@ def create(
         rows = {verdict.wanted.key: rows_for("create", verdict, session.recorded) for verdict in verdicts}
         await session.refuse_if_all_gone(verdicts, rows, allowed=recreate, confirm=confirm)
         hits = await session.hits(verdicts, rows, timing)
-        for verdict in verdicts:
-            key = verdict.wanted.key
-            rows[key] = with_hits(rows[key], verdict, hits[key])
-        open_keys = {each.key for each in open_}
-        claimed = [v for v in verdicts if rows[v.wanted.key].action != "none" or v.wanted.key in open_keys]
+        for key, there in hits.items():
+            if there and rows[key].action in ("create", "recreate"):
+                rows[key] = replace(rows[key], action="adopt")
+        claimed = [verdict for verdict in verdicts if rows[verdict.wanted.key].action != "none"]
         if dry_run:
             return list(rows.values())
         return await session.create(verdicts, claimed, hits, rows, timing)
@@ -129,11 +128,10 @@ def deploy(
     """
     project = Project.load(root, only)
     environments = project.environments(env)
-    if env is not None:
-        project.refuse_unless_promoted(environments[0])
-    elif through is not None:
+    if env is None and through is not None:
         environments = project.settings.environments[: project.settings.environment(through).position + 1]
-    return _bring("deploy", project, environments, dry_run, overwrite, confirm, reporter, timing)
+    alone = environments[0] if env is not None else None
+    return _bring("deploy", project, environments, dry_run, overwrite, confirm, reporter, timing, alone)
 
 
 def plan(
@@ -218,11 +216,14 @@ def _bring(
     confirm: Confirm | None,
     reporter: Reporter,
     timing: Timing,
+    alone: Environment | None = None,
 ) -> list[Row]:
     """``update`` and ``deploy``: plan all environments first, then write them one after the other."""
     wanted = project.wanted(environments, linted=True)
 
     async def act(session: Session) -> list[Row]:
+        if alone:
+            project.refuse_unless_promoted(alone, session.recorded)
         verdicts = await session.verdicts(wanted)
         rows = {v.wanted.key: rows_for(command, v, session.recorded, overwrite=overwrite) for v in verdicts}
         await session.refuse_if_all_gone(verdicts, rows, allowed=False, confirm=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -10,7 +10,7 @@ from .payload import compare, is_ours, leftovers, projection
 from .payload import digest as digest_of
 from .records import HISTORY, Action, Change, JSONObject, Key, Record, Recorded, Row, State, Wanted
 
-__all__ = ["Remote", "Verdict", "adopted", "judge", "offline", "rows_for", "undeclared", "updated", "with_hits"]
+__all__ = ["Remote", "Verdict", "adopted", "judge", "offline", "rows_for", "undeclared", "updated"]
 
 _PULL = "pull the store, or commit it back from CI"
 
@@ -131,10 +131,10 @@ def adopted(
     """
     changes = compare(there, wanted.payload)
     carried: str | None = (there.get("metadata") or {}).get("asst.digest")
-    if not changes or (own and carried == wanted.digest):
+    if carried is not None and carried in payloads and (own or not (changes or compare(there, payloads[carried]))):
+        digest, payload = carried, payloads[carried]  # what it was made with, so that a removed field is seen
+    elif not changes or (own and carried == wanted.digest):
         digest, payload = wanted.digest, wanted.payload
-    elif own and carried is not None and carried in payloads:
-        digest, payload = carried, payloads[carried]
     elif not own and carried == wanted.digest:
         digest, payload = wanted.digest, wanted.payload  # edited by hand since, which the next plan sees
     else:
@@ -172,9 +172,11 @@ def rows_for(command: str, verdict: Verdict, recorded: Recorded, *, overwrite: b
     actions: dict[State, Action] = {"not_created": "create", "missing": "recreate"}
     if state in actions and (command == "create" or (command, state) == ("plan", "not_created")):
         return verdict.row(actions[state])
-    if command in ("status", "create") or state == "in_sync":
-        note = verdict.drift if command == "create" and verdict.drift else verdict.note
-        return replace(verdict, note=note).row()
+    open_ = recorded.intent(wanted, "create") is not None
+    if command in ("status", "create"):
+        note = "a create is still open: inv asst.create settles it" if open_ else verdict.note
+        note = verdict.drift if command == "create" and verdict.drift else note
+        return replace(verdict, note=note).row("adopt" if open_ and command == "create" else "none")
     if state == "not_created":
         recorded_on = f" (it is {verdict.note})" if verdict.note else ""
         return verdict.row(error=f"{name} is not created{recorded_on}: run inv asst.create")
@@ -182,27 +184,14 @@ def rows_for(command: str, verdict: Verdict, recorded: Recorded, *, overwrite: b
         gone = verdict.record.id if verdict.record else ""
         action: Action = "recreate" if command == "plan" else "none"
         return verdict.row(action, f"{name}: {gone} was deleted remotely: run inv asst.create to make it anew")
-    if recorded.intent(wanted, "create"):
+    if open_:
         return verdict.row(error=f"{name}: a create is still open: run inv asst.create to settle it")
+    if state == "in_sync":
+        return verdict.row()
     if verdict.drift:
         error = None if overwrite else f"{name}: {verdict.drift}; --overwrite puts the declared values in its place"
         return verdict.row("update", error, unsafe=not overwrite)
     return verdict.row("update")
-
-
-def with_hits(row: Row, verdict: Verdict, hits: Sequence[JSONObject]) -> Row:
-    """The row of a create once the tagged objects of its instance are known, oldest first.
-
-    One is adopted rather than made. Of several the oldest stays: a younger one that is recorded here gives way to it.
-    """
-    if row.action in ("create", "recreate"):
-        return replace(row, action="adopt") if hits else row
-    twins = [there["id"] for there in hits if there["id"] != row.id]
-    if verdict.remote is None or not twins:
-        return row
-    if hits[0]["id"] == row.id:
-        return replace(row, note=f"{', '.join(twins)} carries the same tags; it is younger, and not this store's to delete")
-    return replace(row, action="adopt", note=f"{hits[0]['id']} carries the same tags and is older; {row.id} gives way to it")
 
 
 def undeclared(recorded: Recorded, declared: Iterable[Key]) -> list[Row]:

@@ -12,7 +12,7 @@ from .declaration import Declaration
 from .errors import AsstError, DeclarationError, SettingsError
 from .loading import load_assistants
 from .payload import build, digest, problems
-from .records import Wanted
+from .records import Recorded, Wanted
 from .settings import Environment, Settings, find_root
 from .sources import nearest
 from .store import FileStorage, Store
@@ -92,9 +92,8 @@ class Project:
             raise DeclarationError(f"{found[0]}{more}: run inv asst.check")
         return out
 
-    def refuse_unless_promoted(self, environment: Environment) -> None:
+    def refuse_unless_promoted(self, environment: Environment, recorded: Recorded) -> None:
         """Raise unless the store says that the environments before this one hold the declared payloads."""
-        recorded = self.store.read()
         for each in self.wanted(self.settings.environments[: environment.position]):
             record = recorded.record(each)
             if record is None or record.digest != each.digest:

@@ -12,6 +12,7 @@ __all__ = [
     "DIGEST",
     "HISTORY",
     "ID",
+    "NONCE",
     "SLUG",
     "Action",
     "Change",
@@ -33,6 +34,7 @@ Key = tuple[str, str]  # an assistant's name, an environment's name
 SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 ID = re.compile(r"[A-Za-z0-9_-]{3,128}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+NONCE = re.compile(r"[0-9a-f]{32}")
 HISTORY = 10  # digests kept of what an instance was before
 
 State = Literal["not_created", "missing", "drifted", "changed", "in_sync", "undeclared"]
@@ -86,6 +88,17 @@ class Record:
             others[str(self.place)] = replace(self, elsewhere=MappingProxyType({}))
         others.pop(str(new.place), None)
         return replace(new, elsewhere=MappingProxyType(others))
+
+    def without(self, place: Place) -> Record | None:
+        """What is left once the instance at a place is no more: the records of other places, or nothing."""
+        if self.place != place:
+            others = {name: other for name, other in self.elsewhere.items() if name != str(place)}
+            return replace(self, elsewhere=MappingProxyType(others))
+        if not self.elsewhere:
+            return None
+        first, *rest = sorted(self.elsewhere)
+        others = {name: self.elsewhere[name] for name in rest}
+        return replace(self.elsewhere[first], elsewhere=MappingProxyType(others))
 
     def digests(self) -> set[str]:
         """Every payload that this record names."""

@@ -91,7 +91,7 @@ class Session:
         return self._remote[await self.platform(wanted.environment)]
 
     async def hits(self, verdicts: Sequence[Verdict], rows: Mapping[Key, Row], timing: Timing) -> dict[Key, list[JSONObject]]:
-        """The tagged objects of each instance, oldest first; several of which none is known to be ours are refused.
+        """The tagged objects of each instance, oldest first; several of which no open create made one are refused.
 
         Raises:
             RowsFailed: they were still there after the grace; all of them are named and none is touched.
@@ -105,8 +105,9 @@ class Session:
                 key = verdict.wanted.key
                 here = tagged.get(await self.platform(key[1]), {}) if tagged else {}
                 found[key] = here.get(key, [])
-                known = verdict.remote is not None or self.recorded.intent(verdict.wanted, "create")
-                if len(found[key]) > 1 and not known:
+                intent = self.recorded.intent(verdict.wanted, "create")
+                ours = intent and any(there["metadata"].get("asst.nonce") == intent.nonce for there in found[key])
+                if len(found[key]) > 1 and not ours:
                     stuck.append(verdict)
             pause = next(delays) if stuck else None
             if not stuck:
@@ -134,21 +135,23 @@ class Session:
         return RowsFailed(summed_up(row.error for row in marked.values()), marked.values())
 
     async def mark_all_gone(self, verdicts: Sequence[Verdict], rows: dict[Key, Row]) -> list[str]:
-        """Mark the missing rows of environments of which nothing recorded is to be seen; their names come back.
+        """Mark the rows to make or missing in environments of which nothing recorded is to be seen; their names come back.
 
-        What an open create is after says nothing about the key, and neither does an environment with a tagged object.
+        An environment with any object of ours in it is no sign of a wrong key.
         """
         gone = []
-        missing = [v for v in verdicts if v.state == "missing" and not self.recorded.intent(v.wanted, "create")]
-        for name in dict.fromkeys(verdict.wanted.environment for verdict in missing):
+        absent = [v for v in verdicts if v.state == "missing" or rows[v.wanted.key].action == "create"]
+        for name in dict.fromkeys(verdict.wanted.environment for verdict in absent):
             environment = self.project.settings.environment(name)
-            platform = await self.platform(name)
             records = {
                 record.id
                 for (_, where), each in self.recorded.records.items()
                 if where == name and (record := each.at(environment.place))
             }
-            seen = self._remote[platform]
+            if not records:
+                continue
+            platform = await self.platform(name)
+            seen = self._remote.get(platform, Remote())
             if records & seen.objects.keys() or any(where == name for _, where in seen.tagged()):
                 continue
             if (await look(platform, records, self.project.settings.project)).objects.keys() & records:
@@ -157,7 +160,7 @@ class Session:
             variable = (
                 f"the key in {environment.key_variable()}" if environment.place.platform != "local" else "the local platform"
             )
-            for verdict in missing:
+            for verdict in absent:
                 if verdict.wanted.environment == name:
                     error = (
                         f"{name}: {variable} sees none of its {count(len(records), 'recorded instance')}"
@@ -187,10 +190,10 @@ class Session:
     ) -> list[Row]:
         """Open the intents of the run in one transaction, carry them out, and say how it ended."""
         run = await self._begin(Creation, claimed, timing)
-        claims = [claim(verdict, self.recorded) for verdict in claimed]
+        claims = [claim(verdict, self.recorded, hits[verdict.wanted.key]) for verdict in claimed]
         for each in claims:
-            run.journal.intend(each.wanted, each.intent, each.wanted.payload)
-            each.found = bool(hits[each.wanted.key])
+            if not each.resumed:
+                run.journal.intend(each.wanted, each.intent, each.wanted.payload)
         self._note_in_sync(run, verdicts, skip={each.wanted.key for each in claims})
         run.journal.flush()
         if claims:
@@ -205,7 +208,9 @@ class Session:
         run = await self._begin(Run, planned, timing)
         for verdict in planned:
             assert verdict.record is not None
-            run.journal.record(verdict.wanted, verdict.record, self.recorded.payloads[verdict.record.digest], settled=False)
+            if verdict.record != self.recorded.record(verdict.wanted):  # an update that got through, though we were not told
+                payload = self.recorded.payloads[verdict.record.digest]
+                run.journal.record(verdict.wanted, verdict.record, payload, settled=False)
             run.journal.intend(verdict.wanted, Intent("update", verdict.wanted.digest), verdict.wanted.payload)
         self._note_in_sync(run, verdicts)
         run.journal.flush()
@@ -227,8 +232,7 @@ class Session:
         return ended(rows)
 
     async def _begin(self, kind: type[R], verdicts: Sequence[Verdict], timing: Timing) -> R:
-        journal = Journal(self.project.store.commit, timing.flush)
-        journal.open(self.recorded)
+        journal = Journal(self.project.store.commit, self.recorded, timing.flush)
         platforms = {verdict.wanted.environment: await self.platform(verdict.wanted.environment) for verdict in verdicts}
         return kind(journal, platforms, self.project.settings.concurrency, self._reporter, timing)
 

@@ -29,7 +29,16 @@ HEADERS = {"OpenAI-Beta": "agents=v1"}  # the generic client does not add it by 
 class AgentsPlatform:
     """One API and key. ``where`` and ``variable`` name the environment and its key variable in messages."""
 
-    def __init__(self, client: openai.AsyncOpenAI, secret: str, where: str, variable: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        client: openai.AsyncOpenAI,
+        secret: str,
+        where: str,
+        variable: str,
+        say: Callable[[str], None],
+        concurrency: int,
+    ) -> None:
+        self._slots = asyncio.Semaphore(concurrency)
         self._client = client
         self._secret = secret
         self._where = where
@@ -61,7 +70,7 @@ class AgentsPlatform:
             timeout=TIMEOUT,
             http_client=http,
         ) as client:
-            yield cls(client, secret, where, variable, say)
+            yield cls(client, secret, where, variable, say, concurrency)
 
     async def page(self, after: str | None) -> tuple[list[JSONObject], bool]:
         """At most 100 objects after an id, newest first, and whether there are more."""
@@ -122,8 +131,9 @@ class AgentsPlatform:
         *,
         body: JSONObject | None = None,
         params: Mapping[str, Any] | None = None,
-        timeout: float = TIMEOUT,  # noqa: ASYNC109 - of the HTTP request, in seconds
+        timeout: float | None = None,  # noqa: ASYNC109 - of the HTTP request, in seconds
     ) -> JSONObject:
+        timeout = TIMEOUT if timeout is None else timeout
         options: Any = {
             "headers": HEADERS,
             "params": dict(params or {}),
@@ -136,7 +146,10 @@ class AgentsPlatform:
         else:
             options_and_body = {"options": options}
         try:
-            answer = await send(path, cast_to=dict[str, Any], **options_and_body)
+            async with self._slots, asyncio.timeout(timeout):  # httpx2 bounds each read, not the whole
+                answer = await send(path, cast_to=dict[str, Any], **options_and_body)
+        except TimeoutError:
+            raise self._error(f"timed out after {timeout:g} s", unknown=True, transient=True) from None
         except openai.APIStatusError as error:
             raise self._status(error) from None
         except openai.APIConnectionError as error:
@@ -153,6 +166,10 @@ class AgentsPlatform:
         found = answer.get("id") if isinstance(answer, dict) else None
         if not isinstance(found, str) or not ID.fullmatch(found) or (id is not None and found != id):
             raise self._strange("an object without a proper id")
+        metadata, created = answer.get("metadata"), answer.get("created_at", 0)
+        tags = metadata is None or (isinstance(metadata, dict) and all(isinstance(tag, str) for tag in metadata.values()))
+        if not tags or isinstance(created, bool) or not isinstance(created, int):
+            raise self._strange("an object with odd metadata or created_at")
         object_: JSONObject = answer
         return object_
 

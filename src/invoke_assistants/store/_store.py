@@ -12,7 +12,7 @@ from tinydb.table import Document, Table
 
 from ..errors import StoreError
 from ..payload import digest as digest_of
-from ..records import DIGEST, ID, SLUG, Intent, JSONObject, Key, Place, Record, Recorded
+from ..records import DIGEST, ID, NONCE, SLUG, Intent, JSONObject, Key, Place, Record, Recorded
 from ._storage import Buffer, FileStorage
 
 __all__ = ["Store"]
@@ -70,13 +70,18 @@ class Store:
 
     def commit(
         self,
-        records: Mapping[Key, Record | None] | None = None,
+        records: Mapping[Key, Record] | None = None,
         payloads: Iterable[tuple[str, JSONObject]] = (),
         intents: Mapping[tuple[Key, Place], Intent | None] | None = None,
-    ) -> Recorded:
-        """One transaction: read afresh, put or drop (None) records and intents, add payloads, write once.
+        forget: Mapping[Key, Place] | None = None,
+    ) -> None:
+        """One transaction: read afresh, change, write once. The lock must be held.
 
-        The lock must be held. Payloads that nothing names any longer are dropped.
+        Args:
+            records: what instances are now; their records at other places stay.
+            payloads: those that the records and intents name; what nothing names is dropped.
+            intents: opened, or dropped where None.
+            forget: instances that are no more at a place.
 
         Raises:
             StoreError: the store is not ours or cannot be written; it is then as it was.
@@ -84,7 +89,12 @@ class Store:
         tables = self.storage.read()
         database = _Database(storage=Buffer, tables=tables)
         before = self._recorded(database)
-        after = {key: record for key, record in {**before.records, **(records or {})}.items() if record}
+        after = dict(before.records)
+        for key, record in (records or {}).items():
+            after[key] = after[key].succeeded_by(record) if key in after else record
+        for key, place in (forget or {}).items():
+            if key in after and (left := after.pop(key).without(place)):
+                after[key] = left
         open_ = {key: intent for key, intent in {**before.intents, **(intents or {})}.items() if intent}
         assistants = database.of("assistants")
         assistants.replace(_by_name({key: _dump(record) for key, record in after.items()}), gone=assistants.named())
@@ -92,9 +102,8 @@ class Store:
         named = {digest for record in after.values() for digest in record.digests()} | {i.digest for i in open_.values()}
         self._put_payloads(database, {**dict(payloads), **before.payloads}, named)
         database.of("store").replace({"format": {"project": self.project, "version": VERSION}})
-        if records or intents or tables is not None:
+        if after or open_ or tables is not None:
             self.storage.write(database.storage.read() or {})
-        return self._recorded(database)
 
     def _put_pending(self, database: _Database, open_: Mapping[tuple[Key, Place], Intent]) -> None:
         if not open_:
@@ -192,7 +201,7 @@ class Store:
             or value.get("kind") not in ("create", "update")
             or not isinstance(value.get("digest"), str)
             or value["digest"] not in payloads
-            or not isinstance(value.get("nonce", ""), str)
+            or bool(NONCE.fullmatch(str(value.get("nonce", "")))) is not (value["kind"] == "create")
         ):
             raise self._broken("pending", f"the open request of {name!r:.80} is not ours")
         environment, platform, origin = parts
