@@ -12,7 +12,7 @@ from invoke_assistants.tasks import ns as asst
 @task
 def test(c: Context) -> None:
     """Run the tests."""
-    c.run(f"{sys.executable} -m pytest -q -n 2")
+    c.run(f"{sys.executable} -m pytest -q -rs -n 2")
 
 
 @task

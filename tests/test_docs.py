@@ -1,0 +1,57 @@
+"""What the README says is so."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from invoke_assistants import sources, tasks
+from invoke_assistants.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_every_command_and_flag_is_in_the_table() -> None:
+    """Each command has a row, with each of its flags."""
+    for name, task in tasks.ns.tasks.items():
+        [row] = re.findall(rf"^\| `inv asst\.{name}` \|(.*)$", README, re.M)
+        flags = {f"--{argument.name.replace('_', '-')}" for argument in task.get_arguments()} - {"--only"}
+        named = set(re.findall(r"--[\w-]+", row.rsplit("|", 2)[1]))
+        assert named == flags or "all of these" in row, name
+
+
+def test_every_setting_is_in_the_table() -> None:
+    """Each key of [tool.asst] and each variable that is read from a file has a place."""
+    for key in sources._KEYS:
+        assert re.search(rf"^\| `{key}` \|", README, re.M), key
+    for variable in {*sources._PLAIN, *sources._OPENAI}:
+        assert f"`{variable}`" in README, variable
+
+
+def test_the_defaults_in_the_table_are_the_defaults(tmp_path: Path) -> None:
+    """A project that sets nothing has what the table says."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "p"\n')
+    settings = Settings.load(tmp_path, {})
+    assert f"`{settings.assistants}`" in README
+    assert f"`{settings.store.name}`" in README
+    assert f"`{settings.concurrency}`" in README
+    assert f"`{settings.environments[0].base_url}`" in README
+
+
+def test_the_shown_output_of_create_is_what_it_prints() -> None:
+    """The block after the first command is, line for line, what a clone prints."""
+    shown = README.partition("inv asst.create\n")[2].partition("```")[0]
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", "asst.create", "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert [line.split() for line in done.stdout.replace("in_sync", "unchanged").splitlines()] == [
+        line.split() for line in shown.strip().splitlines()
+    ]
+
+
+def test_the_changelog_has_an_entry() -> None:
+    """Keep a Changelog: what is not released yet stands at the top."""
+    assert "## [Unreleased]\n" in (ROOT / "CHANGELOG.md").read_text()
