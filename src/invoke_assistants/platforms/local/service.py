@@ -48,6 +48,7 @@ class Service:
         self.path = path
         self.clock = clock
         self._thread_lock = threading.Lock()
+        self._held: tuple[tuple[int, int, int], JSONObject] | None = None  # what was read last, and the file it is of
 
     def handle(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Answer:
         """Answer one request: the status and the JSON of the body."""
@@ -96,8 +97,9 @@ class Service:
 
     def _update(self, id: str, request: AgentUpdate) -> JSONObject:
         with self._changing() as state:
-            agent = _found(state, id)
-            agent.update(resolved(merged(agent, given(request))), updated_at=int(self.clock()))
+            before = _found(state, id)
+            agent = {**before, **resolved(merged(before, given(request))), "updated_at": int(self.clock())}
+            state["agents"][id] = agent
         return agent
 
     def _delete(self, id: str) -> JSONObject:
@@ -132,6 +134,17 @@ class Service:
         state["agents"][record.id] = {"id": record.id, "object": "agent", "created_at": now, "updated_at": now, **fields}
 
     def _read(self) -> JSONObject:
+        """The state; nobody may change it, since it is kept until the file changes."""
+        try:
+            stat = self.path.stat()
+            mark = stat.st_ino, stat.st_mtime_ns, stat.st_size
+        except OSError:
+            mark = 0, 0, 0
+        if self._held is None or self._held[0] != mark:
+            self._held = mark, self._parsed()
+        return self._held[1]
+
+    def _parsed(self) -> JSONObject:
         content = files.read_bytes(self.path)
         if content is None:
             return {"agents": {}, "deleted": [], "version": 1}
@@ -157,7 +170,8 @@ class Service:
             except OSError as error:
                 raise StoreError(f"{self.path.parent} cannot be made: {error.strerror}") from None
             with files.locked(self.path, "the embedded platform", lambda _: None):
-                state = self._read()
+                before = self._read()
+                state = {**before, "agents": dict(before["agents"]), "deleted": list(before["deleted"])}
                 yield state
                 content = json.dumps(state, ensure_ascii=False, separators=(",", ":"))
                 files.write_atomic(self.path, content.encode(), sync=False)
