@@ -48,7 +48,6 @@ class Service:
         self.path = path
         self.clock = clock
         self._thread_lock = threading.Lock()
-        self._held: tuple[tuple[int, int, int], JSONObject] | None = None  # what was read last, and the file it is of
 
     def handle(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Answer:
         """Answer one request: the status and the JSON of the body."""
@@ -134,17 +133,6 @@ class Service:
         state["agents"][record.id] = {"id": record.id, "object": "agent", "created_at": now, "updated_at": now, **fields}
 
     def _read(self) -> JSONObject:
-        """The state; nobody may change it, since it is kept until the file changes."""
-        try:
-            stat = self.path.stat()
-            mark = stat.st_ino, stat.st_mtime_ns, stat.st_size
-        except OSError:
-            mark = 0, 0, 0
-        if self._held is None or self._held[0] != mark:
-            self._held = mark, self._parsed()
-        return self._held[1]
-
-    def _parsed(self) -> JSONObject:
         content = files.read_bytes(self.path)
         if content is None:
             return {"agents": {}, "deleted": [], "version": 1}
@@ -170,8 +158,7 @@ class Service:
             except OSError as error:
                 raise StoreError(f"{self.path.parent} cannot be made: {error.strerror}") from None
             with files.locked(self.path, "the embedded platform", lambda _: None):
-                before = self._read()
-                state = {**before, "agents": dict(before["agents"]), "deleted": list(before["deleted"])}
+                state = self._read()
                 yield state
                 content = json.dumps(state, ensure_ascii=False, separators=(",", ":"))
                 files.write_atomic(self.path, content.encode(), sync=False)
