@@ -488,7 +488,7 @@ def test_a_store_that_cannot_be_written_at_the_end_names_the_ids(one: Host, serv
         return None
 
     server.faults.append(block)
-    with pytest.raises(StoreError, match="not recorded: one development agent_"):
+    with pytest.raises(StoreError, match="inv asst.adopt one development agent_"):
         quick_create(one)
     temporary.rmdir()
     server.faults.clear()

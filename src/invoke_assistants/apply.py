@@ -136,6 +136,44 @@ class Run:
             self.halt = self.halt or str(error)
         self.reporter.advance()
 
+    async def delete(self, verdicts: Sequence[Verdict], rows: Mapping[Key, Row]) -> None:
+        """Delete instances and forget their records; each has an open intent. One that fails stops no other."""
+        self.reporter.start("deleting", len(verdicts))
+        async with self.journal.flushing():
+            await self.all(self._delete(verdict, rows[verdict.wanted.key]) for verdict in verdicts)
+
+    async def _delete(self, verdict: Verdict, row: Row) -> None:
+        wanted, record = verdict.wanted, verdict.record
+        assert record is not None
+        platform = self.platforms[wanted.environment]
+        async with self.slots:
+            if self.halt:
+                self.fail(wanted, row, f"not tried: {self.halt}", keep=verdict.remote is None)
+                return
+            try:
+                if verdict.remote is not None:
+                    await self._erase(platform, record.id)
+            except PlatformError as error:
+                self.fail(wanted, row, f"{record.id}: {error.detail}", keep=error.unknown, error=error)
+                return
+        self.journal.forget(wanted)
+        self.journal.intend(wanted, None)
+        self.rows[wanted.key] = row
+        self.reporter.advance()
+
+    async def _erase(self, platform: Platform, id: str) -> None:
+        try:
+            await platform.delete(id)
+        except PlatformError as error:
+            if not error.unknown:
+                raise
+            try:
+                there = await platform.retrieve(id)
+            except PlatformError:
+                raise error from None
+            if there is not None:
+                raise
+
     async def all(self, work: Iterable[Coroutine[Any, Any, None]]) -> None:
         """Run all of it; when interrupted, start nothing more and give what is in flight a moment to be recorded."""
         tasks = [asyncio.ensure_future(each) for each in work]

@@ -67,8 +67,12 @@ class Journal:
             self._commit(self._records, self.payloads.items(), self._intents, self._forgotten)
         except StoreError as error:
             before = {record.id for record in self._began.records.values()}
-            lost = [f"{name} {where} {each.id}" for (name, where), each in self._records.items() if each.id not in before]
-            told = f"; perhaps not recorded: {', '.join(lost)}: make room and run the same command again" if lost else ""
+            lost = [
+                f"inv asst.adopt {name} {where} {each.id}"
+                for (name, where), each in self._records.items()
+                if each.id not in before
+            ]
+            told = f"; make room, then run the same command again, or: {'; '.join(lost)}" if lost else ""
             raise StoreError(f"{error}{told}") from None
         self._changed = False
 

@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from . import plan as planning
 from .apply import QUIET, TIMING, Reporter, Timing
 from .errors import DeclarationError, Refused, SettingsError
+from .git import refuse_tracked_key
 from .payload import problems
-from .plan import rows_for, undeclared
 from .project import Project, runtime_root
-from .records import Row
+from .records import ID, Row
 from .session import Confirm, Session, count, ended, run, summed_up
 from .settings import Environment, Settings
 from .store import FileStorage, Store
 
-__all__ = ["check", "create", "deploy", "plan", "serve", "status", "update"]
+__all__ = ["adopt", "check", "create", "delete", "deploy", "plan", "serve", "status", "update"]
 
 
 def create(
@@ -57,7 +58,7 @@ def create(
         gone = {verdict.wanted.environment for verdict in verdicts if verdict.state == "missing"}
         if gone:
             verdicts = await session.verdicts(wanted, whole=gone)
-        rows = {verdict.wanted.key: rows_for("create", verdict, session.recorded) for verdict in verdicts}
+        rows = {verdict.wanted.key: planning.rows_for("create", verdict, session.recorded) for verdict in verdicts}
         await session.refuse_if_all_gone(verdicts, rows, allowed=recreate, confirm=confirm)
         hits = await session.hits(verdicts, rows, timing)
         for key, there in hits.items():
@@ -134,6 +135,75 @@ def deploy(
     return _bring("deploy", project, environments, dry_run, overwrite, confirm, reporter, timing, alone)
 
 
+def delete(
+    root: str | Path | None = None,
+    only: Iterable[str] = (),
+    env: str | None = None,
+    *,
+    undeclared: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    confirm: Confirm | None = None,
+    reporter: Reporter = QUIET,
+    timing: Timing = TIMING,
+) -> list[Row]:
+    """Delete recorded instances and forget them: of an environment, of some assistants, or what is no longer declared.
+
+    Only objects with our tags are deleted. Names in ``only`` may be recorded ones that are no longer declared.
+
+    Args:
+        undeclared: only what is recorded and no longer declared.
+        yes: it was confirmed; else ``confirm`` is asked.
+
+    Raises:
+        Refused: not confirmed, an object without our tags, or a key that sees none of an environment's instances.
+        RowsFailed: some could not be deleted; the others were.
+        AsstError: nothing could be done.
+    """
+    only = tuple(only)
+    if not (undeclared or env or only):
+        raise SettingsError("say what to delete: --env NAME, --only NAME or --undeclared")
+    project = Project.load(root, ())
+
+    async def act(session: Session) -> list[Row]:
+        wanted = project.recorded(session.recorded, only, project.environments(env), undeclared=undeclared)
+        verdicts = await session.verdicts(wanted)
+        rows = {verdict.wanted.key: planning.row_to_delete(verdict) for verdict in verdicts}
+        await session.refuse_if_all_gone(verdicts, rows, allowed=False, confirm=None)
+        if unsafe := summed_up(row.error for row in rows.values() if row.unsafe):
+            raise Refused(unsafe, rows.values())
+        if dry_run or not verdicts:
+            return list(rows.values())
+        what = ", ".join(f"{row.name} in {row.environment} ({row.id})" for row in rows.values())
+        if not yes and not (confirm and confirm(f"Delete {what}?")):
+            raise Refused(f"not confirmed: {count(len(rows), 'instance')} would be deleted; --yes goes on", rows.values())
+        return await session.delete(verdicts, rows, timing)
+
+    return run(project, "delete", act, reporter, lock=not dry_run)
+
+
+def adopt(
+    name: str, env: str, id: str, root: str | Path | None = None, *, reporter: Reporter = QUIET, timing: Timing = TIMING
+) -> list[Row]:
+    """Make an existing remote object the instance of an assistant in an environment, as it is.
+
+    It gets our name and tags where it has none; what it holds is recorded, so that plan shows what update or deploy would
+    change.
+
+    Raises:
+        AsstError: there is no such object, it is another row's, or the row has a living instance already.
+    """
+    if not ID.fullmatch(id):
+        raise SettingsError(f"{id!r:.80} is no id: 3 to 128 letters, digits, '_', '-'")
+    project = Project.load(root, [name])
+    [wanted] = project.wanted(project.environments(env))
+
+    async def act(session: Session) -> list[Row]:
+        return [await session.adopt(wanted, id, timing)]
+
+    return run(project, "adopt", act, reporter, lock=True)
+
+
 def plan(
     root: str | Path | None = None,
     only: Iterable[str] = (),
@@ -156,7 +226,7 @@ def plan(
 
     async def act(session: Session) -> list[Row]:
         verdicts = await session.verdicts(wanted, from_store=from_store)
-        rows = {verdict.wanted.key: rows_for("plan", verdict, session.recorded) for verdict in verdicts}
+        rows = {verdict.wanted.key: planning.rows_for("plan", verdict, session.recorded) for verdict in verdicts}
         if not from_store:
             await session.mark_all_gone(verdicts, rows)
         return list(rows.values())
@@ -178,9 +248,9 @@ def status(
 
     async def act(session: Session) -> list[Row]:
         verdicts = await session.verdicts(wanted)
-        rows = [rows_for("status", verdict, session.recorded) for verdict in verdicts]
+        rows = [planning.rows_for("status", verdict, session.recorded) for verdict in verdicts]
         keys = [(name, environment.name) for name in project.declared for environment in project.settings.environments]
-        extra = undeclared(session.recorded, keys)
+        extra = planning.undeclared(session.recorded, keys)
         return rows + [row for row in extra if not project.only and env in (None, row.environment)]
 
     return run(project, "status", act, reporter)
@@ -193,6 +263,8 @@ def check(root: str | Path | None = None, only: Iterable[str] = ()) -> list[Row]
         AsstError: the settings, the app or a declaration is wrong already.
     """
     project = Project.load(root, only)
+    if project.settings.root:
+        refuse_tracked_key(project.settings.root)
     rows = []
     for declaration in project.chosen():
         for environment in project.settings.environments:
@@ -225,12 +297,12 @@ def _bring(
         if alone:
             project.refuse_unless_promoted(alone, session.recorded)
         verdicts = await session.verdicts(wanted)
-        rows = {v.wanted.key: rows_for(command, v, session.recorded, overwrite=overwrite) for v in verdicts}
+        rows = {v.wanted.key: planning.rows_for(command, v, session.recorded, overwrite=overwrite) for v in verdicts}
         await session.refuse_if_all_gone(verdicts, rows, allowed=False, confirm=None)
         unsafe = [row for row in rows.values() if row.unsafe]
         if unsafe and confirm and not dry_run and confirm(f"Overwrite {count(len(unsafe), 'instance')} changed remotely?"):
             unsafe = []
-            rows = {v.wanted.key: rows_for(command, v, session.recorded, overwrite=True) for v in verdicts}
+            rows = {v.wanted.key: planning.rows_for(command, v, session.recorded, overwrite=True) for v in verdicts}
         if unsafe:
             raise Refused(summed_up(row.error for row in unsafe), rows.values())
         if dry_run:

@@ -11,7 +11,19 @@ from .declaration import RESERVED, Declaration, plain
 from .records import Change, JSONObject, Wanted
 from .schema import lint, output_schema, size
 
-__all__ = ["build", "canonical", "compare", "create_body", "digest", "leftovers", "problems", "projection", "update_body"]
+__all__ = [
+    "build",
+    "canonical",
+    "compare",
+    "create_body",
+    "digest",
+    "is_ours",
+    "leftovers",
+    "problems",
+    "projection",
+    "taking_over",
+    "update_body",
+]
 
 # Limits of the Agents API, from the parameter documentation of openai-python 3.54 (`client.beta.agents.create`).
 MAX_INSTRUCTIONS = 1_048_576  # characters
@@ -152,6 +164,12 @@ def _with_nulls(declared: Mapping[str, Any], recorded: Mapping[str, Any]) -> JSO
         nested = isinstance(value, Mapping) and isinstance(recorded.get(key), Mapping) and key not in ("format", "metadata")
         body[key] = _with_nulls(value, recorded[key]) if nested else plain(value)
     return body
+
+
+def taking_over(wanted: Wanted, there: Mapping[str, Any], nonce: str) -> JSONObject:
+    """The body that makes an existing object an instance: our name and tags, nothing else of it changed."""
+    tags = {**wanted.identity, "asst.digest": digest(projection(there, wanted.payload)), "asst.nonce": nonce}
+    return {"name": wanted.remote_name, "metadata": {**(there.get("metadata") or {}), **tags}}
 
 
 def problems(declaration: Declaration[Any], wanted: Wanted) -> list[str]:

@@ -10,7 +10,7 @@ from .payload import compare, is_ours, leftovers, projection
 from .payload import digest as digest_of
 from .records import HISTORY, Action, Change, JSONObject, Key, Record, Recorded, Row, State, Wanted
 
-__all__ = ["Remote", "Verdict", "adopted", "judge", "offline", "rows_for", "undeclared", "updated"]
+__all__ = ["Remote", "Verdict", "adopted", "judge", "offline", "row_to_delete", "rows_for", "undeclared", "updated"]
 
 _PULL = "pull the store, or commit it back from CI"
 
@@ -192,6 +192,18 @@ def rows_for(command: str, verdict: Verdict, recorded: Recorded, *, overwrite: b
         error = None if overwrite else f"{name}: {verdict.drift}; --overwrite puts the declared values in its place"
         return verdict.row("update", error, unsafe=not overwrite)
     return verdict.row("update")
+
+
+def row_to_delete(verdict: Verdict) -> Row:
+    """What ``delete`` would do about one recorded instance: only an object with our tags is deleted."""
+    wanted, there = verdict.wanted, verdict.remote
+    if verdict.record is None:
+        return verdict.row()
+    tags = (there or {}).get("metadata") or {}
+    if there is not None and any(tags.get(key) != value for key, value in wanted.identity.items()):
+        error = f"{wanted.name} in {wanted.environment}: {verdict.record.id} does not carry our tags, so it is not ours to delete"
+        return verdict.row("none", error, unsafe=True)
+    return verdict.row("delete")
 
 
 def undeclared(recorded: Recorded, declared: Iterable[Key]) -> list[Row]:

@@ -92,6 +92,31 @@ class Project:
             raise DeclarationError(f"{found[0]}{more}: run inv asst.check")
         return out
 
+    def recorded(
+        self, recorded: Recorded, only: Iterable[str], environments: Sequence[Environment], *, undeclared: bool
+    ) -> list[Wanted]:
+        """What the store holds at the places of these environments, as instances with the payload that it names.
+
+        Raises:
+            SettingsError: a name in ``only`` is neither declared nor recorded.
+        """
+        names = {name for name, _ in recorded.records}
+        chosen = set(only)
+        for name in chosen - names - set(self.declared):
+            raise SettingsError(
+                f"no assistant {name!r:.80}; recorded: {', '.join(sorted(names)) or 'none'}{nearest(name, names)}"
+            )
+        out = []
+        for name in sorted(names):
+            for each in environments:
+                held = recorded.records.get((name, each.name))
+                record = held.at(each.place) if held else None
+                if record is None or (chosen and name not in chosen) or (undeclared and name in self.declared):
+                    continue
+                payload = recorded.payloads[record.digest]
+                out.append(Wanted(name, each.name, each.position, each.place, self.settings.project, payload, record.digest))
+        return out
+
     def refuse_unless_promoted(self, environment: Environment, recorded: Recorded) -> None:
         """Raise unless the store says that the environments before this one hold the declared payloads."""
         for each in self.wanted(self.settings.environments[: environment.position]):

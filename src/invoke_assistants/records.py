@@ -107,9 +107,9 @@ class Record:
 
 @dataclass(frozen=True)
 class Intent:
-    """A create or an update that is under way: written before the request, dropped once its outcome is settled."""
+    """What is under way with an instance: written before the request, dropped once its outcome is settled."""
 
-    kind: Literal["create", "update"]
+    kind: Literal["create", "update", "delete"]
     digest: str
     nonce: str | None = None
 
@@ -128,7 +128,7 @@ class Recorded:
         return record.at(wanted.place) if record else None
 
     def intent(self, wanted: Wanted, kind: str) -> Intent | None:
-        """The open create or update of a wanted instance."""
+        """What is open for a wanted instance, if it is of that kind."""
         intent = self.intents.get((wanted.key, wanted.place))
         return intent if intent and intent.kind == kind else None
 

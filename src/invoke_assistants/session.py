@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, nullcontext
@@ -11,12 +12,13 @@ from typing import TypeVar
 
 from .apply import Reporter, Run, Timing
 from .creating import Creation, claim
-from .errors import Refused, RowsFailed
+from .errors import AsstError, Refused, RowsFailed
 from .journal import Journal
-from .plan import Remote, Verdict, judge, offline
+from .payload import taking_over
+from .plan import Remote, Verdict, adopted, judge, offline
 from .platforms import Platform, connect
 from .project import Project
-from .records import Intent, JSONObject, Key, Recorded, Row, Wanted
+from .records import Intent, JSONObject, Key, Record, Recorded, Row, Wanted
 from .settings import Credentials, Environment
 from .sweep import look
 
@@ -141,12 +143,13 @@ class Session:
         """
         gone = []
         absent = [v for v in verdicts if v.state == "missing" or rows[v.wanted.key].action == "create"]
+        absent = [v for v in absent if not (v.record and self._deleting(v.wanted.key, v.record))]
         for name in dict.fromkeys(verdict.wanted.environment for verdict in absent):
             environment = self.project.settings.environment(name)
             records = {
                 record.id
-                for (_, where), each in self.recorded.records.items()
-                if where == name and (record := each.at(environment.place))
+                for key, each in self.recorded.records.items()
+                if key[1] == name and (record := each.at(environment.place)) and not self._deleting(key, record)
             }
             if not records:
                 continue
@@ -168,6 +171,10 @@ class Session:
                     )
                     rows[verdict.wanted.key] = replace(rows[verdict.wanted.key], error=error, unsafe=True)
         return gone
+
+    def _deleting(self, key: Key, record: Record) -> bool:
+        intent = self.recorded.intents.get((key, record.place))
+        return intent is not None and intent.kind == "delete"
 
     async def refuse_if_all_gone(
         self, verdicts: Sequence[Verdict], rows: dict[Key, Row], *, allowed: bool, confirm: Confirm | None
@@ -230,6 +237,46 @@ class Session:
                 stopped = environment.name
         run.journal.flush()
         return ended(rows)
+
+    async def delete(self, verdicts: Sequence[Verdict], rows: dict[Key, Row], timing: Timing) -> list[Row]:
+        """Open the intents of the run in one transaction, delete, and forget what is no more."""
+        run = await self._begin(Run, verdicts, timing)
+        for verdict in verdicts:
+            run.journal.intend(verdict.wanted, Intent("delete", verdict.wanted.digest), verdict.wanted.payload)
+        run.journal.flush()
+        if verdicts:
+            await run.delete(verdicts, rows)
+        return ended(rows | run.rows)
+
+    async def adopt(self, wanted: Wanted, id: str, timing: Timing) -> Row:
+        """Make an existing object the instance of a row: tag it where it has no tags, and record what it holds.
+
+        Raises:
+            AsstError: it is not there, it is somebody else's, or the row has a living instance already.
+        """
+        name = f"{wanted.name} in {wanted.environment}"
+        platform = await self.platform(wanted.environment)
+        before = self.recorded.record(wanted)
+        if before and before.id != id and await platform.retrieve(before.id):
+            raise AsstError(
+                f"{name} is {before.id} already: inv asst.delete --only {wanted.name} --env {wanted.environment} first"
+            )
+        there = await platform.retrieve(id)
+        if there is None:
+            raise AsstError(f"{name}: there is no {id} (is it the right key and project?)")
+        tags = {key: value for key, value in (there.get("metadata") or {}).items() if key in wanted.identity}
+        if tags and tags != wanted.identity:
+            owner = ", ".join(f"{key} {value}" for key, value in sorted(tags.items()))
+            raise AsstError(f"{id} is the instance of another row ({owner})")
+        run = await self._begin(Run, [Verdict(wanted, "not_created")], timing)
+        if not tags:
+            there = await platform.update(id, taking_over(wanted, there, secrets.token_hex(16)))
+        record, payload, changes = adopted(wanted, there, before, self.recorded.payloads, own=True)
+        run.journal.record(wanted, record, payload)
+        run.journal.flush()
+        return Verdict(wanted, "not_created", record, there, changes).row(
+            "none" if before and before.id == id and tags else "adopt"
+        )
 
     async def _begin(self, kind: type[R], verdicts: Sequence[Verdict], timing: Timing) -> R:
         journal = Journal(self.project.store.commit, self.recorded, timing.flush)

@@ -24,7 +24,7 @@ from .errors import AsstError, SettingsError
 if TYPE_CHECKING:
     from .records import Row
 
-__all__ = ["admin", "check", "create", "deploy", "ns", "plan", "serve", "status", "update"]
+__all__ = ["admin", "adopt", "check", "create", "delete", "deploy", "ns", "plan", "serve", "status", "update"]
 
 PENDING = 2  # the exit code of changes that are pending
 INTERRUPTED, TERMINATED = 130, 143
@@ -244,6 +244,39 @@ def _bring(
     return _run(c, command, json, verb, planned=dry, failing=dry, dry_run=dry, confirm=_confirm(yes), **options)
 
 
+@task(iterable=["only"], help=_WRITE | {"undeclared": "what is recorded and no longer declared", "yes": "it is confirmed"})
+def delete(
+    c: Context,
+    only: Iterable[str] | None = None,
+    env: str = "",
+    undeclared: bool = False,
+    json: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+) -> list[Row]:
+    """Delete instances: of an environment, of some assistants, or what is no longer declared."""
+    from . import render
+    from .lifecycle import delete as verb
+
+    dry = _dry(c, dry_run)
+    return _run(
+        c, "delete", json, verb, planned=dry, failing=dry, only=only or (), env=env or None, undeclared=undeclared, dry_run=dry,
+        yes=yes, confirm=render.ask,
+    )  # fmt: skip
+
+
+@task(help={"name": "the assistant", "env": "the environment", "id": "the id of the existing object", "json": _JSON})
+def adopt(c: Context, name: str, env: str, id: str, json: bool = False) -> list[Row]:
+    """Make an existing remote object the instance of an assistant in an environment, as it is."""
+    from .lifecycle import adopt as verb
+
+    return _run(c, "adopt", json, functools.partial(_adopt, verb, name, env, id))
+
+
+def _adopt(verb: Callable[..., list[Row]], name: str, env: str, id: str, root: Path) -> list[Row]:
+    return verb(name, env, id, root)
+
+
 @task(
     iterable=["only"],
     help={
@@ -395,6 +428,6 @@ def _through(c: Context, action: str) -> str | None:
 
 
 ns = Collection("asst")
-for _task in (create, update, deploy, admin, plan, check, serve):
+for _task in (create, update, deploy, delete, adopt, admin, plan, check, serve):
     ns.add_task(_task)
 ns.add_task(status, default=True)

@@ -198,7 +198,7 @@ class Store:
         if (
             len(parts) != 3
             or not isinstance(value, dict)
-            or value.get("kind") not in ("create", "update")
+            or value.get("kind") not in ("create", "update", "delete")
             or not isinstance(value.get("digest"), str)
             or value["digest"] not in payloads
             or bool(NONCE.fullmatch(str(value.get("nonce", "")))) is not (value["kind"] == "create")

@@ -1,0 +1,211 @@
+"""Deleting instances, and taking over existing objects."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+from conftest import MODELS, Host
+from loopback import Fault, Loopback, error_body
+
+from invoke_assistants import AsstError, Refused, RowsFailed, SettingsError
+from invoke_assistants import lifecycle as asst
+
+
+def names(server: Loopback) -> set[str]:
+    return {agent["name"] for agent in server.agents().values()}
+
+
+def test_deleting_an_environment(host: Host, server: Loopback) -> None:
+    """Its instances go, remotely and from the store; the other environment stays; a second delete finds nothing."""
+    asst.create(host.root)
+    rows = asst.delete(host.root, env="production", yes=True)
+    assert {(row.environment, row.action) for row in rows} == {("production", "delete")}
+    assert names(server) == {"planner_development", "judge_development", "talker_development"}
+    assert {key[1] for key in host.ids()} == {"development"}
+    assert "pending" not in host.store
+    assert asst.delete(host.root, env="production", yes=True) == []
+
+
+def test_deleting_what_is_no_longer_declared(host: Host, server: Loopback) -> None:
+    """--undeclared leaves what is declared; a recorded name can be given with --only."""
+    asst.create(host.root)
+    host.declare(MODELS + 'ASSISTANTS = [Assistant("talker", model="gpt-6-luna", instructions="Talk.")]')
+    assert {row.name for row in asst.delete(host.root, ["judge"], undeclared=True, yes=True)} == {"judge"}
+    assert {row.name for row in asst.delete(host.root, undeclared=True, yes=True)} == {"planner"}
+    assert names(server) == {"talker_development", "talker_production"}
+    assert {row.state for row in asst.status(host.root)} <= {"changed", "in_sync"}
+
+
+def test_deleting_needs_a_word(host: Host, server: Loopback) -> None:
+    """What to delete must be said, and confirmed: a terminal is asked, else --yes."""
+    asst.create(host.root)
+    with pytest.raises(SettingsError, match="say what to delete"):
+        asst.delete(host.root, yes=True)
+    with pytest.raises(SettingsError, match="recorded: judge, planner, talker; did you mean 'judge'"):
+        asst.delete(host.root, ["juge"], yes=True)
+    server.seen.clear()
+    with pytest.raises(Refused, match="3 instances would be deleted; --yes goes on"):
+        asst.delete(host.root, env="development")
+    with pytest.raises(Refused):
+        asst.delete(host.root, env="development", confirm=lambda question: False)
+    assert asst.delete(host.root, env="development", dry_run=True)[0].action == "delete"
+    assert server.writes() == []
+    asked: list[str] = []
+    asst.delete(host.root, ["judge"], env="development", confirm=lambda question: bool(asked.append(question)) or True)
+    assert host.ids().keys() >= {("planner", "development")}
+    assert "judge in development (agent_" in asked[0]
+    assert host.inv("asst.delete", "--env", "production").code == 3
+    assert host.inv("asst.delete", "--env", "production", "--yes").code == 0
+
+
+def test_only_objects_with_our_tags_are_deleted(host: Host, server: Loopback) -> None:
+    """A recorded object that lost its tags might be anybody's: exit 3, nothing is deleted."""
+    asst.create(host.root)
+    id = host.ids()["judge", "development"]
+    server.call("POST", f"/agents/{id}", {"metadata": {}})
+    with pytest.raises(Refused, match=f"{id} does not carry our tags"):
+        asst.delete(host.root, env="development", yes=True)
+    assert len(server.agents()) == 6
+
+
+def test_deleting_what_is_gone_already(host: Host, server: Loopback) -> None:
+    """It is forgotten; but where a key sees nothing of an environment, nothing is forgotten."""
+    asst.create(host.root)
+    server.call("DELETE", f"/agents/{host.ids()['judge', 'development']}")
+    asst.delete(host.root, ["judge"], env="development", yes=True)
+    assert ("judge", "development") not in host.ids()
+    for name in ("planner", "talker"):
+        server.call("DELETE", f"/agents/{host.ids()[name, 'development']}")
+    with pytest.raises(Refused, match="sees none of its 2 recorded instances"):
+        asst.delete(host.root, env="development", yes=True)
+    assert len(host.ids()) == 5
+
+
+def test_a_delete_whose_answers_are_lost(host: Host, server: Loopback) -> None:
+    """Lost after the commit: settled by asking for the id. Refused: said, and the record stays."""
+    asst.create(host.root)
+    server.once(Fault(after=True, reset=True), "DELETE", "/v1/agents/")
+    asst.delete(host.root, ["judge"], env="development", yes=True)
+    assert ("judge", "development") not in host.ids()
+    server.once(Fault(status=400, raw=error_body("no", "in use")), "DELETE", "/v1/agents/")
+    with pytest.raises(RowsFailed, match="400 in use"):
+        asst.delete(host.root, ["planner"], env="development", yes=True)
+    assert ("planner", "development") in host.ids()
+    assert "pending" not in host.store
+
+
+def test_a_delete_that_was_killed_goes_on(host: Host, server: Loopback) -> None:
+    """All of an environment deleted, killed before it was recorded: the rerun knows that it was us."""
+    asst.create(host.root)
+    deleted: list[str] = []
+    server.faults.append(
+        lambda seen: (
+            (server.call("DELETE", seen.path.removeprefix("/v1")), deleted.append(seen.path), Fault(hang=5))[2]
+            if seen.method == "DELETE"
+            else None
+        )
+    )
+    process = host.start("asst.delete", "--env", "development", "--yes")
+    while len(deleted) < 3:
+        assert process.poll() is None
+    process.kill()
+    process.communicate()
+    server.faults.clear()
+    assert len(host.store["pending"]) == 3
+    asst.delete(host.root, env="development", yes=True)
+    assert {key[1] for key in host.ids()} == {"production"}
+    assert "pending" not in host.store
+
+
+def test_deleted_and_created_again(host: Host, server: Loopback) -> None:
+    """A deleted instance is not created; create makes a new one, on the embedded platform under another id."""
+    asst.create(host.root)
+    before = host.ids()
+    asst.delete(host.root, ["judge"], yes=True)
+    assert {row.state for row in asst.status(host.root, ["judge"])} == {"not_created"}
+    asst.create(host.root)
+    assert host.ids().keys() == before.keys()
+    assert host.ids()["judge", "production"] != before["judge", "production"]
+
+
+def existing(server: Loopback, **fields: Any) -> str:
+    agent = server.call("POST", "/agents", {"model": "gpt-4", "instructions": "Old.", "metadata": {"theirs": "kept"}, **fields})
+    return str(agent["id"])
+
+
+def test_adopting_an_existing_object(host: Host, server: Loopback) -> None:
+    """It gets our name and tags and stays as it is otherwise; plan shows the difference, update brings it to the code."""
+    id = existing(server)
+    [row] = asst.adopt("judge", "development", id, host.root)
+    assert (row.action, row.id) == ("adopt", id)
+    agent = server.agents()[id]
+    assert (agent["name"], agent["instructions"], agent["model"]) == ("judge_development", "Old.", "gpt-4")
+    assert agent["metadata"]["theirs"] == "kept"
+    [planned] = asst.plan(host.root, ["judge"], "development")
+    assert (planned.state, planned.error) == ("changed", None)
+    assert {change.field for change in planned.changes} >= {"model", "instructions", "metadata.team"}
+    asst.create(host.root)
+    asst.update(host.root)
+    assert server.agents()[id]["instructions"] == "Judge it."
+    assert server.agents()[id]["metadata"]["theirs"] == "kept"
+    assert len(server.agents()) == 6
+
+
+def test_adopting_again_changes_nothing(host: Host, server: Loopback) -> None:
+    """The same object for the same row: no write."""
+    id = existing(server)
+    asst.adopt("judge", "development", id, host.root)
+    server.seen.clear()
+    before = host.path.read_bytes()
+    [row] = asst.adopt("judge", "development", id, host.root)
+    assert row.action == "none"
+    assert server.writes() == []
+    assert host.path.read_bytes() == before
+
+
+def test_what_cannot_be_adopted(host: Host, server: Loopback) -> None:
+    """A wrong id, one that is not there, another row's, and a row that has a living instance."""
+    asst.create(host.root)
+    ids = host.ids()
+    server.seen.clear()
+    with pytest.raises(AsstError, match="is no id"):
+        asst.adopt("judge", "development", "../x", host.root)
+    with pytest.raises(AsstError, match="is agent_.* already: inv asst.delete --only planner --env development first"):
+        asst.adopt("planner", "development", existing(server), host.root)
+    server.call("DELETE", f"/agents/{ids['judge', 'development']}")
+    with pytest.raises(AsstError, match="there is no agent_nowhere"):
+        asst.adopt("judge", "development", "agent_nowhere", host.root)
+    with pytest.raises(AsstError, match="is the instance of another row"):
+        asst.adopt("judge", "development", ids["planner", "production"], host.root)
+    assert server.writes() == []
+    id = existing(server)
+    asst.adopt("judge", "development", id, host.root)
+    assert host.ids()["judge", "development"] == id
+
+
+def test_adopt_on_the_command_line(host: Host, server: Loopback) -> None:
+    """NAME ENV ID in this order; what is missing is said by Invoke."""
+    id = existing(server)
+    assert host.inv("asst.adopt", "judge", "production", id, "--json").rows()["judge", "production"]["id"] == id
+    assert host.inv("asst.adopt", "judge").code != 0
+
+
+@pytest.mark.parametrize(
+    "line", ["OPENAI_API_KEY=sk-canary-12345678", "export OPENAI_API_KEY_PRODUCTION='x'", "OTHER=sk-canary-12345678"]
+)
+def test_a_tracked_env_file_with_a_key_is_refused_by_check(local_host: Host, line: str) -> None:
+    """The file and the variable are named with the way out, the value is not; an untracked file is nobody's business."""
+    path = local_host.root / ".env"
+    path.write_text(f"ASST_PLATFORM=local\n{line}\n")
+    assert local_host.inv("asst.check").code == 0
+    for command in (["git", "init", "-q"], ["git", "add", ".env"]):
+        subprocess.run(command, cwd=local_host.root, check=True)
+    result = local_host.inv("asst.check")
+    assert result.code == 1
+    assert ".env is tracked by git" in result.err
+    assert ".env.local" in result.err
+    assert "canary" not in result.err + result.out
+    path.write_text("ASST_PLATFORM=local\nOPENAI_API_KEY=\n")
+    assert local_host.inv("asst.check").code == 0
