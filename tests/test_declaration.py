@@ -66,7 +66,7 @@ def test_an_output_that_is_no_model_is_refused(output: Any) -> None:
         ({"metadata": {"k": 1}}, "must map a string to a string"),
         ({"metadata": {str(i): "" for i in range(12)}}, "more than 11 pairs"),
         ({"reasoning": "low"}, "reasoning must be a mapping"),
-        ({"environments": {"production": {"name": "x"}}}, "only these fields can differ"),
+        ({"environments": {"production": {"name": "x"}}}, "a in production: 'name' cannot differ; these can: model"),
         ({"environments": {"production": {"model": 1}}}, "a in production: model must be a string"),
     ],
 )

@@ -49,11 +49,11 @@ def test_deleting_needs_a_word(host: Host, server: Loopback) -> None:
     with pytest.raises(Refused, match="3 instances would be deleted; --yes goes on"):
         asst.delete(host.root, env="development")
     with pytest.raises(Refused):
-        asst.delete(host.root, env="development", confirm=lambda question: False)
+        asst.delete(host.root, env="development", confirm=lambda question, rows: False)
     assert asst.delete(host.root, env="development", dry_run=True)[0].action == "delete"
     assert server.writes() == []
     asked: list[str] = []
-    asst.delete(host.root, ["judge"], env="development", confirm=lambda question: bool(asked.append(question)) or True)
+    asst.delete(host.root, ["judge"], env="development", confirm=lambda question, rows: bool(asked.append(question)) or True)
     assert host.ids().keys() >= {("planner", "development")}
     assert "judge in development (agent_" in asked[0]
     assert host.inv("asst.delete", "--env", "production").code == 3

@@ -110,8 +110,9 @@ class Declaration(Generic[Output]):
             raise DeclarationError(f"assistant {self.name}: environments must map a name to the fields that differ there")
         for environment, override in self.environments.items():
             where = f"{self.name} in {environment}"
-            if not isinstance(override, Mapping) or (set(override) - set(OVERRIDES)):
-                raise DeclarationError(f"assistant {where}: only these fields can differ: {', '.join(OVERRIDES)}")
+            odd = sorted(set(override) - set(OVERRIDES)) if isinstance(override, Mapping) else [override]
+            if odd:
+                raise DeclarationError(f"assistant {where}: {odd[0]!r:.80} cannot differ; these can: {', '.join(OVERRIDES)}")
             self._check(override, where)
         for key in ("tools", "reasoning", "metadata", "environments"):
             object.__setattr__(self, key, frozen(getattr(self, key)))

@@ -175,7 +175,7 @@ def delete(
         if dry_run or not verdicts:
             return list(rows.values())
         what = ", ".join(f"{row.name} in {row.environment} ({row.id})" for row in rows.values())
-        if not yes and not (confirm and confirm(f"Delete {what}?")):
+        if not yes and not (confirm and confirm(f"Delete {what}?", [*rows.values()])):
             raise Refused(f"not confirmed: {count(len(rows), 'instance')} would be deleted; --yes goes on", rows.values())
         return await session.delete(verdicts, rows, timing)
 
@@ -248,7 +248,9 @@ def status(
 
     async def act(session: Session) -> list[Row]:
         verdicts = await session.verdicts(wanted)
-        rows = [planning.rows_for("status", verdict, session.recorded) for verdict in verdicts]
+        found = {verdict.wanted.key: planning.rows_for("status", verdict, session.recorded) for verdict in verdicts}
+        await session.mark_all_gone(verdicts, found)
+        rows = [replace(row, note=row.error or row.note, error=None, unsafe=False) for row in found.values()]
         keys = [(name, environment.name) for name in project.declared for environment in project.settings.environments]
         extra = planning.undeclared(session.recorded, keys)
         return rows + [row for row in extra if not project.only and env in (None, row.environment)]
@@ -300,7 +302,12 @@ def _bring(
         rows = {v.wanted.key: planning.rows_for(command, v, session.recorded, overwrite=overwrite) for v in verdicts}
         await session.refuse_if_all_gone(verdicts, rows, allowed=False, confirm=None)
         unsafe = [row for row in rows.values() if row.unsafe]
-        if unsafe and confirm and not dry_run and confirm(f"Overwrite {count(len(unsafe), 'instance')} changed remotely?"):
+        if (
+            unsafe
+            and confirm
+            and not dry_run
+            and confirm(f"Overwrite {count(len(unsafe), 'instance')} changed remotely?", [*rows.values()])
+        ):
             unsafe = []
             rows = {v.wanted.key: planning.rows_for(command, v, session.recorded, overwrite=True) for v in verdicts}
         if unsafe:

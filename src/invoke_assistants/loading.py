@@ -35,10 +35,11 @@ def load_assistants(where: str, root: Path | None) -> dict[str, Declaration[Any]
     try:
         with _stdout_to_stderr():
             module = importlib.import_module(module_name)
-    except DeclarationError:
-        raise
+    except DeclarationError as error:
+        raise DeclarationError(f"{error}{_where(error, root)}") from None
     except (Exception, SystemExit) as error:
-        raise SettingsError(f"cannot import {module_name}: {_cause(error, root)}") from None
+        hint = "; is assistants in [tool.asst] right?" if getattr(error, "name", None) in module_name.split(".") else ""
+        raise SettingsError(f"cannot import {module_name}: {_cause(error, root)}{hint}") from None
     try:
         declared = getattr(module, attribute)
     except AttributeError:
@@ -67,10 +68,17 @@ def _stdout_to_stderr() -> Generator[None]:
 def _cause(error: BaseException, root: Path | None) -> str:
     """The error on one line, with the place in the app where it was raised."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if root and Path(frame.filename).is_relative_to(root)]
-    if frames and not isinstance(error, SyntaxError):
-        text += f" ({Path(frames[-1].filename).relative_to(root or '/')}, line {frames[-1].lineno})"
-    return text[:500]
+    return text[:400] + ("" if isinstance(error, SyntaxError) else _where(error, root))
+
+
+def _where(error: BaseException, root: Path | None) -> str:
+    """`` (FILE, line N)`` of the app's own code nearest to an error, if there is any."""
+    frames = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)]
+    for path, line in reversed(list(zip(frames, lines, strict=True))):
+        if root and path.is_relative_to(root) and "site-packages" not in path.parts and Path(__file__).parent not in path.parents:
+            return f" ({path.relative_to(root)}, line {line})"
+    return ""
 
 
 def _by_name(declared: Any, where: str) -> dict[str, Declaration[Any]]:

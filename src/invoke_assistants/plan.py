@@ -162,7 +162,7 @@ def _elsewhere(wanted: Wanted, recorded: Recorded) -> str | None:
     if record is None:
         return None
     places = [record.place, *(other.place for other in record.elsewhere.values())]
-    return "recorded on " + ", ".join(f"{place.platform} at {place.origin}" for place in places)
+    return "recorded on " + ", ".join("local" if p.platform == p.origin else f"{p.platform} at {p.origin}" for p in places)
 
 
 def rows_for(command: str, verdict: Verdict, recorded: Recorded, *, overwrite: bool = False) -> Row:

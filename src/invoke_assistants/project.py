@@ -122,12 +122,10 @@ class Project:
         for each in self.wanted(self.settings.environments[: environment.position]):
             record = recorded.record(each)
             if record is None or record.digest != each.digest:
+                command = f"asst.deploy --env {each.environment}" if each.position else "asst.update"
                 raise AsstError(
                     f"{environment.name} is not deployed: the store does not say that {each.name} in {each.environment} is as"
-                    f" declared: run inv asst.deploy --env {each.environment} first"
-                    if each.position
-                    else f"{environment.name} is not deployed: the store does not say that {each.name} in {each.environment} is"
-                    " as declared: run inv asst.update first"
+                    f" declared: run inv {command if record else 'asst.create'} first"
                 )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
+import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from .records import Change, Row, short
 
@@ -61,12 +63,14 @@ def document(command: str, rows: Sequence[Row], error: str | None, ok: bool) -> 
     return json.dumps(out, indent=2)
 
 
-def show(command: str, rows: Sequence[Row], stream: IO[str], *, planned: bool) -> None:
+def show(command: str, rows: Sequence[Row], stream: IO[str], *, planned: bool, refused: bool = False) -> None:
     """Print rows for people: a table, the differences below their rows, a last line that says what to do next.
 
     Args:
         planned: nothing was done, so actions are what a command would do.
+        refused: nothing was done, though it was asked for.
     """
+    planned = planned or refused
     console = _console(stream)
     lines = [_cells(command, row, planned) for row in rows]
     widths = [max((len(cells[column]) for cells in lines), default=0) for column in range(5)]
@@ -81,7 +85,8 @@ def show(command: str, rows: Sequence[Row], stream: IO[str], *, planned: bool) -
             for change in row.changes:
                 for line in _difference(change):
                     console.print(line, soft_wrap=True)
-    console.print(_text(_summary(command, rows, planned)), soft_wrap=True)
+    summary = _summary(command, rows, planned)
+    console.print(_text(f"refused, nothing was written: {summary}" if refused else summary), soft_wrap=True)
 
 
 def _cells(command: str, row: Row, planned: bool) -> tuple[str, ...]:
@@ -110,9 +115,11 @@ def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
         return ", ".join(f"{number} {word}" for word, number in done.items())
     counts = Counter(str(row.state) for row in rows)
     text = ", ".join(f"{number} {state}" for state, number in counts.items())
-    if counts["not_created"]:
+    if counts["not_created"] + counts["missing"]:
         return f"{text}; next: inv asst.create"
-    return f"{text}; next: inv asst.plan" if command == "status" and counts["changed"] + counts["drifted"] else text
+    if command == "status" and counts["changed"] + counts["drifted"]:
+        return f"{text}; next: inv asst.plan"
+    return f"{text}; next: inv asst.delete --undeclared" if counts["undeclared"] else text
 
 
 def _difference(change: Change) -> Iterator[Text]:
@@ -123,13 +130,18 @@ def _difference(change: Change) -> Iterator[Text]:
         for line in lines:
             yield _text(f"      {line}", {"-": "red", "+": "green"}.get(line[0], "dim"))
         return
-    yield _text(f"      - {_value(before)}", "red")
-    yield _text(f"      + {_value(after)}", "green")
+    old, new = (json.dumps(value, ensure_ascii=False) for value in (before, after))
+    same = next((index for index, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
+    start = max(0, same - 30)  # so that a change at the end of a long text shows
+    yield _text(f"      - {_part(old, start)}", "red")
+    yield _text(f"      + {_part(new, start)}", "green")
 
 
-def _value(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _VALUE else text[: _VALUE - 1] + "…"
+def _part(text: str, start: int) -> str:
+    if len(text) <= _VALUE:
+        return text
+    shown = text[start : start + _VALUE]
+    return ("…" if start else "") + shown + ("…" if start + _VALUE < len(text) else "")
 
 
 def _text(text: str, style: str = "") -> Text:
@@ -161,8 +173,6 @@ class Terminal:
         self.stop()
         if not sys.stderr.isatty() or total < 2:
             return
-        import threading
-
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         bar = Progress(
@@ -186,9 +196,17 @@ class Terminal:
             self._progress = None
 
 
-def ask(question: str) -> bool:
-    """Whether the person at the terminal says yes; no terminal and no answer mean no."""
+def ask(command: str, question: str, rows: Sequence[Row]) -> bool:
+    """Whether the person at the terminal says yes, having seen the rows; no terminal and no answer mean no."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
+    show(command, rows, sys.stderr, planned=True)
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    if threading.current_thread() is not threading.main_thread():
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+    # asyncio's own handler would wait for the answer before it lets Ctrl-C through.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -26,7 +26,7 @@ __all__ = ["Confirm", "Session", "count", "ended", "run", "summed_up"]
 
 R = TypeVar("R", bound=Run)
 T = TypeVar("T")
-Confirm = Callable[[str], bool]
+Confirm = Callable[[str, Sequence[Row]], bool]
 
 
 def run(project: Project, command: str, act: Callable[[Session], Awaitable[T]], reporter: Reporter, *, lock: bool = False) -> T:
@@ -169,7 +169,7 @@ class Session:
                         f"{name}: {variable} sees none of its {count(len(records), 'recorded instance')}"
                         " (is it the right key and project?); inv asst.create --recreate makes them anew"
                     )
-                    rows[verdict.wanted.key] = replace(rows[verdict.wanted.key], error=error, unsafe=True)
+                    rows[verdict.wanted.key] = replace(rows[verdict.wanted.key], error=error, note=None, unsafe=True)
         return gone
 
     def _deleting(self, key: Key, record: Record) -> bool:
@@ -182,7 +182,11 @@ class Session:
         """Raise where a key sees nothing of an environment, unless going on is allowed or confirmed."""
         before = dict(rows)
         gone = await self.mark_all_gone(verdicts, rows)
-        if gone and not allowed and not (confirm and confirm(f"Make every instance of {', '.join(gone)} anew?")):
+        if (
+            gone
+            and not allowed
+            and not (confirm and confirm(f"Make every instance of {', '.join(gone)} anew?", [*rows.values()]))
+        ):
             raise Refused(summed_up(row.error for row in rows.values() if row.unsafe), rows.values())
         if gone:
             rows.update(before)

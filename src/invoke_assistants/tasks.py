@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,14 @@ INTERRUPTED, TERMINATED = 130, 143
 
 class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only in its stubs
     """A task whose errors end in one line and an exit code, from the command line and from another task alike."""
+
+    def get_arguments(self, *args: Any, **kwargs: Any) -> Any:
+        """Invoke's arguments, of which a repeatable one demands its value, too: a bare ``--only`` must not mean all."""
+        arguments = super().get_arguments(*args, **kwargs)
+        for argument in arguments:
+            if argument.kind is list:
+                argument.raw_value = None
+        return arguments
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the body.
@@ -132,10 +140,8 @@ def _run(
         reporter.stop()
     if not code and failing:
         code, error = _judged(rows)
-    if rows:
-        render.show(command, rows, stream, planned=planned or code == 3)
-    elif not error:
-        render.show(command, [], stream, planned=planned)
+    if rows or not error:
+        render.show(command, rows, stream, planned=planned, refused=code == 3 and not planned)
     if json:
         print(render.document(command, rows, error, code in (0, PENDING)), flush=True)
     if code:
@@ -160,10 +166,11 @@ def _judged(rows: Iterable[Row]) -> tuple[int, str | None]:
     return (PENDING if any(row.action != "none" for row in rows) else 0), None
 
 
-def _confirm(yes: bool) -> Callable[[str], bool] | None:
+def _confirm(command: str, yes: bool, json: bool) -> Callable[[str, Sequence[Row]], bool] | None:
+    """Who is asked before something is lost: the person at the terminal, once they have seen the rows."""
     from . import render
 
-    return None if yes else render.ask
+    return None if yes or json else functools.partial(render.ask, command)
 
 
 def _dry(c: Context, dry_run: bool) -> bool:
@@ -184,7 +191,7 @@ _RECREATE = "go on where all instances of an environment are gone"
 def create(
     c: Context,
     only: Iterable[str] | None = None,
-    env: str = "",
+    env: str | None = None,
     json: bool = False,
     dry_run: bool = False,
     recreate: bool = False,
@@ -198,8 +205,8 @@ def create(
 
     dry = _dry(c, dry_run)
     return _run(
-        c, "create", json, verb, planned=dry, failing=dry, only=only or (), env=env or None, dry_run=dry, recreate=recreate,
-        confirm=_confirm(yes),
+        c, "create", json, verb, planned=dry, failing=dry, only=only or (), env=env, dry_run=dry, recreate=recreate,
+        confirm=_confirm("create", yes, json),
     )  # fmt: skip
 
 
@@ -207,7 +214,7 @@ def create(
 def update(
     c: Context,
     only: Iterable[str] | None = None,
-    env: str = "",
+    env: str | None = None,
     json: bool = False,
     dry_run: bool = False,
     overwrite: bool = False,
@@ -216,14 +223,14 @@ def update(
     """Bring the first environment's instances to the code."""
     from .lifecycle import update as verb
 
-    return _bring(c, "update", verb, json, _dry(c, dry_run), yes, only=only or (), env=env or None, overwrite=overwrite)
+    return _bring(c, "update", verb, json, _dry(c, dry_run), yes, only=only or (), env=env, overwrite=overwrite)
 
 
 @task(iterable=["only"], help=_WRITE | {"overwrite": _OVERWRITE})
 def deploy(
     c: Context,
     only: Iterable[str] | None = None,
-    env: str = "",
+    env: str | None = None,
     json: bool = False,
     dry_run: bool = False,
     overwrite: bool = False,
@@ -235,33 +242,32 @@ def deploy(
     """
     from .lifecycle import deploy as verb
 
-    return _bring(c, "deploy", verb, json, _dry(c, dry_run), yes, only=only or (), env=env or None, overwrite=overwrite)
+    return _bring(c, "deploy", verb, json, _dry(c, dry_run), yes, only=only or (), env=env, overwrite=overwrite)
 
 
 def _bring(
     c: Context, command: str, verb: Callable[..., list[Row]], json: bool, dry: bool, yes: bool, **options: Any
 ) -> list[Row]:
-    return _run(c, command, json, verb, planned=dry, failing=dry, dry_run=dry, confirm=_confirm(yes), **options)
+    return _run(c, command, json, verb, planned=dry, failing=dry, dry_run=dry, confirm=_confirm(command, yes, json), **options)
 
 
 @task(iterable=["only"], help=_WRITE | {"undeclared": "what is recorded and no longer declared", "yes": "it is confirmed"})
 def delete(
     c: Context,
     only: Iterable[str] | None = None,
-    env: str = "",
+    env: str | None = None,
     undeclared: bool = False,
     json: bool = False,
     dry_run: bool = False,
     yes: bool = False,
 ) -> list[Row]:
     """Delete instances: of an environment, of some assistants, or what is no longer declared."""
-    from . import render
     from .lifecycle import delete as verb
 
     dry = _dry(c, dry_run)
     return _run(
-        c, "delete", json, verb, planned=dry, failing=dry, only=only or (), env=env or None, undeclared=undeclared, dry_run=dry,
-        yes=yes, confirm=render.ask,
+        c, "delete", json, verb, planned=dry, failing=dry, only=only or (), env=env, undeclared=undeclared, dry_run=dry,
+        yes=yes, confirm=_confirm("delete", yes, json),
     )  # fmt: skip
 
 
@@ -288,20 +294,25 @@ def _adopt(verb: Callable[..., list[Row]], name: str, env: str, id: str, root: P
     },
 )
 def plan(
-    c: Context, only: Iterable[str] | None = None, env: str = "", json: bool = False, check: bool = False, offline: bool = False
+    c: Context,
+    only: Iterable[str] | None = None,
+    env: str | None = None,
+    json: bool = False,
+    check: bool = False,
+    offline: bool = False,
 ) -> list[Row]:
     """Show what deploy would do, field by field; write nothing."""
     from .lifecycle import plan as verb
 
-    return _run(c, "plan", json, verb, planned=True, failing=check, only=only or (), env=env or None, from_store=offline)
+    return _run(c, "plan", json, verb, planned=True, failing=check, only=only or (), env=env, from_store=offline)
 
 
 @task(iterable=["only"], help={"only": _ONLY, "env": _ENV, "json": _JSON})
-def status(c: Context, only: Iterable[str] | None = None, env: str = "", json: bool = False) -> list[Row]:
+def status(c: Context, only: Iterable[str] | None = None, env: str | None = None, json: bool = False) -> list[Row]:
     """Show what is, per assistant and environment (also plain: inv asst)."""
     from .lifecycle import status as verb
 
-    return _run(c, "status", json, verb, planned=True, only=only or (), env=env or None)
+    return _run(c, "status", json, verb, planned=True, only=only or (), env=env)
 
 
 @task(iterable=["only"], help={"only": _ONLY, "json": _JSON})
@@ -312,7 +323,7 @@ def check(c: Context, only: Iterable[str] | None = None, json: bool = False) -> 
     return _run(c, "check", json, verb, planned=True, failing=True, only=only or ())
 
 
-@task(help={"port": "the port on 127.0.0.1; 0 takes a free one"})
+@task(help={"port": "the port on 127.0.0.1, 8787 by default; 0 takes a free one"})
 def serve(c: Context, port: str = "8787") -> None:
     """Serve the embedded platform over HTTP on 127.0.0.1, until Ctrl-C."""
     from .lifecycle import serve as verb
@@ -320,7 +331,10 @@ def serve(c: Context, port: str = "8787") -> None:
     # Invoke's own conversion to int would end in a traceback.
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise SettingsError(f"--port must be a number from 0 to 65535, not {port!r:.80}")
-    verb(_root(c), int(port), announce=lambda url: print(url, flush=True))
+    try:
+        verb(_root(c), int(port), announce=lambda url: print(url, flush=True))
+    except KeyboardInterrupt as stopped:
+        raise Exit("stopped", _told(stopped)[1]) from None
 
 
 ACTIONS: dict[str, AsstTask] = {
@@ -350,7 +364,7 @@ ACTIONS: dict[str, AsstTask] = {
 def admin(
     c: Context,
     only: Iterable[str] | None = None,
-    env: str = "",
+    env: str | None = None,
     json: bool = False,
     dry_run: bool = False,
     check: bool = False,

@@ -55,9 +55,12 @@ class FileStorage(Storage):
         for number, line in enumerate(content.splitlines(), 1):
             if line.startswith((b"<<<<<<< ", b">>>>>>> ")):
                 raise StoreError(f"{self.path}, line {number}: merge conflict markers; settle the merge in git first")
-        tables = files.load_json(self.path, content)
+        try:
+            tables = files.load_json(self.path, content)
+        except StoreError as error:
+            raise StoreError(f"{error}; bring it back with git") from None
         if not isinstance(tables, dict) or not tables or not all(_is_table(table) for table in tables.values()):
-            raise StoreError(f"{self.path}, line 1: not a store of assistants")
+            raise StoreError(f"{self.path}, line 1: not a store of assistants; bring it back with git")
         return tables
 
     def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:

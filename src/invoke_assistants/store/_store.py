@@ -147,7 +147,7 @@ class Store:
         form = database.of("store").named().get("format", {})
         version, project = form.get("version"), form.get("project")
         if not isinstance(version, int) or isinstance(version, bool) or not isinstance(project, str):
-            raise StoreError(f"{self.storage.where('store')}: not a store of assistants")
+            raise StoreError(f"{self.storage.where('store')}: not a store of assistants; bring it back with git")
         if version > VERSION:
             raise StoreError(
                 f"{self.storage.where('version')}: written by a newer version of invoke-assistants (format {version}):"
