@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -104,7 +104,8 @@ class Run:
                 self.fail(wanted, row, f"not tried: {self.halt}")
                 return
             try:
-                await self._write(self.platforms[wanted.environment], record.id, body, wanted)
+                platform = self.platforms[wanted.environment]
+                await self._sure(platform, record.id, platform.update(record.id, body), lambda there: _holds(there, wanted))
             except PlatformError as error:
                 self.fail(wanted, row, f"{record.id}: {told(error)}", keep=error.unknown, error=error)
                 return
@@ -112,9 +113,10 @@ class Run:
         self.rows[wanted.key] = row
         self.reporter.advance()
 
-    async def _write(self, platform: Platform, id: str, body: JSONObject, wanted: Wanted) -> None:
+    async def _sure(self, platform: Platform, id: str, send: Awaitable[Any], done: Callable[[JSONObject | None], bool]) -> None:
+        """Send, and where the outcome is unknown, ask for the object: ``done`` says whether it is as it should be."""
         try:
-            await platform.update(id, body)
+            await send
         except PlatformError as error:
             if not error.unknown:
                 raise
@@ -122,9 +124,7 @@ class Run:
                 there = await platform.retrieve(id)
             except PlatformError:
                 raise error from None
-            if there is None or (there.get("metadata") or {}).get("asst.digest") != wanted.digest:
-                raise
-            if compare(there, wanted.payload):
+            if not done(there):
                 raise
 
     def fail(self, wanted: Wanted, row: Row, why: str, *, keep: bool = False, error: PlatformError | None = None) -> None:
@@ -152,7 +152,7 @@ class Run:
                 return
             try:
                 if verdict.remote is not None:
-                    await self._erase(platform, record.id)
+                    await self._sure(platform, record.id, platform.delete(record.id), lambda there: there is None)
             except PlatformError as error:
                 self.fail(wanted, row, f"{record.id}: {error.detail}", keep=error.unknown, error=error)
                 return
@@ -160,19 +160,6 @@ class Run:
         self.journal.intend(wanted, None)
         self.rows[wanted.key] = row
         self.reporter.advance()
-
-    async def _erase(self, platform: Platform, id: str) -> None:
-        try:
-            await platform.delete(id)
-        except PlatformError as error:
-            if not error.unknown:
-                raise
-            try:
-                there = await platform.retrieve(id)
-            except PlatformError:
-                raise error from None
-            if there is not None:
-                raise
 
     async def all(self, work: Iterable[Coroutine[Any, Any, None]]) -> None:
         """Run all of it; when interrupted, start nothing more and give what is in flight a moment to be recorded."""
@@ -189,6 +176,12 @@ class Run:
             raise
         for task in tasks:
             task.result()
+
+
+def _holds(there: JSONObject | None, wanted: Wanted) -> bool:
+    """Whether an object is what an update was to make of it."""
+    tag = ((there or {}).get("metadata") or {}).get("asst.digest")
+    return there is not None and tag == wanted.digest and not compare(there, wanted.payload)
 
 
 def hopeless(error: PlatformError) -> bool:
