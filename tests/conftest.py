@@ -16,6 +16,7 @@ import pytest
 from loopback import Loopback
 
 ROOT = Path(__file__).parent.parent
+CANARY = "sk-canary-0000000000"  # the key of every client; it must be in no output and no file
 FOREIGN = ("OPENAI_", "ASST_", "APP_ENV", "ACTION", "INVOKE_", "NO_COLOR", "FORCE_COLOR")
 
 MODELS = '''
@@ -142,6 +143,7 @@ class Host:
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr
+        assert CANARY not in done.stdout + done.stderr
         return Result(done.returncode, done.stdout, done.stderr)
 
     def start(self, *args: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
@@ -187,11 +189,13 @@ def server(tmp_path: Path) -> Iterator[Loopback]:
 
 
 @pytest.fixture
-def host(tmp_path: Path, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Host:
-    """A project with three assistants on the loopback server; this process has its environment, too."""
-    for name, value in server.env().items():
+def host(tmp_path: Path, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    """A project with three assistants on the loopback server; this process has its environment, too. No file gets the key."""
+    for name, value in server.env(CANARY).items():
         monkeypatch.setenv(name, value)
-    return Host(tmp_path / "host", server.env())
+    yield Host(tmp_path / "host", server.env(CANARY))
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or CANARY.encode() not in path.read_bytes(), f"{path} holds the key"
 
 
 @pytest.fixture

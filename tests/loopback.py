@@ -79,6 +79,20 @@ class Loopback(ThreadingHTTPServer):
         assert status == 200, answer
         return answer
 
+    def fill(self, many: int) -> None:
+        """Put so many agents of somebody else's there, newer than all that are."""
+        with self.service._changing() as state:
+            model = {**next(iter(state["agents"].values())), "name": "foreign", "metadata": {}}
+            for index in range(many):
+                id = f"agent_foreign{index:06}"
+                state["agents"][id] = {
+                    **model,
+                    "id": id,
+                    "name": "foreign",
+                    "metadata": {},
+                    "created_at": model["created_at"] + 9,
+                }
+
     def edit(self, id: str, **fields: Any) -> None:
         """Edit an agent by hand, as in the dashboard: its tags stay."""
         if "metadata" in fields:

@@ -689,3 +689,16 @@ def test_a_limit_that_lets_some_through_lets_all_through(host: Host, server: Loo
     server.faults.append(limit)
     assert {row.action for row in quick_create(host)} == {"create"}
     invariant(host, server, 20)
+
+
+@pytest.mark.parametrize("skew", [-86_400, 86_400])
+def test_this_machines_clock_decides_nothing(one: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch, skew: int) -> None:
+    """Row 31: a day off: elections go by the server's times, and the store holds none."""
+    real = time.time
+    server.service.clock = real
+    monkeypatch.setattr(time, "time", lambda: real() + skew)
+    quick_create(one)
+    one.edit("Do it.", "Second.")
+    asst.deploy(one.root)
+    invariant(one, server, 1)
+    assert str(int(real()))[:6] not in one.path.read_text()

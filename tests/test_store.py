@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from invoke_assistants import files
 from invoke_assistants.errors import StoreError
 from invoke_assistants.payload import digest
 from invoke_assistants.records import Intent, Place, Record, Recorded
@@ -260,11 +262,10 @@ def test_a_waiting_run_is_told_who_holds_the_lock(store: Store, path: Path) -> N
 
 def test_waiting_ends(store: Store, path: Path, tmp_path: Path) -> None:
     """Whoever waits too long gives up with the holder's name."""
-    from invoke_assistants import files
-
     with store.lock("inv asst.deploy", print):
         code = f"""
 from pathlib import Path
+from invoke_assistants import files
 from invoke_assistants import files
 from invoke_assistants.errors import StoreError
 try:
@@ -274,3 +275,35 @@ except StoreError as error: print("ERROR", error)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert f"still locked after 0 s: held by inv asst.deploy (pid {os.getpid()} on" in done.stdout
     assert files.WAIT == 60
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from invoke_assistants.store import FileStorage, Store
+with Store(FileStorage(Path(sys.argv[1])), "p").lock("inv asst.deploy", print):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_holder_that_was_stopped_or_killed(store: Store, path: Path, number: signal.Signals) -> None:
+    """Who waits for a stopped holder gives up with its name; a killed one's lock is free at once."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout
+    assert holder.stdout.readline() == "held\n"
+    holder.send_signal(number)
+    try:
+        if number == signal.SIGKILL:
+            holder.wait()
+            said: list[str] = []
+            with store.lock("inv asst.create", said.append):
+                store.commit({("a", "development"): record()}, both(PAYLOAD))
+            assert said == []
+        else:
+            with pytest.raises(StoreError, match=f"held by inv asst.deploy .pid {holder.pid} on"):
+                files.locked(path, "inv asst.create", print, wait=0.3).__enter__()
+    finally:
+        holder.kill()
+        holder.communicate()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MODELS, ROOT, Host
+from conftest import CANARY, MODELS, ROOT, Host
 from loopback import Fault, Loopback
 
 COMMANDS = ["create", "update", "deploy", "admin", "plan", "status", "check"]
@@ -292,9 +292,6 @@ def test_serve(local_host: Host) -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
     assert process.returncode == 143
-
-
-CANARY = "sk-canary-0000000000"
 
 
 def test_no_output_holds_the_key(host: Host, server: Loopback) -> None:
