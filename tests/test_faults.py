@@ -264,6 +264,8 @@ def test_of_twins_made_at_the_same_time_the_oldest_stays(one: Host, server: Loop
     assert (id == made[0]["id"]) is not ours_is_older
     assert made[0]["id"] in server.agents()
     assert len(server.agents()) == (2 if ours_is_older else 1)  # the rival's own run deletes the rival
+    methods = [seen.method for seen in server.seen]
+    assert methods[:4] == ["GET", "POST", "GET", "GET" if ours_is_older else "DELETE"]  # a loser goes before any waiting
     assert "pending" not in one.store
 
 
