@@ -13,10 +13,10 @@ SOURCE = Path(__file__).parent.parent / "src" / "invoke_assistants"
 
 LAYERS = [
     {"errors", "records", "declaration", "settings", "sources"},  # L0: nouns
-    {"plan", "payload", "schema", "files", "loading", "git"},  # L1: pure, and the file primitives that L2 stands on
+    {"plan", "payload", "schema", "merge", "files", "git", "loading"},  # L1: pure, and the primitives that L2 stands on
     {"platforms", "store"},  # L2: ports, one owner per outside world
-    {"lifecycle", "apply", "creating", "journal", "project", "session", "sweep"},  # L3: verbs
-    {"tasks", "render", "assistant", "__init__"},  # L4: edges
+    {"lifecycle", "apply", "creating", "journal", "project", "resolving", "session", "sweep"},  # L3: verbs
+    {"tasks", "render", "assistant", "merge_driver", "__init__"},  # L4: edges
 ]
 OWNERS = {
     "openai": {"platforms"},

@@ -148,7 +148,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "newer version": (json.dumps({**GOOD, "store": {"format": {"project": "p", "version": 2}}}), "newer version"),
     "foreign table": (json.dumps({**GOOD, "extra": {}}), "table 'extra' is not ours"),
     "another project": (json.dumps({**GOOD, "store": {"format": {"project": "q", "version": 1}}}), "is of project 'q'"),
-    "merge markers": ("{\n<<<<<<< HEAD\n=======\n>>>>>>> x\n}", "line 2: merge conflict markers"),
+    "merge markers": ("{\n<<<<<<< HEAD\n=======\n>>>>>>> x\n}", "line 2: merge conflict markers; run inv asst.resolve$"),
     "duplicate keys": (
         json.dumps(GOOD, indent=2).replace('"store"', '"payloads"'),
         r"line \d+: the key 'payloads' stands there twice",

@@ -18,7 +18,7 @@ import pytest
 from conftest import CANARY, MODELS, ROOT, Host
 from loopback import Fault, Loopback
 
-COMMANDS = ["create", "update", "deploy", "admin", "plan", "status", "check"]
+COMMANDS = ["create", "update", "deploy", "admin", "plan", "status", "check", "resolve"]
 KEYS = {"name", "environment", "platform", "id", "state", "action", "digest", "changes", "error"}
 
 

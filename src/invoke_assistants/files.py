@@ -145,7 +145,7 @@ class _DuplicateKey(ValueError):
     pass
 
 
-def load_json(path: Path, content: bytes) -> Any:
+def load_json(path: Path | str, content: bytes) -> Any:
     """JSON as RFC 8259 has it: UTF-8, no NaN, no key twice, no depth that exhausts the stack.
 
     Raises:

@@ -1,7 +1,7 @@
 """The verbs, as plain functions: each finds the project, plans, and acts or shows. None of them raises ``Exit``.
 
-Every one takes ``root`` (the project's folder; found as at run time when None) and ``only`` (names of assistants; all
-when empty), and returns rows in the order declared by environment.
+Every one takes ``root`` (the project's folder; found as at run time when None), those that look at what is declared
+``only`` (names of assistants; all when empty), and returns rows in the order declared by environment.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from .git import refuse_tracked_key
 from .payload import problems
 from .project import Project, runtime_root
 from .records import ID, Row
+from .resolving import Versions, chosen, settle
 from .session import Confirm, Session, count, ended, run, summed_up
 from .settings import Environment, Settings
 from .store import FileStorage, Store
 
-__all__ = ["adopt", "check", "create", "delete", "deploy", "plan", "serve", "status", "update"]
+__all__ = ["adopt", "check", "create", "delete", "deploy", "plan", "resolve", "serve", "status", "update"]
 
 
 def create(
@@ -317,6 +318,35 @@ def _bring(
         return await session.bring(environments, verdicts, rows, timing)
 
     return run(project, command, act, reporter, lock=not dry_run)
+
+
+def resolve(
+    root: str | Path | None = None, *, ours: Iterable[str] = (), theirs: Iterable[str] = (), reporter: Reporter = QUIET
+) -> list[Row]:
+    """Merge the two sides of a store that git has in conflict, write it, and ``git add`` it; all of it or nothing.
+
+    What only one side changed needs no choice. The app is not imported: it may be in conflict, too.
+
+    Args:
+        ours, theirs: whose side to take where both changed a record: ``NAME:ENV``, ``NAME``, or ``all``.
+
+    Returns:
+        A row for each record that a side changed, by name and environment: what stands now. None without a conflict.
+
+    Raises:
+        RowsFailed: both sides changed a record and nothing was chosen for it; nothing was written.
+        Refused: the file was changed since the merge; nothing was written.
+        StoreError: there is no git or no repository, or a side is no store of this project.
+        SettingsError: a choice meets no conflict.
+    """
+    settings = Settings.load(Path(root).resolve() if root is not None else runtime_root(os.environ))
+    store = Store(FileStorage(settings.store), settings.project)
+    folder = settings.root or settings.store.parent
+    with store.lock("inv asst.resolve", reporter.say):
+        versions = Versions.in_git(store, folder)
+        if versions is None:
+            return []
+        return settle(store, folder, versions, chosen(versions.merged()[1], ours, theirs))
 
 
 def serve(root: str | Path | None = None, port: int = 8787, *, announce: Callable[[str], None] = print) -> None:

@@ -24,11 +24,13 @@ __all__ = [
     "Recorded",
     "Row",
     "State",
+    "Tables",
     "Wanted",
     "short",
 ]
 
 JSONObject = dict[str, Any]
+Tables = dict[str, dict[str, Any]]  # the store's file as plain JSON: table, document, value
 Key = tuple[str, str]  # an assistant's name, an environment's name
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")

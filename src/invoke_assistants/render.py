@@ -93,11 +93,17 @@ def _cells(command: str, row: Row, planned: bool) -> tuple[str, ...]:
     """Name, environment, what it is or what was done, id, digest."""
     if command == "check":
         word = "refused" if row.error else "ok"
+    elif command == "resolve":
+        word = _merged(row)
     elif not planned:
         word = _done(row)
     else:
         word = str(row.state) if row.action == "none" else f"{row.state} -> {row.action}"
     return row.name, row.environment, word, row.id or "-", short(row.digest) if row.digest else "-"
+
+
+def _merged(row: Row) -> str:
+    return "conflict" if row.error else "merged"
 
 
 def _done(row: Row) -> str:
@@ -108,6 +114,8 @@ def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
     if command == "check":
         bad = sum(row.error is not None for row in rows)
         return f"{bad} of {len(rows)} would be refused" if bad else f"all {len(rows)} would be taken"
+    if command == "resolve":
+        return ", ".join(f"{number} {word}" for word, number in Counter(map(_merged, rows)).items()) or "nothing to resolve"
     if not rows:
         return "nothing is declared"
     if not planned:

@@ -24,7 +24,7 @@ from .errors import AsstError, SettingsError
 if TYPE_CHECKING:
     from .records import Row
 
-__all__ = ["admin", "adopt", "check", "create", "delete", "deploy", "ns", "plan", "serve", "status", "update"]
+__all__ = ["admin", "adopt", "check", "create", "delete", "deploy", "ns", "plan", "resolve", "serve", "status", "update"]
 
 PENDING = 2  # the exit code of changes that are pending
 INTERRUPTED, TERMINATED = 130, 143
@@ -323,6 +323,20 @@ def check(c: Context, only: Iterable[str] | None = None, json: bool = False) -> 
     return _run(c, "check", json, verb, planned=True, failing=True, only=only or ())
 
 
+_SIDE = "where both sides changed a record, take {} of NAME:ENV, of NAME, or of all; may be given several times"
+
+
+@task(iterable=["ours", "theirs"], help={"ours": _SIDE.format("our side"), "theirs": _SIDE.format("their side"), "json": _JSON})
+def resolve(c: Context, ours: Iterable[str] | None = None, theirs: Iterable[str] | None = None, json: bool = False) -> list[Row]:
+    """Settle a git merge of the store, record by record.
+
+    What only one side changed needs no choice; while a choice is missing, nothing is written.
+    """
+    from .lifecycle import resolve as verb
+
+    return _run(c, "resolve", json, verb, ours=ours or (), theirs=theirs or ())
+
+
 @task(help={"port": "the port on 127.0.0.1, 8787 by default; 0 takes a free one"})
 def serve(c: Context, port: str = "8787") -> None:
     """Serve the embedded platform over HTTP on 127.0.0.1, until Ctrl-C."""
@@ -442,6 +456,6 @@ def _through(c: Context, action: str) -> str | None:
 
 
 ns = Collection("asst")
-for _task in (create, update, deploy, delete, adopt, admin, plan, check, serve):
+for _task in (create, update, deploy, delete, adopt, admin, plan, check, resolve, serve):
     ns.add_task(_task)
 ns.add_task(status, default=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._storage import FileStorage
+from ._storage import FileStorage, Version
 from ._store import Store
 
-__all__ = ["FileStorage", "Store"]
+__all__ = ["FileStorage", "Store", "Version"]

@@ -12,10 +12,9 @@ from tinydb import Storage
 
 from .. import files
 from ..errors import StoreError
+from ..records import Tables
 
-__all__ = ["Buffer", "FileStorage", "Tables"]
-
-Tables = dict[str, dict[str, Any]]
+__all__ = ["Buffer", "FileStorage", "Version"]
 
 
 class Buffer(Storage):
@@ -40,6 +39,11 @@ class FileStorage(Storage):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
+        self.label = str(path)
+
+    def content(self) -> bytes | None:
+        """The bytes that are read, or None where there are none yet."""
+        return files.read_bytes(self.path)
 
     def read(self) -> Tables | None:
         """The tables, or None where there is no file yet.
@@ -47,20 +51,20 @@ class FileStorage(Storage):
         Raises:
             StoreError: the file is not ours, with its path and line; it is left as it is.
         """
-        content = files.read_bytes(self.path)
+        content = self.content()
         if content is None:
             return None
         if not content.strip():
-            raise StoreError(f"{self.path}, line 1: the file is empty; bring it back with git checkout -- {self.path.name}")
+            raise StoreError(f"{self.label}, line 1: the file is empty; bring it back with git checkout -- {self.path.name}")
         for number, line in enumerate(content.splitlines(), 1):
             if line.startswith((b"<<<<<<< ", b">>>>>>> ")):
-                raise StoreError(f"{self.path}, line {number}: merge conflict markers; settle the merge in git first")
+                raise StoreError(f"{self.label}, line {number}: merge conflict markers; run inv asst.resolve")
         try:
-            tables = files.load_json(self.path, content)
+            tables = files.load_json(self.label, content)
         except StoreError as error:
             raise StoreError(f"{error}; bring it back with git") from None
         if not isinstance(tables, dict) or not tables or not all(_is_table(table) for table in tables.values()):
-            raise StoreError(f"{self.path}, line 1: not a store of assistants; bring it back with git")
+            raise StoreError(f"{self.label}, line 1: not a store of assistants; bring it back with git")
         return tables
 
     def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
@@ -84,8 +88,35 @@ class FileStorage(Storage):
 
     def where(self, needle: str) -> str:
         """``PATH, line N`` of a text in the file, for messages."""
-        content = files.read_bytes(self.path) or b""
-        return f"{self.path}, line {files.line_of(content.decode('utf-8-sig', 'replace'), needle)}"
+        content = self.content() or b""
+        return f"{self.label}, line {files.line_of(content.decode('utf-8-sig', 'replace'), needle)}"
+
+
+class Version(FileStorage):
+    """One side of a merge of the file, read as strictly as the file itself, and never written.
+
+    Args:
+        path: the file.
+        side: what the version is called in messages.
+        content: its bytes.
+    """
+
+    def __init__(self, path: Path, side: str, content: bytes) -> None:
+        super().__init__(path)
+        self.label = f"{path} ({side})"
+        self._content = content
+
+    def content(self) -> bytes:
+        """The bytes of this version."""
+        return self._content
+
+    def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
+        """Refuse: the file belongs to the merge, not to one side.
+
+        Raises:
+            StoreError: always.
+        """
+        raise StoreError(f"{self.label} is one side of a merge: it is not written")
 
 
 def _is_table(table: Any) -> bool:

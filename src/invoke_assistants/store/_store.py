@@ -12,7 +12,7 @@ from tinydb.table import Document, Table
 
 from ..errors import StoreError
 from ..payload import digest as digest_of
-from ..records import DIGEST, ID, NONCE, SLUG, Intent, JSONObject, Key, Place, Record, Recorded
+from ..records import DIGEST, ID, NONCE, SLUG, Intent, JSONObject, Key, Place, Record, Recorded, Tables
 from ._storage import Buffer, FileStorage
 
 __all__ = ["Store"]
@@ -67,6 +67,25 @@ class Store:
             StoreError: the store is not ours, or cannot be read.
         """
         return self._recorded(_Database(storage=Buffer, tables=self.storage.read()))
+
+    def tables(self) -> Tables | None:
+        """Everything recorded as plain JSON, or None where there is no file yet; as valid as what ``read`` returns.
+
+        Raises:
+            StoreError: the store is not ours, or cannot be read.
+        """
+        tables = self.storage.read()
+        self._recorded(_Database(storage=Buffer, tables=tables))
+        return tables
+
+    def replace(self, tables: Tables) -> None:
+        """Put these tables in place of everything, whatever the file holds, in one write. The lock must be held.
+
+        Raises:
+            StoreError: they are not valid, or cannot be written; the store is then as it was.
+        """
+        self._recorded(_Database(storage=Buffer, tables=tables))
+        self.storage.write(tables)
 
     def commit(
         self,
