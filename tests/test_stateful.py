@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from invoke_assistants import AsstError, files
 from invoke_assistants import lifecycle as asst
 from invoke_assistants.apply import Timing
+from invoke_assistants.merge import merge
 from invoke_assistants.platforms.local import Service
 from invoke_assistants.store import FileStorage, Store
 
@@ -45,6 +46,7 @@ class Clones(RuleBasedStateMachine):
         (self.folder / "b" / ".asst").symlink_to(shared)
         self.service = Service(shared / "local.json")
         self.texts = [dict.fromkeys(("one", "two"), "First.") for _ in self.hosts]
+        self.common: Any = None  # what the two stores have in common, as git's merge base
         self.foreign = self.call("POST", "/agents", b'{"model": "m", "name": "one_development"}')["id"]
         for clone in (0, 1):
             self.declare(clone)
@@ -147,8 +149,26 @@ class Clones(RuleBasedStateMachine):
         other = self.hosts[1 - clone]
         if other.path.exists():
             self.hosts[clone].path.write_bytes(other.path.read_bytes())
+            self.common = Store(FileStorage(other.path), "host").tables()
             self.texts[clone] = dict(self.texts[1 - clone])
             self.declare(clone)
+
+    @rule(side=st.sampled_from(["ours", "theirs"]))
+    def merge(self, side: Any) -> None:
+        """Git merges the two clones' stores by record; where both changed one, somebody chooses a side."""
+        stores = [Store(FileStorage(host.path), "host") for host in self.hosts]
+        ours, theirs = (store.tables() for store in stores)
+        if ours is None or theirs is None:
+            return
+        merged, conflicts = merge(self.common, ours, theirs)
+        if merged is None:
+            merged, conflicts = merge(self.common, ours, theirs, {conflict.key: side for conflict in conflicts})
+        assert merged is not None
+        for store in stores:
+            store.replace(merged)
+        self.common = stores[0].tables()
+        self.texts[1] = dict(self.texts[0])
+        self.declare(1)
 
     @invariant()
     def the_promises_hold(self) -> None:
@@ -179,8 +199,8 @@ class Clones(RuleBasedStateMachine):
 
 
 def test_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random creates, updates, deploys, deletes, kills, edits and deletions by hand, pulls: the promises hold after each."""
+    """Random commands, kills, edits and deletions by hand, pulls and merges: the promises hold after each."""
     monkeypatch.setenv("ASST_CONCURRENCY", "1")
-    examples = int(os.environ.get("STATEFUL_EXAMPLES", "12"))
+    examples = int(os.environ.get("STATEFUL_EXAMPLES", "20"))
     quick = settings(max_examples=examples, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Clones, settings=quick)  # type: ignore[no-untyped-call]
