@@ -299,12 +299,12 @@ def test_two_runs_in_one_checkout(host: Host, server: Loopback) -> None:
     invariant(host, server, 6)
 
 
-POINTS = ["before the list", "in a POST", "after a POST", "in the second sweep"]
+POINTS = ["before the list", "in a POST", "after a POST", "in the second sweep", "in an election"]
 
 
 def stop_at(server: Loopback, point: str, act: Callable[[], None], posts: int = 3) -> None:
     """Act once, when the server sees that point of a run."""
-    count = {"GET": 0, "POST": 0}
+    count = {"GET": 0, "POST": 0, "DELETE": 0}
     lock = threading.Lock()
     done: list[bool] = []
 
@@ -317,11 +317,18 @@ def stop_at(server: Loopback, point: str, act: Callable[[], None], posts: int = 
                 or (point in POINTS[1:3] and seen.method == "POST" and number == posts)
                 or (point == POINTS[3] and seen.method == "GET" and number == 2)
             )
+            first = first or (not done and point == POINTS[4] and seen.method == "DELETE")
             if first:
                 done.append(True)
+            if point == POINTS[4] and seen.method == "POST" and number == 1:
+                rival = {**seen.body, "metadata": {**seen.body["metadata"], "asst.nonce": "f" * 32}}
+                clock = server.service.clock
+                server.service.clock = lambda: clock() - 60
+                server.call("POST", "/agents", rival)  # an older one, so that ours loses the election
+                server.service.clock = clock
         if first:
             act()
-            return Fault(after=point == POINTS[2], hang=3)
+            return Fault(after=point != POINTS[1], hang=1.2)
         return None
 
     server.faults.append(decide)
@@ -704,3 +711,28 @@ def test_this_machines_clock_decides_nothing(one: Host, server: Loopback, monkey
     asst.deploy(one.root)
     invariant(one, server, 1)
     assert str(int(real()))[:6] not in one.path.read_text()
+
+
+DIES = """
+import os, signal
+left = [int(os.environ["DIES_AT"])]
+fsync = os.fsync
+def dying(descriptor):
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), getattr(signal, os.environ["DIES_OF"]))
+    fsync(descriptor)
+os.fsync = dying
+"""
+
+
+@pytest.mark.parametrize(("number", "at"), [("SIGKILL", 1), ("SIGKILL", 3), ("SIGINT", 3), ("SIGTERM", 1)])
+def test_a_signal_while_the_store_is_written(host: Host, server: Loopback, tmp_path: Path, number: str, at: int) -> None:
+    """Rows 15 and 16: between the temporary file and the rename, at the intents and at the results: the rerun settles all."""
+    (tmp_path / "dies").mkdir()
+    (tmp_path / "dies" / "sitecustomize.py").write_text(DIES)
+    process = host.start("asst.create", env={"PYTHONPATH": str(tmp_path / "dies"), "DIES_AT": str(at), "DIES_OF": number})
+    process.communicate(timeout=60)
+    assert process.returncode == {"SIGKILL": -9, "SIGINT": 130, "SIGTERM": 143}[number]
+    assert host.inv("asst.create").code == 0
+    invariant(host, server, 6)
