@@ -55,3 +55,13 @@ def test_the_shown_output_of_create_is_what_it_prints() -> None:
 def test_the_changelog_has_an_entry() -> None:
     """Keep a Changelog: what is not released yet stands at the top."""
     assert "## [Unreleased]\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_tests_named_in_the_docs_exist() -> None:
+    """What docs/reliability.md says was tried names tests that are there."""
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "reliability.md").read_text()))
+    defined = {
+        name for path in (ROOT / "tests").glob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
+    }
+    assert named - defined == set()
+    assert len(named) > 40
