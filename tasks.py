@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 from invoke import Collection, Context, task
@@ -13,6 +14,13 @@ from invoke_assistants.tasks import ns as asst
 def test(c: Context) -> None:
     """Run the tests."""
     c.run(f"{sys.executable} -m pytest -q -rs -n 2")
+
+
+@task(help={"rounds": "of each kind", "seed": "of the first round; a random one if not given", "kind": "this kind alone"})
+def soak(c: Context, rounds: int = 50, seed: str = "", kind: str = "") -> None:
+    """Run the long random tests: kills, interruptions, races, lost answers."""
+    given = [f"--{name} {shlex.quote(value)}" for name, value in (("seed", seed), ("kind", kind)) if value]
+    c.run(" ".join([sys.executable, "tests/soak.py", f"--rounds {rounds}", *given]))
 
 
 @task
@@ -29,4 +37,4 @@ def format_(c: Context) -> None:
         c.run(f"{sys.executable} -m {tool}")
 
 
-ns = Collection(asst, test, check, format_)
+ns = Collection(asst, test, soak, check, format_)

@@ -55,7 +55,7 @@ class Loopback(ThreadingHTTPServer):
         self.lag = 0.0  # seconds until a new agent is in the list
         self.drip = 0.0  # seconds between two bytes of an answer
         super().__init__(("127.0.0.1", 0), _Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()  # seconds until it sees a shutdown
 
     @property
     def url(self) -> str:
@@ -120,6 +120,7 @@ class Loopback(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two packets; the second would wait 40 ms
     server: Loopback
 
     def _answer(self) -> None:

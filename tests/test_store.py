@@ -219,6 +219,25 @@ def test_symbolic_links_are_not_followed(store: Store, path: Path, tmp_path: Pat
     assert dangling or victim.read_bytes() == b"precious"
 
 
+def test_a_folder_that_cannot_be_looked_into(tmp_path: Path) -> None:
+    """The lock of a store in a closed folder is refused with an error of ours; without root's right to look all the same."""
+    closed = tmp_path / "closed"
+    (closed / "inner").mkdir(parents=True)
+    closed.chmod(0)
+    code = f"""
+from pathlib import Path
+from invoke_assistants.errors import StoreError
+from invoke_assistants.store import FileStorage, Store
+try:
+    with Store(FileStorage(Path({str(closed / "inner" / "store.json")!r})), "p").lock("test", print): pass
+except StoreError as error: print("ERROR", error)
+"""
+    drop = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    done = subprocess.run([*drop, sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    closed.chmod(0o755)
+    assert f"ERROR the folder of the store, {closed / 'inner'}, cannot be read: Permission denied" in done.stdout, done.stderr
+
+
 def test_a_change_by_somebody_else_between_two_commits_is_kept(store: Store, path: Path) -> None:
     """A git pull in the middle of a run: each transaction reads afresh, so nothing of either side is lost."""
     store.commit({("a", "development"): record()}, both(PAYLOAD))

@@ -98,10 +98,10 @@ def locked(path: Path, command: str, say: Callable[[str], None], wait: float = W
     from filelock import FileLock, Timeout
 
     beside = path.with_name(path.name + ".lock")
-    if beside.is_symlink():
-        raise StoreError(f"{beside} is a symbolic link: remove it")
     lock = FileLock(beside)
     try:
+        if beside.is_symlink():
+            raise StoreError(f"{beside} is a symbolic link: remove it")
         try:
             lock.acquire(timeout=0)
         except Timeout:

@@ -82,8 +82,13 @@ class FileStorage(Storage):
 
     def lock(self, command: str, say: Callable[[str], None]) -> AbstractContextManager[None]:
         """Hold the place for a whole run, remote calls included."""
-        if not self.path.parent.is_dir():
-            raise StoreError(f"the folder of the store, {self.path.parent}, does not exist: make it first")
+        folder = self.path.parent
+        try:
+            there = folder.is_dir()
+        except OSError as error:
+            raise StoreError(f"the folder of the store, {folder}, cannot be read: {error.strerror}") from None
+        if not there:
+            raise StoreError(f"the folder of the store, {folder}, does not exist: make it first")
         return files.locked(self.path, command, say)
 
     def where(self, needle: str) -> str:

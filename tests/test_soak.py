@@ -1,0 +1,26 @@
+"""The short form of ``inv soak``: two rounds of each kind, and what it does with a round that fails."""
+
+from __future__ import annotations
+
+import pytest
+import soak
+
+
+@pytest.mark.parametrize("kind", soak.KINDS, ids=lambda kind: kind.name)
+def test_two_rounds(kind: soak.Kind) -> None:
+    """Whatever is killed, interrupted, raced or lost at these moments, what the kind promises holds."""
+    outcome = soak.play_all(kind, 2, seed=6)
+    assert outcome.failures == {}
+
+
+def test_a_failed_round_is_told_with_its_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    """One round of three fails: the exit code says so, and the line says how to play that round again."""
+
+    def second(round: soak.Round) -> None:
+        soak.hold(round.seed != 71, "the second one")
+
+    assert soak.main(["--rounds", "3", "--seed", "70"], [soak.Kind("made-up", second, "nothing")]) == 1
+    printed = capsys.readouterr().out
+    assert "made-up              3      1" in printed
+    assert "FAILED with seed 71: Broken: the second one (again: inv soak --kind made-up --rounds 1 --seed 71)" in printed
+    assert soak.main(["--rounds", "1", "--seed", "70"], [soak.Kind("made-up", second, "nothing")]) == 0
