@@ -119,6 +119,22 @@ def test_a_delete_that_was_killed_goes_on(host: Host, server: Loopback) -> None:
     assert "pending" not in host.store
 
 
+def test_a_delete_that_was_killed_and_is_not_wanted_any_more(host: Host, server: Loopback) -> None:
+    """Killed before anything was deleted, then an update or a create: nothing of the delete stays open."""
+    asst.create(host.root)
+    process = host.start("asst.delete", "--env", "development", "--yes")
+    server.faults.append(lambda seen: (process.kill(), Fault(hang=3))[1] if seen.method == "DELETE" else None)
+    process.communicate()
+    server.faults.clear()
+    assert len(host.store["pending"]) == 3
+    assert len(server.agents()) == 6
+    host.edit("Judge it.", "Judge it well.")
+    asst.create(host.root)
+    assert "pending" not in host.store
+    asst.update(host.root)
+    assert "pending" not in host.store
+
+
 def test_deleted_and_created_again(host: Host, server: Loopback) -> None:
     """A deleted instance is not created; create makes a new one, on the embedded platform under another id."""
     asst.create(host.root)

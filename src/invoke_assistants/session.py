@@ -201,11 +201,11 @@ class Session:
     ) -> list[Row]:
         """Open the intents of the run in one transaction, carry them out, and say how it ended."""
         run = await self._begin(Creation, claimed, timing)
+        self._tidy(run, verdicts)
         claims = [claim(verdict, self.recorded, hits[verdict.wanted.key]) for verdict in claimed]
         for each in claims:
             if not each.resumed:
                 run.journal.intend(each.wanted, each.intent, each.wanted.payload)
-        self._note_in_sync(run, verdicts, skip={each.wanted.key for each in claims})
         run.journal.flush()
         if claims:
             await run.create(claims, rows)
@@ -217,13 +217,13 @@ class Session:
         """Open the intents of the run in one transaction, then write environment after environment."""
         planned = [verdict for verdict in verdicts if rows[verdict.wanted.key].action == "update"]
         run = await self._begin(Run, planned, timing)
+        self._tidy(run, verdicts)
         for verdict in planned:
             assert verdict.record is not None
             if verdict.record != self.recorded.record(verdict.wanted):  # an update that got through, though we were not told
                 payload = self.recorded.payloads[verdict.record.digest]
                 run.journal.record(verdict.wanted, verdict.record, payload, settled=False)
             run.journal.intend(verdict.wanted, Intent("update", verdict.wanted.digest), verdict.wanted.payload)
-        self._note_in_sync(run, verdicts)
         run.journal.flush()
         stopped: str | None = None
         for environment in environments:
@@ -287,14 +287,18 @@ class Session:
         platforms = {verdict.wanted.environment: await self.platform(verdict.wanted.environment) for verdict in verdicts}
         return kind(journal, platforms, self.project.settings.concurrency, self._reporter, timing)
 
-    def _note_in_sync(self, run: Run, verdicts: Sequence[Verdict], skip: Iterable[Key] = ()) -> None:
-        """Record what turned out to be as declared already, and drop the intent of an update that got through."""
+    def _tidy(self, run: Run, verdicts: Sequence[Verdict]) -> None:
+        """Record what is as declared already; drop what is open for it, and a delete that was not carried out."""
         for verdict in verdicts:
-            if verdict.state == "in_sync" and verdict.record and verdict.wanted.key not in skip:
-                wanted = verdict.wanted
-                pending = self.recorded.intent(wanted, "update") is not None
-                if pending or verdict.record != self.recorded.record(wanted):
-                    run.journal.record(wanted, verdict.record, wanted.payload, settled=pending)
+            wanted, record = verdict.wanted, verdict.record
+            intent = self.recorded.intents.get((wanted.key, wanted.place))
+            if verdict.remote is None or record is None or (intent and intent.kind == "create"):
+                continue
+            in_sync = verdict.state == "in_sync"
+            if in_sync and record != self.recorded.record(wanted):
+                run.journal.record(wanted, record, wanted.payload, settled=False)
+            if intent and (in_sync or intent.kind == "delete"):
+                run.journal.intend(wanted, None)
 
 
 def ended(rows: Mapping[Key, Row]) -> list[Row]:
