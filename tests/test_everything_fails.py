@@ -289,7 +289,10 @@ def test_each_file_operation_fails_in_turn(world: World, verb: Verb, full: bool,
 
         def disturbed(disk: Disk = disk) -> str:
             with failing(disk):
-                return attempt(verb, world)
+                reported = attempt(verb, world)
+            if full or not lasting:  # otherwise it could not be removed either
+                assert list(world.host.root.glob("*.tmp")) == []
+            return reported
 
         play(verb, world, number, disturbed)
         kinds.update(disk.failed)
