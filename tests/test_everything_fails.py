@@ -94,7 +94,8 @@ each_verb = pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 
 
 @pytest.fixture
-def world(host: Host, server: Loopback) -> World:
+def world(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))  # no certificates: loading them is most of such a small run
     host.declare(ONE)
     return World(host, server)
 
