@@ -236,22 +236,25 @@ def two_clones(round: Round) -> None:
 
 
 def killed_updates(round: Round) -> None:
-    """An update is killed, the code edited again, sometimes twice: the next update sees its own writes, not drift."""
+    """An update or deploy is killed, the code edited again, sometimes twice: the next one sees its own writes, not drift."""
+    command, reached = round.random.choice([("update", ["development"]), ("deploy", ["development", "production"])])
     host = round.checkout("host", 20)
     round.inv(host, "asst.create")
     text = "Do it."
     round.trouble(0.02)
     for number in range(round.random.choice([1, 1, 2])):
         host.edit(text, text := f"Edit {number}.")
-        round.strike(host, signal.SIGKILL, 20, "asst.update")
+        round.strike(host, signal.SIGKILL, 20 * len(reached), f"asst.{command}")
         recorded(host)
     host.edit(text, text := "The last edit.")
-    round.inv(host, "asst.update")
+    result = round.inv(host, f"asst.{command}")
+    hold("another checkout" not in result.out + result.err, f"not recognised as ours: {result.out[-2000:]}")
     settled(round, host, 40)
-    states = {row["state"] for row in round.inv(host, "asst.status", "--env", "development", "--json").json["rows"]}
-    hold(states == {"in_sync"}, f"after the update: {states}")
-    texts = {agent["instructions"] for name, agent in round.ours().items() if name.endswith("_development")}
+    rows = [row for row in round.inv(host, "asst.status", "--json").json["rows"] if row["environment"] in reached]
+    hold({row["state"] for row in rows} == {"in_sync"}, f"after the {command}: {[row['state'] for row in rows]}")
+    texts = {agent["instructions"] for name, agent in round.ours().items() if name.rpartition("_")[2] in reached}
     hold(texts == {text}, f"remote instructions: {texts}")
+    round.tally[f"{command} rounds"] += 1
     nothing_deleted(round)
 
 
@@ -269,7 +272,7 @@ KINDS = [
     Kind("interruptions", interruptions, "130 or 143 (or done), a valid store, no temporary file; run again: 40, 40, 0"),
     Kind("one-checkout", one_checkout, "two runs: both exit 0, 40 writes, 40 remote, 40 in the store, 0 pending"),
     Kind("two-clones", two_clones, "latency and lost answers: the same 10 ids in both stores, 10 remote, 0 pending"),
-    Kind("killed-updates", killed_updates, "killed once or twice, edited again: exit 0, no drift, 40, 40, 0"),
+    Kind("killed-updates", killed_updates, "update or deploy killed, edited again: exit 0, no drift, 40, 40, 0"),
 ]
 
 
