@@ -363,20 +363,6 @@ def test_an_interruption_at_any_point_and_a_rerun(host: Host, server: Loopback, 
     invariant(host, server, 6)
 
 
-def test_killed_often_and_run_again(host: Host, server: Loopback) -> None:
-    """Row 15, at random moments: five kills in a row, then a run to the end: 40 wanted, 40 there."""
-    host.declare(MODELS + LONG)
-    server.faults.append(lambda seen: time.sleep(0.02) or None if seen.method == "POST" else None)
-    for index in range(5):
-        process = host.start("asst.create", env={"ASST_CONCURRENCY": "4"})
-        while len(server.agents()) < 6 * (index + 1) and process.poll() is None:
-            time.sleep(0.005)
-        process.kill()
-        process.communicate()
-    assert host.inv("asst.create").code == 0
-    invariant(host, server, 40)
-
-
 def test_a_killed_update_is_recognised_as_ours(one: Host, server: Loopback) -> None:
     """Row 53: the update got through and its answer was lost with the process; the next edit is no drift."""
     quick_create(one)
