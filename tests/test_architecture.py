@@ -16,7 +16,7 @@ LAYERS = [
     {"plan", "payload", "schema", "merge", "files", "git", "loading"},  # L1: pure, and the primitives that L2 stands on
     {"platforms", "store"},  # L2: ports, one owner per outside world
     {"lifecycle", "apply", "creating", "journal", "project", "resolving", "session", "sweep"},  # L3: verbs
-    {"tasks", "render", "assistant", "merge_driver", "__init__"},  # L4: edges
+    {"tasks", "ending", "render", "assistant", "merge_driver", "__init__"},  # L4: edges
 ]
 OWNERS = {
     "openai": {"platforms"},

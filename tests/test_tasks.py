@@ -99,6 +99,13 @@ def test_bad_input_is_one_line_and_exit_1(
     assert server.seen == []
 
 
+def test_a_flag_without_its_value_does_not_mean_all(local_host: Host) -> None:
+    """A bare --only or --env, and an empty one, is an error, not every assistant or environment."""
+    for args in (["--only"], ["--only", ""], ["--env"], ["--env", ""]):
+        assert local_host.inv("asst.create", *args).code == 1
+    assert not local_host.path.exists()
+
+
 def test_json_on_every_failure(host: Host, server: Loopback) -> None:
     """One document on stdout, with the error in it, whatever goes wrong."""
     for args, env in (

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import logging
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +15,13 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
+from .ending import PENDING, interruptible, judged, told
 from .errors import AsstError, SettingsError
 
 if TYPE_CHECKING:
     from .records import Row
 
 __all__ = ["admin", "adopt", "check", "create", "delete", "deploy", "ns", "plan", "resolve", "serve", "status", "update"]
-
-PENDING = 2  # the exit code of changes that are pending
-INTERRUPTED, TERMINATED = 130, 143
 
 
 class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only in its stubs
@@ -48,55 +42,18 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
             Exit: instead of every error of ours, an interruption, and what nobody foresaw.
         """
         try:
-            with _interruptible():
+            with interruptible():
                 return super().__call__(*args, **kwargs)
         except Exit:
             raise
         except (Exception, KeyboardInterrupt) as error:
-            raise Exit(*_told(error)) from None
+            raise Exit(*told(error)) from None
 
 
 def task(**options: Any) -> Callable[[Callable[..., Any]], AsstTask]:
     """Invoke's decorator for tasks of ours, without short flags, which would move with every new parameter."""
     decorate: Callable[[Callable[..., Any]], AsstTask] = invoke_task(klass=AsstTask, auto_shortflags=False, **options)
     return decorate
-
-
-_terminated = threading.Event()
-
-
-@contextlib.contextmanager
-def _interruptible() -> Generator[None]:
-    """SIGINT and SIGTERM both end as KeyboardInterrupt, so that what is in flight gets recorded."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(*_: object) -> None:
-        _terminated.set()
-        signal.raise_signal(signal.SIGINT)
-
-    # A shell starts background jobs with SIGINT ignored; asyncio only takes over Python's own handler.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before[0])
-        signal.signal(signal.SIGTERM, before[1])
-
-
-def _told(error: BaseException) -> tuple[str, int]:
-    """One line for people and the exit code."""
-    if isinstance(error, AsstError):
-        return _one_line(str(error)), error.exit_code
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted; the same command goes on from here", TERMINATED if _terminated.is_set() else INTERRUPTED
-    logging.getLogger(__name__).debug("unexpected", exc_info=error)
-    return _one_line(f"unexpected {type(error).__name__}: {error}; inv --debug shows where"), AsstError.exit_code
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def _root(c: Context) -> Path:
@@ -134,12 +91,12 @@ def _run(
     try:
         rows = verb(_root(c), reporter=reporter, **options) if "reporter" in _parameters(verb) else verb(_root(c), **options)
     except (Exception, KeyboardInterrupt) as raised:
-        error, code = _told(raised)
+        error, code = told(raised)
         rows = list(raised.rows) if isinstance(raised, AsstError) else []
     finally:
         reporter.stop()
     if not code and failing:
-        code, error = _judged(rows)
+        code, error = judged(rows)
     if rows or not error:
         render.show(command, rows, stream, planned=planned, refused=code == 3 and not planned)
     if json:
@@ -153,17 +110,6 @@ def _parameters(verb: Callable[..., Any]) -> Iterable[str]:
     import inspect
 
     return inspect.signature(verb).parameters
-
-
-def _judged(rows: Iterable[Row]) -> tuple[int, str | None]:
-    """The exit code of a plan: refused, failed, pending or nothing to do."""
-    rows = list(rows)
-    errors = "; ".join(dict.fromkeys(row.error for row in rows if row.error)) or None
-    if any(row.unsafe for row in rows):
-        return 3, errors
-    if errors:
-        return 1, errors
-    return (PENDING if any(row.action != "none" for row in rows) else 0), None
 
 
 def _confirm(command: str, yes: bool, json: bool) -> Callable[[str, Sequence[Row]], bool] | None:
@@ -348,7 +294,7 @@ def serve(c: Context, port: str = "8787") -> None:
     try:
         verb(_root(c), int(port), announce=lambda url: print(url, flush=True))
     except KeyboardInterrupt as stopped:
-        raise Exit("stopped", _told(stopped)[1]) from None
+        raise Exit("stopped", told(stopped)[1]) from None
 
 
 ACTIONS: dict[str, AsstTask] = {
