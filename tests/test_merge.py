@@ -517,3 +517,21 @@ def test_a_conflict_keeps_what_it_is_of() -> None:
     )
     entries = [version["assistants"]["a"]["development"] for version in (base, ours, theirs)]
     assert merge(base, ours, theirs) == (None, (Conflict("a", "development", *entries),))
+
+
+def test_a_history_alone_is_no_conflict() -> None:
+    """Two records that differ only in what they were before are one; the longer history stays, from either side."""
+    digests = [f"sha256:{index:064x}" for index in range(3)]
+    record = {"digest": digests[0], "id": "agent_1", "origin": "local", "platform": "local"}
+
+    def tables(*history: str) -> Any:
+        past = {"history": list(history)} if history else {}
+        payloads = {digest: {"model": "m"} for digest in digests}
+        form = {"format": {"project": "p", "version": 1}}
+        return {"assistants": {"a": {"production": {**record, **past}}}, "payloads": payloads, "store": form}
+
+    for ours, theirs in ((tables(digests[1]), tables(*digests[1:])), (tables(*digests[1:]), tables())):
+        merged, conflicts = merge(None, ours, theirs)
+        assert conflicts == ()
+        assert merged is not None
+        assert merged["assistants"]["a"]["production"]["history"] == digests[1:]

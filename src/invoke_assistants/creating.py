@@ -256,7 +256,7 @@ class Creation(Run):
         record, changes = self._keep(each, there, settled=True)
         row = rows[each.wanted.key]
         action = row.action if (each.made and record.id == each.mine) or record.id == row.id else "adopt"
-        note = row.note
+        note = row.note if not each.resumed else "an earlier run left this create open; it is settled"
         if changes:
             note = f"another checkout wrote {record.id}; inv asst.plan shows what differs"
         if twins:

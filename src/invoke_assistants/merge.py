@@ -89,11 +89,18 @@ def _three_way(
     for slot in sorted(before.keys() | mine.keys() | others.keys()):
         was, our, their = before.get(slot), mine.get(slot), others.get(slot)
         side = "ours" if their in (was, our) else "theirs" if our == was else sides.get(_key(slot))
-        if side is None:
+        if our and their and _without_history(our) == _without_history(their):
+            settled[slot] = max(our, their, key=lambda entry: (len(entry.get("history", ())), entry.get("history", ())))
+        elif side is None:
             conflicts.append(Conflict(*_key(slot), was, our, their, slot[1].partition(" ")[2] or None))
         elif (taken := our if side == "ours" else their) is not None:
             settled[slot] = taken
     return settled, conflicts
+
+
+def _without_history(entry: JSONObject) -> JSONObject:
+    """What an entry is now: what it was before is no reason for a conflict."""
+    return {key: value for key, value in entry.items() if key != "history"}
 
 
 def _entries(tables: Tables | None, table: str) -> _Entries:

@@ -117,10 +117,11 @@ def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
     if command == "resolve":
         return ", ".join(f"{number} {word}" for word, number in Counter(map(_merged, rows)).items()) or "nothing to resolve"
     if not rows:
-        return "nothing is declared"
+        return "nothing to delete" if command == "delete" else "nothing is declared"
     if not planned:
         done = Counter(_done(row) for row in rows)
-        return ", ".join(f"{number} {word}" for word, number in done.items())
+        text = ", ".join(f"{number} {word}" for word, number in done.items())
+        return f"{text}; next: inv asst.plan" if command == "adopt" else text
     counts = Counter(str(row.state) for row in rows)
     text = ", ".join(f"{number} {state}" for state, number in counts.items())
     if counts["not_created"] + counts["missing"]:

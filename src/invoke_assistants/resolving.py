@@ -60,7 +60,9 @@ def _whole(store: Store) -> None:
     except StoreError as error:
         name = store.storage.path.name
         again = f"git checkout --merge -- {name} brings back one that was added"
-        raise StoreError(f"git knows of no conflict in {name} ({again}), yet {error}") from None
+        raise StoreError(
+            f"git knows of no conflict in {name} ({again}; else: git checkout COMMIT -- {name}), yet {error}"
+        ) from None
 
 
 def chosen(conflicts: Sequence[Conflict], ours: Iterable[str], theirs: Iterable[str]) -> dict[Key, Side]:
@@ -147,21 +149,22 @@ def _platform(entry: JSONObject | None, place: str | None) -> str:
 def _row(key: Key, tables: Tables, versions: Versions) -> Row:
     name, environment = key
     stands = tables["assistants"].get(name, {}).get(environment)
+    lost = [id for id in _ids_made(key, versions, stands) if not stands or id != stands["id"]]
+    note = f"{', '.join(lost)} is recorded no more: delete it where nothing uses it" if lost else None
     if stands:
-        lost = [id for id in _ids_made(key, versions, stands) if id != stands["id"]]
-        note = f"{lost[0]} is recorded no more: delete it where nothing uses it" if lost else None
         return Row(name, environment, stands["platform"], None, id=stands["id"], digest=stands["digest"], note=note)
-    return Row(name, environment, _last_platform(key, versions), None)
+    return Row(name, environment, _last_platform(key, versions), None, note=note)
 
 
-def _ids_made(key: Key, versions: Versions, stands: JSONObject) -> Iterable[str]:
-    """The ids that a side brought in where the standing record is; that of the base may be gone remotely."""
+def _ids_made(key: Key, versions: Versions, stands: JSONObject | None) -> Iterable[str]:
+    """The ids that a side brought in, of the standing record's place if one stands; that of the base may be gone remotely."""
     before, *sides = (
         (version or {}).get("assistants", {}).get(key[0], {}).get(key[1], {})
         for version in (versions.base, versions.ours, versions.theirs)
     )
     for side in sides:
-        if side and side["id"] != before.get("id") and all(side[field] == stands[field] for field in ("platform", "origin")):
+        here = not stands or all(side.get(field) == stands[field] for field in ("platform", "origin"))
+        if side and side["id"] != before.get("id") and here:
             yield side["id"]
 
 
