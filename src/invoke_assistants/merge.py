@@ -89,7 +89,7 @@ def _three_way(
     for slot in sorted(before.keys() | mine.keys() | others.keys()):
         was, our, their = before.get(slot), mine.get(slot), others.get(slot)
         side = "ours" if their in (was, our) else "theirs" if our == was else sides.get(_key(slot))
-        if our and their and _without_history(our) == _without_history(their):
+        if side is None and our and their and _without_history(our) == _without_history(their):
             settled[slot] = max(our, their, key=lambda entry: (len(entry.get("history", ())), entry.get("history", ())))
         elif side is None:
             conflicts.append(Conflict(*_key(slot), was, our, their, slot[1].partition(" ")[2] or None))
