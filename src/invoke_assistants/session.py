@@ -143,7 +143,7 @@ class Session:
         """
         gone = []
         absent = [v for v in verdicts if v.state == "missing" or rows[v.wanted.key].action == "create"]
-        absent = [v for v in absent if not (v.record and self._deleting(v.wanted.key, v.record))]
+        absent = [v for v in absent if not self.recorded.intent(v.wanted, "delete")]
         for name in dict.fromkeys(verdict.wanted.environment for verdict in absent):
             environment = self.project.settings.environment(name)
             records = {

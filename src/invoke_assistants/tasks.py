@@ -89,7 +89,7 @@ def _run(
     error: str | None = None
     code = 0
     try:
-        rows = verb(_root(c), reporter=reporter, **options) if "reporter" in _parameters(verb) else verb(_root(c), **options)
+        rows = verb(_root(c), reporter=reporter, **options)
     except (Exception, KeyboardInterrupt) as raised:
         error, code = told(raised)
         rows = list(raised.rows) if isinstance(raised, AsstError) else []
@@ -104,12 +104,6 @@ def _run(
     if code:
         raise Exit(error if code != PENDING else None, code)
     return rows
-
-
-def _parameters(verb: Callable[..., Any]) -> Iterable[str]:
-    import inspect
-
-    return inspect.signature(verb).parameters
 
 
 def _confirm(command: str, yes: bool, json: bool) -> Callable[[str, Sequence[Row]], bool] | None:
@@ -222,11 +216,7 @@ def adopt(c: Context, name: str, env: str, id: str, json: bool = False) -> list[
     """Make an existing remote object the instance of an assistant in an environment, as it is."""
     from .lifecycle import adopt as verb
 
-    return _run(c, "adopt", json, functools.partial(_adopt, verb, name, env, id))
-
-
-def _adopt(verb: Callable[..., list[Row]], name: str, env: str, id: str, root: Path) -> list[Row]:
-    return verb(name, env, id, root)
+    return _run(c, "adopt", json, functools.partial(verb, name, env, id))
 
 
 @task(
@@ -266,7 +256,8 @@ def check(c: Context, only: Iterable[str] | None = None, json: bool = False) -> 
     """Validate every declaration offline."""
     from .lifecycle import check as verb
 
-    return _run(c, "check", json, verb, planned=True, failing=True, only=only or ())
+    # It waits for nothing and tells nothing meanwhile, so it takes no reporter.
+    return _run(c, "check", json, lambda root, *, reporter: verb(root, only or ()), planned=True, failing=True)
 
 
 _SIDE = "where both sides changed a record, take {} of NAME:ENV, of NAME, or of all; may be given several times"
@@ -375,7 +366,7 @@ def _run_action(c: Context, given: dict[str, Any]) -> list[Row]:
     )
 
 
-def _raise(error: AsstError, *_: object) -> list[Row]:
+def _raise(error: AsstError, *_: object, **__: object) -> list[Row]:
     raise error
 
 
