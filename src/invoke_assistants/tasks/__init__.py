@@ -1,0 +1,15 @@
+"""Create, update and deploy AI assistants with typed output."""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+
+from ._admin import admin
+from ._managing import adopt, check, create, delete, deploy, plan, resolve, serve, status, update
+
+__all__ = ["admin", "adopt", "check", "create", "delete", "deploy", "ns", "plan", "resolve", "serve", "status", "update"]
+
+ns = Collection("asst")
+for _task in (create, update, deploy, delete, adopt, admin, plan, check, resolve, serve):
+    ns.add_task(_task)
+ns.add_task(status, default=True)
