@@ -6,7 +6,14 @@ AsstError                 the base: one line for people, the exit code of the co
 ├── StoreError            the store cannot be read, locked or written, or is not ours
 ├── PlatformError         a request to a platform failed
 ├── RowsFailed            some instances failed, the others went on
-└── Refused               going on would lose or overwrite something: nothing was written (exit code 3)
+├── Refused               going on would lose or overwrite something: nothing was written (exit code 3)
+├── NotCreated            an assistant that is asked has no instance in the environment
+└── AnswerError           an assistant was asked and answered, and the answer is none that the app can use
+    ├── AnswerRefused     the model or a policy refused to answer
+    ├── AnswerIncomplete  the answer was cut off
+    └── AnswerInvalid     the answer does not fit the output model
+
+SchemaWarning             a warning: the saved instance holds the model to another schema than the app's
 """
 
 from __future__ import annotations
@@ -18,11 +25,17 @@ if TYPE_CHECKING:
     from .records import Row
 
 __all__ = [
+    "AnswerError",
+    "AnswerIncomplete",
+    "AnswerInvalid",
+    "AnswerRefused",
     "AsstError",
     "DeclarationError",
+    "NotCreated",
     "PlatformError",
     "Refused",
     "RowsFailed",
+    "SchemaWarning",
     "SettingsError",
     "StoreError",
 ]
@@ -91,3 +104,38 @@ class PlatformError(AsstError):
         self.unknown = unknown
         self.transient = transient
         self.retry_after = retry_after
+
+
+class NotCreated(AsstError):
+    """An assistant that is asked has no instance in the environment."""
+
+
+class AnswerError(AsstError):
+    """An assistant was asked and answered, and the answer is none that the app can use.
+
+    Args:
+        message: one line for people.
+        answer: what came, as it came; of a refusal its words, of an answer that was cut off the beginning.
+        session: the session that it was given in, which can be gone on with, or None where that is not known.
+    """
+
+    def __init__(self, message: str, *, answer: str = "", session: str | None = None) -> None:
+        super().__init__(message)
+        self.answer = answer
+        self.session = session
+
+
+class AnswerRefused(AnswerError):
+    """The model or a policy refused to answer; ``answer`` is what was said instead."""
+
+
+class AnswerIncomplete(AnswerError):
+    """The answer was cut off; ``answer`` is its beginning."""
+
+
+class AnswerInvalid(AnswerError):
+    """The answer does not fit the output model; ``answer`` is the raw text."""
+
+
+class SchemaWarning(UserWarning):
+    """The saved instance holds the model to another schema than the app's."""

@@ -56,13 +56,13 @@ class Session:
         self.recorded = recorded
         self._reporter = reporter
         self._stack = stack
-        self._platforms: dict[tuple[str, Credentials], Platform] = {}
+        self._platforms: dict[tuple[str, Credentials | None], Platform] = {}
         self._remote: dict[Platform, Remote] = {}
 
     async def platform(self, name: str) -> Platform:
         """The platform of an environment; those with the same URL, key and project share one."""
         environment = self.project.settings.environment(name)
-        key = (environment.place.platform, environment.credentials())
+        key = (environment.place.platform, environment.credentials() if environment.managed_with_key else None)
         if key not in self._platforms:
             opened = connect(self.project.settings, environment, self.recorded, self._reporter.say)
             self._platforms[key] = await self._stack.enter_async_context(opened)
@@ -160,9 +160,7 @@ class Session:
             if (await look(platform, records, self.project.settings.project)).objects.keys() & records:
                 continue
             gone.append(name)
-            variable = (
-                f"the key in {environment.key_variable()}" if environment.place.platform != "local" else "the local platform"
-            )
+            variable = f"the key in {environment.key_variable()}" if environment.managed_with_key else "the local platform"
             for verdict in absent:
                 if verdict.wanted.environment == name:
                     error = (

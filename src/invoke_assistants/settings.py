@@ -20,7 +20,7 @@ from .sources import Sources, nearest
 
 __all__ = ["PLATFORMS", "Credentials", "Environment", "Secret", "Settings", "find_root"]
 
-PLATFORMS = ("agents", "local")
+PLATFORMS = ("agents", "responses", "local")
 DEFAULT_URL = "https://api.openai.com/v1"
 SHUT_DOWN = (
     "platform 'assistants': OpenAI shut the Assistants API down on 2026-08-26; set platform (or ASST_PLATFORM) to"
@@ -81,6 +81,11 @@ class Environment:
         """The name of the variable that the key comes from, or should."""
         specific = self.variable("OPENAI_API_KEY")
         return specific if self.sources.raw(specific) is not None else "OPENAI_API_KEY"
+
+    @property
+    def managed_with_key(self) -> bool:
+        """Whether creating, updating and looking need a key: those on ``agents`` do, a release is pinned in the store."""
+        return self.place.platform == "agents"
 
     def credentials(self) -> Credentials:
         """The key and the rest, checked; ``local`` reads none.
@@ -230,7 +235,8 @@ def _environment(sources: Sources, name: str, position: int, table: Mapping[str,
         return Environment(name, position, Place("local", "local"), "http://local/v1", sources, table)
     specific = Environment(name, position, Place(platform, ""), "", sources, table).variable("OPENAI_BASE_URL")
     url = sources.get(specific) or sources.get("OPENAI_BASE_URL") or table.get("base_url") or DEFAULT_URL
-    return Environment(name, position, Place(platform, _origin(url, name)), url, sources, table)
+    origin = _origin(url, name)
+    return Environment(name, position, Place(platform, "store" if platform == "responses" else origin), url, sources, table)
 
 
 def _origin(url: str, environment: str) -> str:

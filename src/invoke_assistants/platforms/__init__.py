@@ -45,6 +45,11 @@ async def connect(
     Raises:
         SettingsError: there is no usable key.
     """
+    if environment.place.platform == "responses":
+        from .releases import ReleasesPlatform
+
+        yield ReleasesPlatform(recorded, settings.project)
+        return
     from .agents import AgentsPlatform
 
     credentials = environment.credentials()

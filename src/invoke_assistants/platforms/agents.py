@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
@@ -16,33 +13,29 @@ import openai
 from ..errors import PlatformError
 from ..records import ID, JSONObject
 from ..settings import Credentials
+from .failures import FAILURES, LONGEST_WAIT, Failures
 
 __all__ = ["AgentsPlatform"]
 
 TIMEOUT = 30.0  # seconds for one request
 DELETE_TIMEOUT = 5.0  # seconds; the loser of an election deletes its own at once and goes on
 RETRIES = 2  # of reads and updates, which are safe to send again
-LONGEST_WAIT = 60.0  # seconds; a longer Retry-After ends the run
 HEADERS = {"OpenAI-Beta": "agents=v1"}  # the generic client does not add it by itself
 
 
 class AgentsPlatform:
-    """One API and key. ``where`` and ``variable`` name the environment and its key variable in messages."""
+    """One API and key, for all who share them."""
 
     def __init__(
         self,
         client: openai.AsyncOpenAI,
-        secret: str,
-        where: str,
-        variable: str,
+        failures: Failures,
         say: Callable[[str], None],
         concurrency: int,
     ) -> None:
         self._slots = asyncio.Semaphore(concurrency)
         self._client = client
-        self._secret = secret
-        self._where = where
-        self._variable = variable
+        self._failures = failures
         self._say = say
 
     @classmethod
@@ -59,10 +52,9 @@ class AgentsPlatform:
     ) -> AsyncGenerator[AgentsPlatform]:
         """A platform over HTTP, or over a transport in this process; closed at the end of the block."""
         limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
-        secret = credentials.key.reveal()
         http = httpx2.AsyncClient(transport=transport, timeout=TIMEOUT, limits=limits)
         async with openai.AsyncOpenAI(
-            api_key=secret,
+            api_key=credentials.key.reveal(),
             base_url=credentials.base_url,
             project=credentials.project,
             organization=credentials.organization,
@@ -70,7 +62,8 @@ class AgentsPlatform:
             timeout=TIMEOUT,
             http_client=http,
         ) as client:
-            yield cls(client, secret, where, variable, say, concurrency)
+            failures = Failures(credentials.key, client.base_url.host, "Agents API", where, variable)
+            yield cls(client, failures, say, concurrency)
 
     async def page(self, after: str | None) -> tuple[list[JSONObject], bool]:
         """At most 100 objects after an id, newest first, and whether there are more."""
@@ -78,7 +71,7 @@ class AgentsPlatform:
         answer = await self._read("/agents", params)
         data, more = answer.get("data"), answer.get("has_more", False)
         if not isinstance(data, list) or not isinstance(more, bool):
-            raise self._strange("a list without data")
+            raise self._failures.strange("a list without data")
         return [self._object(item) for item in data], more
 
     async def retrieve(self, id: str) -> JSONObject | None:
@@ -120,7 +113,7 @@ class AgentsPlatform:
                 if attempt == RETRIES or not error.transient or (wait or 0) > LONGEST_WAIT:
                     raise
                 if wait is not None:
-                    self._say(f"{self._where}: the service asks to wait; trying again in {wait:.0f} s")
+                    self._say(f"{self._failures.where}: the service asks to wait; trying again in {wait:.0f} s")
                 await asyncio.sleep(0.5 * 2**attempt if wait is None else wait)
         raise AssertionError("unreachable")
 
@@ -149,98 +142,26 @@ class AgentsPlatform:
             async with self._slots, asyncio.timeout(timeout):  # httpx2 bounds each read, not the whole
                 answer = await send(path, cast_to=dict[str, Any], **options_and_body)
         except TimeoutError:
-            raise self._error(f"timed out after {timeout:g} s", unknown=True, transient=True) from None
-        except openai.APIStatusError as error:
-            raise self._status(error) from None
-        except openai.APIConnectionError as error:
-            raise self._connection(error) from None
-        except (openai.OpenAIError, json.JSONDecodeError, UnicodeError) as error:
-            raise self._strange(type(error).__name__) from None
-        except httpx2.HTTPError as error:
-            raise self._error(f"request failed: {error}", unknown=True) from None
+            raise self._failures.error(f"timed out after {timeout:g} s", unknown=True, transient=True) from None
+        except FAILURES as error:
+            raise self._failures.of(error) from None
         if not isinstance(answer, dict):
-            raise self._strange("no JSON object")
+            raise self._failures.strange("no JSON object")
         return answer
 
     def _object(self, answer: Any, id: str | None = None) -> JSONObject:
         found = answer.get("id") if isinstance(answer, dict) else None
         if not isinstance(found, str) or not ID.fullmatch(found) or (id is not None and found != id):
-            raise self._strange("an object without a proper id")
+            raise self._failures.strange("an object without a proper id")
         metadata, created = answer.get("metadata"), answer.get("created_at", 0)
         tags = metadata is None or (isinstance(metadata, dict) and all(isinstance(tag, str) for tag in metadata.values()))
         if not tags or isinstance(created, bool) or not isinstance(created, int):
-            raise self._strange("an object with odd metadata or created_at")
+            raise self._failures.strange("an object with odd metadata or created_at")
         object_: JSONObject = answer
         return object_
-
-    def _strange(self, what: str) -> PlatformError:
-        return self._error(f"the answer is not the Agents API's ({what}); is the base URL right?", unknown=True)
-
-    def _connection(self, error: openai.APIConnectionError) -> PlatformError:
-        cause = error.__cause__
-        unsent = isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
-        what = (
-            "timed out" if isinstance(error, openai.APITimeoutError) else "cannot reach" if unsent else "lost the connection to"
-        )
-        reason = f" ({cause})" if cause is not None and str(cause) else ""
-        text = f"{what} {self._client.base_url.host}{reason}"
-        return self._error(text, unknown=not unsent, transient=True)
-
-    def _status(self, error: openai.APIStatusError) -> PlatformError:
-        status, code = error.status_code, error.code
-        wait = _retry_after(error.response.headers)
-        details = [
-            part
-            for part in (f"param {error.param}" if error.param else "", f"request {error.request_id}" if error.request_id else "")
-            if part
-        ]
-        note = f" [{', '.join(details)}]" if details else ""
-        if status in (401, 403):
-            text = f"the service rejected the key in {self._variable} ({status}){note}"
-        elif code == "insufficient_quota":
-            text = f"the quota of the key in {self._variable} is used up (429 insufficient_quota){note}"
-        else:
-            text = f"{status} {_message(error)}{note}"
-        if status == 429 and wait is not None and wait > LONGEST_WAIT:
-            back = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + wait))
-            text += f"; come back in {wait:.0f} s, at {back}"
-        transient = status in (408, 409, 429) or status >= 500
-        return self._error(
-            text,
-            status=status,
-            code=code,
-            unknown=status in (408, 409) or status >= 500 or status < 400,
-            transient=transient and code != "insufficient_quota",
-            retry_after=wait,
-        )
-
-    def _error(self, text: str, **about: Any) -> PlatformError:
-        """One line for people: no control characters, no secret, not endless."""
-        clean = "".join(character if character.isprintable() else " " for character in text)
-        return PlatformError(" ".join(clean.split()).replace(self._secret, "***")[:500], where=self._where, **about)
 
 
 def _checked(id: str) -> str:
     if not ID.fullmatch(id):
         raise PlatformError(f"{id!r:.80} is no id: 3 to 128 letters, digits, '_', '-'")
     return id
-
-
-def _message(error: openai.APIStatusError) -> str:
-    body = error.body
-    if isinstance(body, Mapping) and isinstance(body.get("message"), str):
-        return str(body["message"])
-    return error.response.reason_phrase or "an answer without a message"
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait as the service asks: ``retry-after-ms``, or ``Retry-After`` in seconds or as a date (RFC 9110, 10.2.3)."""
-    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
-        try:
-            return min(max(0.0, float(headers[name]) / unit), 1e9)
-        except (KeyError, ValueError):
-            continue
-    try:
-        return max(0.0, parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
-    except (KeyError, ValueError, TypeError):
-        return None
