@@ -5,9 +5,23 @@ from __future__ import annotations
 import shlex
 import sys
 
-from invoke import Collection, Context, task
+from invoke import Collection, Context, Exit, task
 
+from invoke_assistants import AsstError
 from invoke_assistants.tasks import ns as asst
+
+
+@task
+def play(c: Context) -> None:
+    """Play the trivia game in the terminal."""
+    from app.trivia.game import play as game
+
+    try:
+        game(input, print)
+    except AsstError as error:
+        raise Exit(str(error), 1) from None
+    except KeyboardInterrupt:
+        raise Exit("\nGoodbye!", 130) from None
 
 
 @task
@@ -37,4 +51,4 @@ def format_(c: Context) -> None:
         c.run(f"{sys.executable} -m {tool}")
 
 
-ns = Collection(asst, test, soak, check, format_)
+ns = Collection(asst, play, test, soak, check, format_)

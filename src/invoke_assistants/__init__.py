@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from .assistant import Assistant
+from .assistant import Assistant, ReplyStream
 from .errors import (
+    AnswerError,
+    AnswerIncomplete,
+    AnswerInvalid,
+    AnswerRefused,
     AsstError,
     DeclarationError,
+    NotCreated,
     PlatformError,
     Refused,
     RowsFailed,
+    SchemaWarning,
     SettingsError,
     StoreError,
 )
+from .replies import Reply, Usage
 
 __all__ = [
+    "AnswerError",
+    "AnswerIncomplete",
+    "AnswerInvalid",
+    "AnswerRefused",
     "Assistant",
     "AsstError",
     "DeclarationError",
+    "NotCreated",
     "PlatformError",
     "Refused",
+    "Reply",
+    "ReplyStream",
     "RowsFailed",
+    "SchemaWarning",
     "SettingsError",
     "StoreError",
+    "Usage",
 ]

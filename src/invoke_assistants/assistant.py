@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Generic
+
 from .declaration import Declaration, Output
 from .records import JSONObject
 
-__all__ = ["Assistant"]
+if TYPE_CHECKING:
+    from .replies import Reply
+
+__all__ = ["Assistant", "ReplyStream"]
 
 
 class Assistant(Declaration[Output]):
@@ -34,3 +40,94 @@ class Assistant(Declaration[Output]):
         from .payload import digest
 
         return digest(self.payload(environment))
+
+    def id(self, environment: str | None = None) -> str:
+        """The id of the instance that the store names for an environment, or for the current one; no request is made.
+
+        Raises:
+            NotCreated: there is none.
+            AsstError: the settings or the store are wrong.
+        """
+        from .runtime import instance
+
+        return instance(self, environment)[2].id
+
+    def run(self, prompt: str, *, session: str | None = None, environment: str | None = None) -> Reply[Output]:
+        """Ask the assistant and wait for its answer.
+
+        Args:
+            prompt: what the user says.
+            session: ``reply.session`` of an earlier reply, to go on in the same conversation.
+            environment: whose instance is asked; by default the one that ``ASST_ENV`` or ``APP_ENV`` names, else the first.
+
+        Raises:
+            NotCreated: there is no instance in this environment.
+            AnswerRefused, AnswerIncomplete, AnswerInvalid: what came is no answer; it is kept on ``.answer``.
+            PlatformError: a request or the turn failed.
+            AsstError: the settings or the store are wrong.
+        """
+        return self.stream(prompt, session=session, environment=environment)._ended(shown=False)
+
+    async def arun(self, prompt: str, *, session: str | None = None, environment: str | None = None) -> Reply[Output]:
+        """As ``run``, on the running event loop."""
+        return await self.stream(prompt, session=session, environment=environment)._aended(shown=False)
+
+    def stream(self, prompt: str, *, session: str | None = None, environment: str | None = None) -> ReplyStream[Output]:
+        """The answer's text as it comes, with ``for`` or ``async for``; then its ``reply`` is what ``run`` would return.
+
+        Nothing is asked before the first step. Arguments are those of ``run``, and so is what iterating raises.
+        """
+        return ReplyStream(self, prompt, session, environment)
+
+
+class ReplyStream(Generic[Output]):
+    """One answer as it comes: an iterator and an async iterator of pieces of text; ``reply`` once they have ended."""
+
+    def __init__(self, declaration: Declaration[Output], prompt: str, session: str | None, environment: str | None) -> None:
+        self._asked = declaration, prompt, session, environment
+        self._reply: Reply[Output] | None = None
+
+    @property
+    def reply(self) -> Reply[Output]:
+        """The reply, once the text has ended.
+
+        Raises:
+            RuntimeError: it has not.
+        """
+        if self._reply is None:
+            raise RuntimeError("the answer has not ended: iterate over the stream first")
+        return self._reply
+
+    def __iter__(self) -> Iterator[str]:
+        return self._pieces(shown=True)
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self._apieces(shown=True)
+
+    def _pieces(self, *, shown: bool) -> Iterator[str]:
+        from .runtime import replied
+
+        for piece in replied(*self._asked, shown=shown):
+            if isinstance(piece, str):
+                yield piece
+            else:
+                self._reply = piece
+
+    async def _apieces(self, *, shown: bool) -> AsyncIterator[str]:
+        from .runtime import areplied
+
+        async for piece in areplied(*self._asked, shown=shown):
+            if isinstance(piece, str):
+                yield piece
+            else:
+                self._reply = piece
+
+    def _ended(self, *, shown: bool) -> Reply[Output]:
+        for _ in self._pieces(shown=shown):
+            pass
+        return self.reply
+
+    async def _aended(self, *, shown: bool) -> Reply[Output]:
+        async for _ in self._apieces(shown=shown):
+            pass
+        return self.reply

@@ -9,6 +9,7 @@ from typing import Any
 
 from .declaration import RESERVED, Declaration, plain
 from .records import Change, JSONObject, Wanted
+from .request import TOOLS
 from .schema import lint, output_schema, size
 
 __all__ = [
@@ -186,6 +187,12 @@ def problems(declaration: Declaration[Any], wanted: Wanted) -> list[str]:
         )
     if (bytes_ := size(payload["tools"])) > MAX_TOOLS:
         found.append(f"tools hold {bytes_:,} bytes of JSON; at most {MAX_TOOLS:,} (3 MiB) are allowed")
+    if wanted.place.platform == "responses":
+        for index, tool in enumerate(payload["tools"]):
+            if tool.get("type") not in TOOLS:
+                found.append(
+                    f"tools[{index}] is {tool.get('type')!r:.80}; on responses these can be used: {', '.join(sorted(TOOLS))}"
+                )
     pairs = create_body(wanted, "n" * 32)["metadata"]
     if len(pairs) > MAX_PAIRS:
         found.append(f"metadata has {len(pairs)} pairs with our 5 tags; at most {MAX_PAIRS} are allowed")

@@ -8,8 +8,9 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import IO, TYPE_CHECKING
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
 
 from .records import Change, Row, short
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
     from rich.text import Text
 
-__all__ = ["Terminal", "ask", "document", "show"]
+    from .replies import Reply
+
+__all__ = ["Terminal", "ask", "document", "reply", "show", "waiting"]
 
 _STYLES = {
     "in_sync": "green",
@@ -39,8 +42,8 @@ _DONE = {
 _VALUE = 100  # characters of a value in a difference
 
 
-def document(command: str, rows: Sequence[Row], error: str | None, ok: bool) -> str:
-    """The one JSON document of ``--json``."""
+def document(command: str, rows: Sequence[Row], error: str | None, ok: bool, **more: Any) -> str:
+    """The one JSON document of ``--json``; ``more`` is what one command adds."""
     out = {
         "command": command,
         "ok": ok,
@@ -59,8 +62,70 @@ def document(command: str, rows: Sequence[Row], error: str | None, ok: bool) -> 
             }
             for row in rows
         ],
+        **more,
     }
     return json.dumps(out, indent=2)
+
+
+def reply(row: Row, answer: Reply[Any], output: Any, *, shown: bool) -> None:
+    """Print what an assistant said, and on stderr how to go on.
+
+    Args:
+        output: as plain JSON.
+        shown: the text has been printed already, as it came, but for the end of its last line.
+    """
+    console = _console(sys.stdout)
+    for line in [""] if shown else _lines(output):
+        console.print(_text(line), soft_wrap=True)
+    spent = f"{answer.usage.total_tokens} tokens; " if answer.usage else ""
+    print(f"{row.id}: {spent}go on with --session {answer.session}", file=sys.stderr, flush=True)
+
+
+def _lines(value: Any, indent: str = "") -> Iterator[str]:
+    """Plain JSON for people: a line for each value, what belongs together indented."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _entry(f"{indent}{key}:", item, indent)
+    elif isinstance(value, list):
+        for item in value:
+            lines = list(_lines(item, f"{indent}  "))
+            yield f"{indent}- {(lines[0] if lines else '').strip()}"
+            yield from lines[1:]
+    else:
+        yield from (f"{indent}{line}" for line in _scalar(value).split("\n"))
+
+
+def _entry(label: str, item: Any, indent: str) -> Iterator[str]:
+    if isinstance(item, dict | list) and item:
+        yield label
+        yield from _lines(item, f"{indent}  ")
+    else:
+        first, *rest = _scalar(item).split("\n")
+        yield f"{label} {first}".rstrip()
+        yield from (f"{indent}  {line}" for line in rest)
+
+
+def _scalar(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+@contextmanager
+def waiting(label: str) -> Generator[Callable[[str], None]]:
+    """Something that moves on a terminal until the block ends, or until text is given to what it yields, which prints it."""
+    status = _console(sys.stderr).status(label) if sys.stderr.isatty() else None
+    if status:
+        status.start()
+
+    def show(text: str) -> None:
+        if status:
+            status.stop()
+        print("\n".join(str(_text(line)) for line in text.split("\n")), end="", flush=True)
+
+    try:
+        yield show
+    finally:
+        if status:
+            status.stop()
 
 
 def show(command: str, rows: Sequence[Row], stream: IO[str], *, planned: bool, refused: bool = False) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..records import JSONObject, Recorded
 from ..settings import Environment, Settings
+from ..turns import Answer, Turn
 
-__all__ = ["Platform", "connect"]
+if TYPE_CHECKING:
+    from .clients import Clients
+    from .failures import Failures
+
+__all__ = ["Platform", "aask", "ask", "connect"]
 
 
 class Platform(Protocol):
@@ -65,3 +70,45 @@ async def connect(
         concurrency=settings.concurrency,
     ) as platform:  # fmt: skip
         yield platform
+
+
+def ask(clients: Clients, settings: Settings, environment: Environment, recorded: Recorded, turn: Turn) -> Iterator[str | Answer]:
+    """Carry out one turn: the text as it comes, then the answer.
+
+    Raises:
+        AnswerError: what came is no answer.
+        PlatformError: a request failed.
+        SettingsError: there is no usable key.
+    """
+    client = clients.of_process(settings, environment, recorded)
+    failures = _failures(environment, turn)
+    if environment.place.platform == "responses":
+        from . import responses
+
+        return responses.ask(client, failures, clients.served(environment), turn)
+    from . import sessions
+
+    return sessions.ask(client, failures, turn)
+
+
+async def aask(
+    clients: Clients, settings: Settings, environment: Environment, recorded: Recorded, turn: Turn
+) -> AsyncIterator[str | Answer]:
+    """As ``ask``, on the running event loop."""
+    client = await clients.of_loop(settings, environment, recorded)
+    failures = _failures(environment, turn)
+    if environment.place.platform == "responses":
+        from . import responses
+
+        return responses.aask(client, failures, clients.served(environment), turn)
+    from . import sessions
+
+    return sessions.aask(client, failures, turn)
+
+
+def _failures(environment: Environment, turn: Turn) -> Failures:
+    from .failures import Failures
+
+    api = "Responses API" if environment.place.platform == "responses" else "Agents API"
+    host = environment.base_url.split("/")[2]
+    return Failures(environment.credentials().key, host, api, turn.where, environment.key_variable())

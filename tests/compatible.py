@@ -1,0 +1,170 @@
+"""An OpenAI-compatible server on a real socket: the Responses API and chat completions, good and less good ones."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+JSON = dict[str, Any]
+
+
+@dataclass
+class Said:
+    """What the model of this server says: text, a refusal, or calls of functions as (name, arguments)."""
+
+    text: str = ""
+    refusal: str = ""
+    calls: tuple[tuple[str, JSON], ...] = ()
+    cut: str = ""  # why the answer is not whole
+
+
+@dataclass
+class Asked:
+    """One request to the model: what the endpoint was sent, and the whole conversation, whoever kept it."""
+
+    path: str
+    body: JSON
+    conversation: list[JSON]
+
+    @property
+    def schema(self) -> JSON | None:
+        """The schema that the answer must follow, if there is one."""
+        form = (self.body.get("text") or {}).get("format") or self.body.get("response_format") or {"type": "text"}
+        return form.get("schema") or form.get("json_schema", {}).get("schema")
+
+    @property
+    def prompts(self) -> list[str]:
+        return [each["content"] for each in self.conversation if each.get("role") == "user"]
+
+
+class Compatible(ThreadingHTTPServer):
+    """A server whose ``model`` answers.
+
+    ``ignores_format`` answers prose on /responses whatever the schema; ``lacks`` answers 404 to paths that end so;
+    ``stateless`` refuses previous_response_id, as llama.cpp's server does.
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, model: Callable[[Asked], Said]) -> None:
+        self.model = model
+        self.asked: list[Asked] = []
+        self.ignores_format = False
+        self.lacks = ""
+        self.stateless = False
+        self.conversations: dict[str, list[JSON]] = {}
+        self.numbers = itertools.count(1)
+        super().__init__(("127.0.0.1", 0), _Handler)
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def env(self, key: str = "sk-canary-0000000000") -> dict[str, str]:
+        """The environment of a client of this server."""
+        return {"ASST_PLATFORM": "responses", "OPENAI_API_KEY": key, "OPENAI_BASE_URL": self.url}
+
+    def answer(self, path: str, body: JSON) -> tuple[int, JSON]:
+        """Status and body of the answer to one request."""
+        if self.lacks and path.endswith(self.lacks):
+            return 404, _error("Not Found")
+        return self._response(path, body) if path.endswith("/responses") else self._completion(path, body)
+
+    def _response(self, path: str, body: JSON) -> tuple[int, JSON]:
+        before = body.get("previous_response_id")
+        if before and self.stateless:
+            return 400, _error("this server does not support 'previous_response_id'.")
+        if before and before not in self.conversations:
+            return 400, _error(f"Previous response with id '{before}' not found.", "previous_response_not_found")
+        given = body["input"] if isinstance(body["input"], list) else [{"role": "user", "content": body["input"]}]
+        asked = Asked(path, body, [*self.conversations.get(before, []), *given])
+        self.asked.append(asked)
+        said = Said("As you like.") if self.ignores_format else self.model(asked)
+        id = f"resp_{next(self.numbers):06}"
+        output: list[JSON] = [
+            {"type": "function_call", "id": f"fc_{index}", "call_id": f"call_{id}_{index}", "name": name, "status": "completed",
+             "arguments": json.dumps(arguments)}
+            for index, (name, arguments) in enumerate(said.calls)
+        ]  # fmt: skip
+        if not output:
+            part = {"type": "refusal", "refusal": said.refusal} if said.refusal else _text(said.text)
+            output = [{"type": "message", "id": f"msg_{id}", "role": "assistant", "status": "completed", "content": [part]}]
+        self.conversations[id] = [*asked.conversation, *output]
+        return 200, {
+            "id": id, "object": "response", "created_at": 1, "model": body["model"], "output": output, "tools": [],
+            "status": "incomplete" if said.cut else "completed", "error": None, "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "incomplete_details": {"reason": said.cut} if said.cut else None,
+            "usage": {"input_tokens": 7, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 5,
+                      "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 12},
+        }  # fmt: skip
+
+    def _completion(self, path: str, body: JSON) -> tuple[int, JSON]:
+        asked = Asked(path, body, body["messages"])
+        self.asked.append(asked)
+        said = self.model(asked)
+        message: JSON = {"role": "assistant", "content": said.text or None, "refusal": said.refusal or None}
+        if said.calls:
+            message["tool_calls"] = [
+                {"id": f"call_{index}", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+                for index, (name, arguments) in enumerate(said.calls)
+            ]
+        choice = {"index": 0, "message": message, "finish_reason": said.cut or ("tool_calls" if said.calls else "stop")}
+        usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+        return 200, {
+            "id": "chatcmpl_1", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice],
+            "usage": usage,
+        }  # fmt: skip
+
+
+def _text(text: str) -> JSON:
+    return {"type": "output_text", "text": text, "annotations": []}
+
+
+def _error(message: str, code: str | None = None) -> JSON:
+    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Compatible
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status, answer = self.server.answer(self.path, body)
+        if body.get("stream") and status == 200:
+            self._send("text/event-stream", "".join(_events(answer)).encode())
+        else:
+            self._send("application/json", json.dumps(answer).encode(), status)
+
+    def _send(self, kind: str, content: bytes, status: int = 200) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def _events(response: JSON) -> list[str]:
+    """A response as server-sent events, its text in pieces of eight characters."""
+    text = "".join(part.get("text", "") for item in response["output"] for part in item.get("content", []))
+    pieces = [text[start : start + 8] for start in range(0, len(text), 8)]
+    where = {"item_id": "msg_1", "output_index": 0, "content_index": 0, "logprobs": []}
+    events: list[JSON] = [{"type": "response.created", "response": {**response, "output": [], "status": "in_progress"}}]
+    events += [{"type": "response.output_text.delta", "delta": piece, **where} for piece in pieces]
+    events.append({"type": f"response.{response['status']}", "response": response})
+    return [
+        f"event: {event['type']}\ndata: {json.dumps({**event, 'sequence_number': number})}\n\n"
+        for number, event in enumerate(events)
+    ]
