@@ -25,7 +25,7 @@ class Assistant(Declaration[Output]):
         """What is configured remotely in one environment, as plain JSON.
 
         Raises:
-            DeclarationError: the output model has no strict JSON schema.
+            DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
         """
         from .payload import build
 
@@ -35,7 +35,7 @@ class Assistant(Declaration[Output]):
         """``sha256:`` and the digest of the payload in one environment, in hex.
 
         Raises:
-            DeclarationError: the output model has no strict JSON schema.
+            DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
         """
         from .payload import digest
 

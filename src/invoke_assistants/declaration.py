@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic
@@ -74,7 +74,7 @@ class Declaration(Generic[Output]):
         model: any model name that the platform knows; it is not checked against a list.
         instructions: what the model is told, at most 1,048,576 characters.
         description: for people; it is part of no payload and no digest.
-        tools: the platform's tools, as JSON objects.
+        tools: Python functions with annotated parameters, and the platform's tools as JSON objects.
         reasoning: ``{"effort": …, "summary": …}``, as the platform takes it.
         verbosity: ``low``, ``medium`` or ``high``.
         service_tier: the platform's service tier.
@@ -91,7 +91,7 @@ class Declaration(Generic[Output]):
     model: str
     instructions: str = ""
     description: str = ""
-    tools: Sequence[Mapping[str, Any]] = ()
+    tools: Sequence[Mapping[str, Any] | Callable[..., Any]] = ()
     reasoning: Mapping[str, Any] | None = None
     verbosity: str | None = None
     service_tier: str | None = None
@@ -130,15 +130,19 @@ class Declaration(Generic[Output]):
         need("verbosity", str, "a string", optional=True)
         need("service_tier", str, "a string", optional=True)
         need("metadata", Mapping, "a mapping of strings")
-        need("tools", (list, tuple), "a list of JSON objects")
+        need("tools", (list, tuple), "a list of functions and JSON objects")
         if "model" in fields and not fields["model"].strip():
             raise DeclarationError(f"assistant {where}: model is empty")
-        for key in ("tools", "reasoning"):
-            if problem := not_json(fields.get(key), key):
-                raise DeclarationError(f"assistant {where}: {problem}")
+        if problem := not_json(fields.get("reasoning"), "reasoning"):
+            raise DeclarationError(f"assistant {where}: {problem}")
         for index, tool in enumerate(fields.get("tools", ())):
+            if callable(tool):
+                continue  # its schema is made with the payload: a declaration stays cheap
             if not isinstance(tool, Mapping):
-                raise DeclarationError(f"assistant {where}: tools[{index}] must be a JSON object, not {type(tool).__name__}")
+                kind = type(tool).__name__
+                raise DeclarationError(f"assistant {where}: tools[{index}] must be a function or a JSON object, not {kind}")
+            if problem := not_json(tool, f"tools[{index}]"):
+                raise DeclarationError(f"assistant {where}: {problem}")
         for key, value in fields.get("metadata", {}).items():
             if not isinstance(key, str) or not isinstance(value, str):
                 raise DeclarationError(f"assistant {where}: metadata[{key!r:.80}] must map a string to a string")

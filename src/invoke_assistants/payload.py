@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .declaration import RESERVED, Declaration, plain
+from .functions import tools
 from .records import Change, JSONObject, Wanted
 from .request import TOOLS
 from .schema import lint, output_schema, size
@@ -41,7 +42,7 @@ def build(declaration: Declaration[Any], environment: str) -> JSONObject:
     """The payload of an assistant in one environment: everything configured remotely, nothing else.
 
     Raises:
-        DeclarationError: the output model has no strict JSON schema.
+        DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
     """
     fields = {key: plain(value) for key, value in declaration.fields(environment).items()}
     output = declaration.output
@@ -53,7 +54,7 @@ def build(declaration: Declaration[Any], environment: str) -> JSONObject:
     payload: JSONObject = {"model": fields["model"], "instructions": fields["instructions"] or None, "text": text}
     if fields["reasoning"]:
         payload["reasoning"] = fields["reasoning"]
-    payload["tools"] = fields["tools"]
+    payload["tools"] = tools(declaration, environment)
     if fields["service_tier"] is not None:
         payload["service_tier"] = fields["service_tier"]
     if fields["metadata"]:

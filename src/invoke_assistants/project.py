@@ -66,7 +66,7 @@ class Project:
         """A declared instance.
 
         Raises:
-            DeclarationError: the output model has no strict JSON schema.
+            DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
         """
         payload = build(declaration, environment.name)
         return Wanted(
