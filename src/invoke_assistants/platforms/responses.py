@@ -216,7 +216,7 @@ def _responses(turn: Turn, served: Served, failures: Failures, said: Messages | 
         try:
             response = yield _Ask(chat=False, body=sent, shown=shown)
         except PlatformError as error:
-            if not turn.session or before is not None or "previous_response" not in error.detail:
+            if not turn.session or before is not None or not _no_such_session(error):
                 raise
             if said is None:
                 raise failures.error(f"there is no session {turn.session} here ({error.detail})", status=error.status) from None
@@ -233,6 +233,12 @@ def _responses(turn: Turn, served: Served, failures: Failures, said: Messages | 
             output = yield _call(call.name, call.arguments, turn, failures)
             asked.append({"type": "function_call_output", "call_id": call.call_id, "output": output})
     raise failures.error(f"the model called functions {ROUNDS} times in a row without an answer")
+
+
+def _no_such_session(error: PlatformError) -> bool:
+    """Whether a server does not know a previous response, or knows none at all; each says so in its own words."""
+    words = f"{error.code} {error.detail}".lower().replace("_", " ")
+    return error.status is not None and "previous response" in words
 
 
 def _of_response(response: Any, turn: Turn, failures: Failures) -> tuple[str, list[Any]]:
