@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from invoke_assistants.platforms.local import Service
+from invoke_assistants.platforms.local.events import EventStream
+from invoke_assistants.platforms.local.http import send_events
 
 
 @dataclass
@@ -131,18 +133,28 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.seen.append(seen)
         fault = next((found for decide in self.server.faults if (found := decide(seen))), None)
         if fault is None:
-            self._send(*self._serve(seen, content))
+            status, answer = self._serve(seen, content)
+            if isinstance(answer, EventStream):
+                send_events(self, answer)
+            else:
+                self._send(status, answer)
         else:
             self._fail(fault, seen, content)
 
-    def _serve(self, seen: Seen, content: bytes) -> tuple[int, bytes]:
-        status, answer = self.server.service.handle(seen.method, seen.path, seen.query, content)
+    def _serve(self, seen: Seen, content: bytes) -> tuple[int, bytes | EventStream]:
+        status, answer = self.server.service.handle(seen.method, seen.path, seen.query, content, seen.headers)
+        if isinstance(answer, EventStream):
+            return status, answer
         if self.server.lag and seen.method == "GET" and "data" in answer:
             answer["data"] = [item for item in answer["data"] if time.time() - item["created_at"] > self.server.lag]
         return status, json.dumps(answer).encode()
 
     def _fail(self, fault: Fault, seen: Seen, content: bytes) -> None:
+        """Let it happen; of a stream of events, which is not slowed or rewritten, ``truncate`` leaves half a frame."""
         status, answer = self._serve(seen, content) if fault.after else (200, b"{}")
+        if isinstance(answer, EventStream):
+            answer.close()
+            answer = next(iter(answer), b"")
         time.sleep(fault.hang)
         if fault.reset:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

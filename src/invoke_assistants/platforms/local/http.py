@@ -8,9 +8,10 @@ from typing import cast
 from urllib.parse import parse_qsl, urlsplit
 
 from ...errors import SettingsError
+from .events import EventStream
 from .service import Service
 
-__all__ = ["Server"]
+__all__ = ["Server", "send_events"]
 
 LARGEST = 8 * 1024 * 1024  # bytes of a request's body; the largest tool list and instructions fit
 
@@ -55,7 +56,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         query = dict(parse_qsl(url.query, keep_blank_values=True))
         service = cast("Server", self.server).service
-        self._send(*service.handle(self.command, url.path, query, body))
+        status, answer = service.handle(self.command, url.path, query, body, dict(self.headers.items()))
+        if isinstance(answer, EventStream):
+            send_events(self, answer)
+        else:
+            self._send(status, answer)
 
     def _send(self, status: int, answer: object) -> None:
         content = json.dumps(answer).encode()
@@ -69,3 +74,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the terminal belongs to whoever started the server."""
+
+
+def send_events(handler: BaseHTTPRequestHandler, stream: EventStream) -> None:
+    """Send events as they come, in chunks, until they end or the client is gone."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "text/event-stream")
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.flush()  # the client may wait for the head before it makes anything happen
+    try:
+        for frame in stream:
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(frame), frame))
+            handler.wfile.flush()
+        handler.wfile.write(b"0\r\n\r\n")
+    except OSError:
+        handler.close_connection = True
+    finally:
+        stream.close()

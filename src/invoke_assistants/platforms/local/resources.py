@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-__all__ = ["Agent", "AgentUpdate", "given", "merged", "resolved"]
+__all__ = ["Agent", "AgentUpdate", "Configuration", "Metadata", "Strict", "given", "merged", "resolved"]
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Tier = Literal["auto", "default", "flex", "priority", "fast", "ultrafast"]
@@ -128,13 +128,11 @@ Metadata = Annotated[
 ]
 
 
-class AgentUpdate(Strict):
-    """What an update may hold: anything left out is unchanged, null goes back to the default."""
+class Configuration(Strict):
+    """What a session may set anew: anything left out is unchanged, null goes back to the default."""
 
     model: str = Field(default="", min_length=1)
-    name: str | None = Field(default=None, max_length=128)
     instructions: str | None = Field(default=None, max_length=1_048_576)
-    metadata: Metadata | None = None
     compaction: Compaction | None = None
     experimental: Experimental | None = None
     multi_agent: MultiAgent | None = None
@@ -144,13 +142,20 @@ class AgentUpdate(Strict):
     tools: list[Tool] | None = None
 
 
+class AgentUpdate(Configuration):
+    """What an update may hold."""
+
+    name: str | None = Field(default=None, max_length=128)
+    metadata: Metadata | None = None
+
+
 class Agent(AgentUpdate):
     """What a create may hold."""
 
     model: str = Field(min_length=1)
 
 
-def given(request: AgentUpdate) -> dict[str, Any]:
+def given(request: Configuration) -> dict[str, Any]:
     """What a request holds, in wire names, its own nulls included."""
     fields = request.model_dump(by_alias=True, exclude_unset=True)
     if request.tools is not None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,22 +19,15 @@ from ... import files
 from ...errors import StoreError
 from ...payload import create_body
 from ...records import JSONObject, Place, Record, Recorded, Wanted
-from ...schema import lint
+from .requests import Answer, Rejected, page, parsed, rejected, unknown
 from .resources import Agent, AgentUpdate, given, merged, resolved
+from .sample import Sample
+from .session_files import SessionFiles
+from .sessions import Sessions
 
 __all__ = ["Service"]
 
 LOCAL = Place("local", "local")
-Answer = tuple[int, JSONObject]
-
-
-class Rejected(Exception):
-    """A request that is answered with an error in OpenAI's shape."""
-
-    def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None) -> None:
-        super().__init__(message)
-        kind = "invalid_request_error"
-        self.answer: Answer = status, {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 class Service:
@@ -42,17 +36,26 @@ class Service:
     Args:
         path: the file; its folder is made where it is lacking.
         clock: seconds since 1970, for ``created_at``.
+        local_model: who answers in sessions: a model's file or the URL of a server; samples where it is None.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time, local_model: str | None = None) -> None:
         self.path = path
         self.clock = clock
         self._thread_lock = threading.Lock()
+        kept = SessionFiles(path.parent / "sessions")
+        self._sessions = Sessions(kept, lambda one: _found(self._read(), one), Sample(), clock)
 
-    def handle(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Answer:
-        """Answer one request: the status and the JSON of the body."""
+    def handle(
+        self, method: str, path: str, query: Mapping[str, str], body: bytes, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Answer:
+        """Answer one request: the status, and the JSON of the body or its events."""
+        parts = path.removeprefix("/v1").strip("/").split("/")
         try:
-            return 200, self._route(method, path.removeprefix("/v1").strip("/").split("/"), query, body)
+            if parts[:2] == ["agents", "sessions"]:
+                key = next((value for name, value in headers.items() if name.lower() == "idempotency-key"), None)
+                return self._sessions.handle(method, parts[2:], query, body, key)
+            return 200, self._route(method, parts, query, body)
         except Rejected as rejected:
             return rejected.answer
         except Exception as error:
@@ -62,29 +65,16 @@ class Service:
         if parts == ["agents"] and method == "GET":
             return self._list(query)
         if parts == ["agents"] and method == "POST":
-            return self._create(_parsed(Agent, body))
+            return self._create(parsed(Agent, body))
         if len(parts) == 2 and parts[0] == "agents" and method in ("GET", "POST", "DELETE"):
             if method == "GET":
                 return _found(self._read(), parts[1])
-            return self._delete(parts[1]) if method == "DELETE" else self._update(parts[1], _parsed(AgentUpdate, body))
-        raise Rejected(404, f"Unknown request: {method} /v1/{'/'.join(parts)}", code="unknown_url")
+            return self._delete(parts[1]) if method == "DELETE" else self._update(parts[1], parsed(AgentUpdate, body))
+        raise unknown(method, parts)
 
     def _list(self, query: Mapping[str, str]) -> JSONObject:
-        limit, order, after = query.get("limit", "20"), query.get("order", "desc"), query.get("after")
-        if not (limit.isascii() and limit.isdigit()) or not 1 <= int(limit) <= 100:
-            raise Rejected(400, f"Invalid value for 'limit': {limit!r:.40}, expected 1 to 100.", "limit", "invalid_value")
-        if order not in ("asc", "desc"):
-            raise Rejected(400, f"Invalid value for 'order': {order!r:.40}, expected 'asc' or 'desc'.", "order", "invalid_value")
-        state = self._read()
-        data = sorted(state["agents"].values(), key=lambda agent: agent["created_at"])
-        if order == "desc":
-            data.reverse()
-        if after is not None:
-            _found(state, after)
-            data = data[[agent["id"] for agent in data].index(after) + 1 :]
-        page = data[: int(limit)]
-        first, last = (page[0]["id"], page[-1]["id"]) if page else (None, None)
-        return {"object": "list", "data": page, "first_id": first, "last_id": last, "has_more": len(data) > len(page)}
+        agents = sorted(self._read()["agents"].values(), key=lambda agent: agent["created_at"])
+        return page(agents, query, "agent")
 
     def _create(self, request: AgentUpdate) -> JSONObject:
         fields = resolved(given(request))
@@ -127,7 +117,7 @@ class Service:
         try:
             fields = resolved(given(Agent.model_validate(body)))
         except ValidationError as error:
-            what = _rejected(error).answer[1]["error"]["message"]
+            what = str(rejected(error))
             raise StoreError(f"{wanted.name} in {wanted.environment} cannot be put back on local: {what}") from None
         now = int(self.clock())
         state["agents"][record.id] = {"id": record.id, "object": "agent", "created_at": now, "updated_at": now, **fields}
@@ -177,39 +167,3 @@ def _new_id(state: JSONObject, metadata: Mapping[str, str]) -> str:
     derived = "agent_" + hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
     free = None not in identity and derived not in state["agents"] and derived not in state["deleted"]
     return derived if free else "agent_" + secrets.token_hex(12)
-
-
-def _parsed(kind: type[AgentUpdate], body: bytes) -> AgentUpdate:
-    try:
-        content = json.loads(body)
-        json.dumps(content, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):  # a lone surrogate is a ValueError, too
-        raise Rejected(400, "We could not parse the JSON body of your request.") from None
-    try:
-        request = kind.model_validate(content)
-    except ValidationError as error:
-        raise _rejected(error) from None
-    form = (content.get("text") or {}).get("format") or {}
-    if form.get("type") == "json_schema" and (found := lint(form["schema"])):
-        message = f"Invalid schema for text.format: {'; '.join(found[:3])}."
-        raise Rejected(400, message, "text.format.schema", "invalid_json_schema")
-    return request
-
-
-def _rejected(error: ValidationError) -> Rejected:
-    first: Any = error.errors(include_url=False, include_input=False)[0]
-    param, before = "", ""
-    for part in first["loc"]:
-        tag = isinstance(part, str) and (before == "#" or before in ("format", "transport"))  # a union's own step
-        if isinstance(part, int):
-            param += f"[{part}]"
-        elif not tag:
-            param += f".{part}" if param else part
-        before = "#" if isinstance(part, int) and first["loc"][0] == "tools" else "" if tag else str(part)
-    kind = first["type"]
-    if kind == "missing":
-        return Rejected(400, f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
-    if kind == "extra_forbidden":
-        return Rejected(400, f"Unknown parameter: '{param}'.", param, "unknown_parameter")
-    code = "invalid_type" if kind.endswith("_type") else "invalid_value"
-    return Rejected(400, f"Invalid value for '{param}': {first['msg']}.", param or None, code)

@@ -6,6 +6,7 @@ import asyncio
 
 import httpx2
 
+from .events import EventStream
 from .service import Service
 
 __all__ = ["Transport"]
@@ -28,5 +29,8 @@ class Transport(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         return await asyncio.to_thread(self._answer, request)
 
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
-        status, body = self.service.handle(request.method, request.url.path, dict(request.url.params), request.content)
-        return httpx2.Response(status, json=body, request=request)
+        url, headers = request.url, dict(request.headers)
+        status, answer = self.service.handle(request.method, url.path, dict(url.params), request.content, headers)
+        if isinstance(answer, EventStream):
+            return httpx2.Response(status, headers={"Content-Type": "text/event-stream"}, stream=answer, request=request)
+        return httpx2.Response(status, json=answer, request=request)

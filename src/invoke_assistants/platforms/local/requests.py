@@ -1,0 +1,102 @@
+"""Requests, checked: what cannot be served is refused in OpenAI's shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ...records import JSONObject
+from ...schema import lint
+from .events import EventStream
+
+__all__ = ["Answer", "Rejected", "page", "parsed", "rejected", "unknown"]
+
+Answer = tuple[int, JSONObject | EventStream]
+Kind = TypeVar("Kind", bound=BaseModel)
+
+TAGGED = ("format", "transport")  # fields of which the type says which one it is,
+LISTS = ("tools", "events", "content")  # and lists of such: pydantic names the type in between
+
+
+class Rejected(Exception):
+    """A request that is answered with an error in OpenAI's shape."""
+
+    def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        kind = "invalid_request_error"
+        self.answer: Answer = status, {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def parsed(kind: type[Kind], body: bytes) -> Kind:
+    """The request in a body.
+
+    Raises:
+        Rejected: it is no JSON, not what the API takes, or the schema of its ``text.format`` (or its agent's) is not strict.
+    """
+    try:
+        content = json.loads(body)
+        json.dumps(content, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):  # a lone surrogate is a ValueError, too
+        raise Rejected(400, "We could not parse the JSON body of your request.") from None
+    try:
+        request = kind.model_validate(content)
+    except ValidationError as error:
+        raise rejected(error) from None
+    for at, configuration in (("", content), ("agent.", content.get("agent") or {})):
+        form = (configuration.get("text") or {}).get("format") or {}
+        if form.get("type") == "json_schema" and (found := lint(form["schema"])):
+            message = f"Invalid schema for {at}text.format: {'; '.join(found[:3])}."
+            raise Rejected(400, message, f"{at}text.format.schema", "invalid_json_schema")
+    return request
+
+
+def rejected(error: ValidationError) -> Rejected:
+    """The first of what is wrong with a request, as the API would say it."""
+    first: Any = error.errors(include_url=False, include_input=False)[0]
+    steps = first["loc"]
+    param = ""
+    for index, part in enumerate(steps):
+        before = steps[index - 1] if index else ""
+        tag = steps[index - 2] in LISTS if isinstance(before, int) and index > 1 else before in TAGGED
+        if isinstance(part, int):
+            param += f"[{part}]"
+        elif not tag:
+            param += f".{part}" if param else part
+    kind = first["type"]
+    if kind == "missing":
+        return Rejected(400, f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
+    if kind == "extra_forbidden":
+        return Rejected(400, f"Unknown parameter: '{param}'.", param, "unknown_parameter")
+    code = "invalid_type" if kind.endswith("_type") else "invalid_value"
+    return Rejected(400, f"Invalid value for '{param}': {first['msg']}.", param or None, code)
+
+
+def unknown(method: str, parts: Sequence[str]) -> Rejected:
+    """What is said to a request that the API has not."""
+    return Rejected(404, f"Unknown request: {method} /v1/{'/'.join(parts)}", code="unknown_url")
+
+
+def page(objects: Sequence[JSONObject], query: Mapping[str, str], kind: str) -> JSONObject:
+    """One page of a list, as ``limit``, ``order`` and ``after`` of the query say.
+
+    Args:
+        objects: all there are, oldest first.
+        kind: what they are called where ``after`` names none of them.
+    """
+    limit, order, after = query.get("limit", "20"), query.get("order", "desc"), query.get("after")
+    if not (limit.isascii() and limit.isdigit()) or not 1 <= int(limit) <= 100:
+        raise Rejected(400, f"Invalid value for 'limit': {limit!r:.40}, expected 1 to 100.", "limit", "invalid_value")
+    if order not in ("asc", "desc"):
+        raise Rejected(400, f"Invalid value for 'order': {order!r:.40}, expected 'asc' or 'desc'.", "order", "invalid_value")
+    data = list(objects) if order == "asc" else list(reversed(objects))
+    if after is not None:
+        ids = [item["id"] for item in data]
+        if after not in ids:
+            raise Rejected(404, f"No {kind} found with id {after!r:.140}.", code="not_found")
+        data = data[ids.index(after) + 1 :]
+    some = data[: int(limit)]
+    first, last = (some[0]["id"], some[-1]["id"]) if some else (None, None)
+    return {"object": "list", "data": some, "first_id": first, "last_id": last, "has_more": len(data) > len(some)}
