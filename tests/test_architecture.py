@@ -26,6 +26,7 @@ LAYERS = [
 OWNERS = {
     "openai": {"platforms"},
     "httpx2": {"platforms"},
+    "xllamacpp": {"platforms"},
     "tinydb": {"store"},
     "invoke": {"tasks"},
     "rich": {"render"},

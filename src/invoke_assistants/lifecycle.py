@@ -364,7 +364,7 @@ def serve(root: str | Path | None = None, port: int = 8787, *, announce: Callabl
 
     settings = Settings.load(Path(root).resolve() if root is not None else runtime_root(os.environ))
     recorded = Store(FileStorage(settings.store), settings.project).read()
-    service = Service(settings.local_file)
+    service = Service(settings.local_file, local_model=settings.local_model)
     service.put_back(recorded, settings.project)
     with Server(service, port) as server:
         announce(server.url)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -32,7 +32,7 @@ def parse(output: type[Any] | None, text: str) -> Any:
     if output is None or output is str:
         return text
     try:
-        return _adapter(output).validate_json(text)
+        return _adapter(cast("Any", output)).validate_json(text)
     except ValidationError as error:
         raise Unfit(error) from None
 
@@ -48,7 +48,7 @@ def follows(output: type[Any] | None, text: str) -> bool:
 
 def dumped(output: type[Any] | None, value: Any) -> Any:
     """An output as plain JSON."""
-    return value if output is None or output is str else _adapter(output).dump_python(value, mode="json")
+    return value if output is None or output is str else _adapter(cast("Any", output)).dump_python(value, mode="json")
 
 
 @functools.lru_cache(maxsize=256)

@@ -132,6 +132,7 @@ class Settings:
     project: str
     concurrency: int
     current: str
+    local_model: str | None
 
     @classmethod
     def load(cls, root: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -155,6 +156,7 @@ class Settings:
         return cls(
             root, sources.text("assistants", "ASST_ASSISTANTS", "app.assistants:ASSISTANTS"),
             root / path if root else path, environments, _project(sources), int(concurrency), current,
+            _local_model(sources, root),
         )  # fmt: skip
 
     @property
@@ -188,6 +190,14 @@ def find_root(start: Path, needed: bool = True) -> Path | None:
     if needed:
         raise SettingsError(f"no pyproject.toml in {start} or above it: run this in your project")
     return None
+
+
+def _local_model(sources: Sources, root: Path | None) -> str | None:
+    """The absolute path of a model's file, or the URL of a server."""
+    named = sources.get("ASST_LOCAL_MODEL")
+    if named is None or "://" in named:
+        return named
+    return str((root or Path.cwd()) / Path(named).expanduser())
 
 
 def _project(sources: Sources) -> str:

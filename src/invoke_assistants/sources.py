@@ -12,7 +12,12 @@ from .errors import SettingsError
 __all__ = ["VARIABLES", "Sources", "nearest"]
 
 _KEYS = frozenset({"assistants", "store", "platform", "environments", "environment", "project", "concurrency"})
-_PLAIN = frozenset(["ASST_ASSISTANTS", "ASST_STORE", "ASST_PLATFORM", "ASST_ENV", "APP_ENV", "ASST_PROJECT", "ASST_CONCURRENCY"])
+_PLAIN = frozenset(
+    [
+        "ASST_ASSISTANTS", "ASST_STORE", "ASST_PLATFORM", "ASST_ENV", "APP_ENV", "ASST_PROJECT", "ASST_CONCURRENCY",
+        "ASST_LOCAL_MODEL",
+    ]
+)  # fmt: skip
 _OPENAI = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_PROJECT_ID", "OPENAI_ORG_ID")
 VARIABLES = (*sorted(_PLAIN), "OPENAI_BASE_URL")  # of the environment: what settings other than credentials depend on
 

@@ -19,6 +19,7 @@ from ... import files
 from ...errors import StoreError
 from ...payload import create_body
 from ...records import JSONObject, Place, Record, Recorded, Wanted
+from .answers import Answerer
 from .requests import Answer, Rejected, page, parsed, rejected, unknown
 from .resources import Agent, AgentUpdate, given, merged, resolved
 from .sample import Sample
@@ -44,7 +45,15 @@ class Service:
         self.clock = clock
         self._thread_lock = threading.Lock()
         kept = SessionFiles(path.parent / "sessions")
-        self._sessions = Sessions(kept, lambda one: _found(self._read(), one), Sample(), clock)
+        self._sessions = Sessions(kept, lambda one: _found(self._read(), one), self._answerer(local_model), clock)
+
+    @staticmethod
+    def _answerer(local_model: str | None) -> Answerer:
+        if local_model is None:
+            return Sample()
+        from .model import Model
+
+        return Model(local_model)
 
     def handle(
         self, method: str, path: str, query: Mapping[str, str], body: bytes, headers: Mapping[str, str] = MappingProxyType({})
