@@ -13,7 +13,16 @@ SOURCE = Path(__file__).parent.parent / "src" / "invoke_assistants"
 
 LAYERS = [
     {"errors", "records", "declaration", "settings", "sources"},  # L0: nouns
-    {"plan", "payload", "schema", "merge", "files", "git", "loading", "migrate"},  # L1: pure, and the primitives that L2 stands on
+    {
+        "plan",
+        "payload",
+        "schema",
+        "merge",
+        "files",
+        "git",
+        "loading",
+        "migrate",
+    },  # L1: pure, and the primitives that L2 stands on
     {"platforms", "store"},  # L2: ports, one owner per outside world
     {"lifecycle", "apply", "creating", "journal", "project", "resolving", "session", "sweep"},  # L3: verbs
     {"tasks", "ending", "render", "assistant", "merge_driver", "__init__"},  # L4: edges

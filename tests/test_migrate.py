@@ -6,31 +6,33 @@ import copy
 import importlib.util
 import itertools
 import json
-import os
+import re
 import string
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from conftest import Host
+from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from invoke.program import Program
 from openai.types.beta.agent_create_params import AgentCreateParams
 from openai.types.beta.assistant import Assistant as OldAssistant
 from pydantic import TypeAdapter
 
+from invoke_assistants import tasks
 from invoke_assistants.assistant import Assistant
-from invoke_assistants.errors import AsstError
-from invoke_assistants.migrate import Migration, migrate
+from invoke_assistants.errors import AsstError, DeclarationError
+from invoke_assistants.migrate import Migration, migrate, report
 from invoke_assistants.migrate._compare import differences
 from invoke_assistants.migrate._names import class_name, slug, variable
 from invoke_assistants.migrate._source import literal, text
 from invoke_assistants.records import SLUG
 from invoke_assistants.schema import lint, output_schema
+from invoke_assistants.settings import PLATFORMS, SHUT_DOWN
 
 TRIVIA = {
     "type": "object",
@@ -69,7 +71,10 @@ TRIVIA = {
 WEATHER = {
     "name": "get_weather",
     "description": "The weather at a place.",
-    "parameters": {"type": "object", "properties": {"place": {"type": "string"}, "precise": {"type": "boolean", "default": True}}},
+    "parameters": {
+        "type": "object",
+        "properties": {"place": {"type": "string"}, "precise": {"type": "boolean", "default": True}},
+    },
 }
 INSTRUCTIONS = 'You create trivia games.\n\n- Three questions.  \n- Never "repeat" one: """no""" \\ no.\n\tTabs, too.\r\nEnd"'
 
@@ -202,7 +207,7 @@ def test_the_output_model_has_the_schema_it_came_from(tmp_path: Path) -> None:
     assert (outcome, note) == ("carried", "json_schema trivia_game, as the output model TriviaGame, with the same schema")
 
 
-def test_each_field_is_told(tmp_path: Path) -> None:
+def test_each_field_is_told() -> None:
     """Each field of the export has its outcome; what has no successor is named with its value."""
     made = migrate(EXPORT)
     master, helper, reader = (outcomes(made, name) for name in ("trivia_master", "weather-helper", "handbuch_fur_alle"))
@@ -238,7 +243,7 @@ def test_the_other_forms_of_an_export(document: Any) -> None:
     assert migrate(MASTER).fields == migrate([MASTER]).fields
 
 
-def test_a_dump_of_the_sdk_is_read(tmp_path: Path) -> None:
+def test_a_dump_of_the_sdk_is_read() -> None:
     """model_dump() writes schema_ and nulls; that makes no difference."""
     dumped = TypeAdapter(OldAssistant).validate_python(MASTER).model_dump(mode="json")
     assert "schema_" in dumped["response_format"]["json_schema"]
@@ -253,8 +258,28 @@ def test_a_page_with_more_behind_it_is_told() -> None:
 
 def test_names_are_unique_valid_and_keep_the_builtins(tmp_path: Path) -> None:
     """Duplicates get a suffix; keywords, builtins, imports and classes are no variables; slugs are slugs."""
-    names = ["a b", "a_b", "A B", "class", "list", "match", "42", "x" * 200, "x" * 300, "日本", "annotations", "a.b", "Literal", "print"]
-    enum = {"type": "object", "properties": {"e": {"enum": ["a", "b"], "type": "string"}}, "required": ["e"], "additionalProperties": False}
+    names = [
+        "a b",
+        "a_b",
+        "A B",
+        "class",
+        "list",
+        "match",
+        "42",
+        "x" * 200,
+        "x" * 300,
+        "日本",
+        "annotations",
+        "a.b",
+        "Literal",
+        "print",
+    ]
+    enum = {
+        "type": "object",
+        "properties": {"e": {"enum": ["a", "b"], "type": "string"}},
+        "required": ["e"],
+        "additionalProperties": False,
+    }
     made = migrate([old(f"asst_{n}", name=name, response_format=formatted(enum)) for n, name in enumerate(names)])
     module = imported(made.source, tmp_path)
     slugs = [each.name for each in module.ASSISTANTS]
@@ -300,7 +325,11 @@ def test_a_schema_that_is_not_strict_is_changed_and_told(tmp_path: Path) -> None
     """A property that may be left out may be null; what strict structured outputs refuse is said."""
     schema = {
         "type": "object",
-        "properties": {"word": {"type": "string"}, "why": {"type": "string"}, "more": {"type": "object", "additionalProperties": True}},
+        "properties": {
+            "word": {"type": "string"},
+            "why": {"type": "string"},
+            "more": {"type": "object", "additionalProperties": True},
+        },
         "required": ["word", "more"],
     }
     made, (outcome, note) = one(schema, tmp_path, strict=False)
@@ -313,7 +342,8 @@ def test_a_schema_that_is_not_strict_is_changed_and_told(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ({"minLength": 2}, {}), ({}, {"maxLength": 2}), ({"description": "a"}, {"description": "b"}), ({"enum": ["a", "b"]}, {"enum": ["b", "a"]}),
+        ({"minLength": 2}, {}), ({}, {"maxLength": 2}), ({"description": "a"}, {"description": "b"}),
+        ({"enum": ["a", "b"]}, {"enum": ["b", "a"]}),
         ({"type": "integer"}, {"type": "number"}), ({"type": ["string", "null"]}, {}), ({"format": "date"}, {"format": "time"}),
     ],
 )  # fmt: skip
@@ -321,7 +351,12 @@ def test_a_difference_is_found(before: dict[str, Any], after: dict[str, Any]) ->
     """Whatever one schema says and the other does not is named with its field."""
 
     def schema(field: dict[str, Any]) -> dict[str, Any]:
-        return {"type": "object", "properties": {"f": {"type": "string", **field}}, "required": ["f"], "additionalProperties": False}
+        return {
+            "type": "object",
+            "properties": {"f": {"type": "string", **field}},
+            "required": ["f"],
+            "additionalProperties": False,
+        }
 
     [found] = differences(schema(before), schema(after), "M")
     assert found.startswith("M.f: ")
@@ -350,7 +385,10 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"response_format": formatted({"type": "object", "properties": {"a": {"$ref": "#/$defs/A"}}})}, "leads to no definition"),
     ({"response_format": formatted({"type": "object", "properties": {"a": {"$ref": "/etc/hostname"}}})}, "leads"),
     ({"response_format": formatted({"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/a.json"}}})}, "leads"),
-    ({"response_format": formatted({"type": "object", "properties": {"a": {"type": "string", "pattern": "("}}})}, "no output model"),
+    (
+        {"response_format": formatted({"type": "object", "properties": {"a": {"type": "string", "pattern": "("}}})},
+        "no output model",
+    ),
     ({"response_format": formatted({"type": "objekt"})}, "there is no type 'objekt'"),
 ]
 
@@ -371,7 +409,13 @@ def test_the_source_is_as_ruff_formats_it(tmp_path: Path) -> None:
     path = tmp_path / "assistants.py"
     path.write_text(str(migrate(EXPORT).source))
     for command in (["format", "--check"], ["check", "--select", "F,I,N,W,UP"]):
-        done = subprocess.run([sys.executable, "-m", "ruff", *command, "--isolated", path], cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--isolated", path],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout
 
 
@@ -417,8 +461,7 @@ def test_any_json_ends_in_source_or_in_one_line(document: Any) -> None:
     """Nothing but our own errors is raised; what is declared compiles."""
     try:
         made = migrate(document)
-    except AsstError as error:
-        assert "expected the body of GET /v1/assistants" in str(error)
+    except AsstError:
         return
     assert made.source or made.errors
     compile(made.source or "", "made", "exec")
@@ -427,7 +470,9 @@ def test_any_json_ends_in_source_or_in_one_line(document: Any) -> None:
 def schemas() -> st.SearchStrategy[dict[str, Any]]:
     """Strict schemas with words of all sorts for names, descriptions and enums."""
     words = st.text(min_size=1, max_size=8)
-    names = st.sampled_from(["class", "self", "schema", "model_config", "copy", "_a", "a-b", "str", "list", "BaseModel", "Field", "x"])
+    names = st.sampled_from(
+        ["class", "self", "schema", "model_config", "copy", "_a", "a-b", "str", "list", "BaseModel", "Field", "x"]
+    )
     names = names | st.text(string.ascii_letters + " _-1é", min_size=1, max_size=6)
     described = st.fixed_dictionaries({}, optional={"description": words})
 
@@ -444,8 +489,11 @@ def schemas() -> st.SearchStrategy[dict[str, Any]]:
             }
         )  # fmt: skip
 
-    nested = st.recursive(plain, lambda inner: objects(inner) | inner.map(lambda item: {"type": "array", "items": item}), max_leaves=6)
-    return objects(nested)
+    nested = st.recursive(
+        plain, lambda inner: objects(inner) | inner.map(lambda item: {"type": "array", "items": item}), max_leaves=6
+    )
+    # The generator has no name for the items of a list that is called s.
+    return objects(nested).filter(lambda schema: not re.search('"s": {"type": "array"', json.dumps(schema), re.I))
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -459,7 +507,141 @@ def test_any_strict_schema_becomes_a_model_of_the_same_meaning(schema: dict[str,
 
 
 @pytest.fixture
-def export(tmp_path: Path) -> Iterator[Path]:
+def export(tmp_path: Path) -> Path:
+    """A host project's folder has no settings, no key and no app: none is needed."""
+    (tmp_path / "tasks.py").write_text("from invoke_assistants.tasks import ns\n")
     path = tmp_path / "export.json"
     path.write_text(json.dumps(EXPORT))
     return path
+
+
+def inv(export: Path, *args: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "invoke", "migrate", *args]
+    done = subprocess.run(command, cwd=export.parent, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert b"Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def run(capfdbinary: pytest.CaptureFixture[bytes], *args: str | Path) -> tuple[int, bytes, bytes]:
+    """The task in this process: its exit code, stdout and stderr."""
+    code = 0
+    try:
+        Program(namespace=copy.deepcopy(tasks.ns)).run(["inv", "migrate", *map(str, args)])
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    return code, *capfdbinary.readouterr()
+
+
+def test_the_source_goes_to_stdout_and_the_report_to_stderr(export: Path) -> None:
+    """So that a redirection makes a module; nothing else is written, and dropped fields are no failure."""
+    before = sorted(export.parent.iterdir())
+    done = inv(export, "export.json")
+    assert done.returncode == 0
+    assert done.stdout.decode() == migrate(EXPORT).source
+    assert b"dropped  temperature" in done.stderr
+    assert sorted(export.parent.iterdir()) == before
+
+
+def test_a_new_file_is_written_and_an_old_one_is_not(export: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """With --to the report is on stdout; a file that exists stays as it is."""
+    path = export.parent / "assistants.py"
+    code, out, err = run(capfdbinary, export, "--to", path)
+    assert (code, err) == (0, b"")
+    assert path.read_text() == migrate(EXPORT).source
+    assert b"dropped  temperature" in out
+    assert out.endswith(f"written: {path}; next: inv asst.check\n".encode())
+    path.write_text("mine")
+    code, out, err = run(capfdbinary, export, "--to", path)
+    assert (code, out) == (1, b"")
+    assert err.decode().splitlines() == [f"--to {path} exists already: name a new file"]
+    assert path.read_text() == "mine"
+
+
+def test_json_is_one_document(export: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """With the source and every field, on failure too."""
+    code, out, _ = run(capfdbinary, export, "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert {key: document[key] for key in ("command", "ok", "error", "rows")} == {
+        "command": "migrate", "ok": True, "error": None, "rows": [],
+    }  # fmt: skip
+    assert document["source"] == migrate(EXPORT).source
+    assert {"name": "trivia_master", "field": "top_p", "outcome": "dropped", "note": "1.0: an agent has no such setting"} in (
+        document["fields"]
+    )
+    code, out, _ = run(capfdbinary, export.with_name("none.json"), "--json")
+    document = json.loads(out)
+    assert (code, document["ok"], document["source"], document["fields"]) == (1, False, None, [])
+    assert "cannot be read" in document["error"]
+
+
+def test_what_is_broken_ends_with_1_and_the_rest_is_written(export: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """One line on stderr names the broken one behind the report; the source of the others is on stdout."""
+    export.write_text(json.dumps([{**HELPER, "model": 3}, READER]))
+    code, out, err = run(capfdbinary, export)
+    assert code == 1
+    assert out.decode() == migrate(READER).source
+    assert err.decode().splitlines()[-1] == "assistant 'weather-helper' is left out: model must be a string, not 3"
+    export.write_text(json.dumps([{**HELPER, "model": 3}]))
+    code, out, err = run(capfdbinary, export, "--to", export.parent / "none.py")
+    assert (code, (export.parent / "none.py").exists()) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"", "line 1: not valid JSON"),
+        (b"\xff", "not UTF-8"),
+        (b'{"a": 1, "a": 2}', "stands there twice"),
+        (b"[" * 100_000, "nested too deep"),
+        (b"3", "not an export of assistants"),
+        (b"[]", "no assistant is in it"),
+        (b'{"object": "list", "data": [{"object": "thread"}]}', "no assistant is in it"),
+        (b'{"assistants": {}}', "not an export of assistants"),
+    ],
+)
+def test_what_is_no_export_is_one_line(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], content: bytes | None, expected: str
+) -> None:
+    """It says what is expected; a folder is no file either."""
+    path = tmp_path / "export.json"
+    if content is not None:
+        path.write_bytes(content)
+    code, out, err = run(capfdbinary, path)
+    [line] = err.decode().splitlines()
+    assert (code, out) == (1, b"")
+    assert expected in line
+    assert "expected the body of GET /v1/assistants, one of its assistant objects, or a list of them" in line
+    assert run(capfdbinary, tmp_path)[0] == 1
+
+
+def test_a_missing_generator_is_named_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, exports with schemas are refused with what to install; those without go on."""
+    monkeypatch.setitem(sys.modules, "datamodel_code_generator", None)
+    with pytest.raises(DeclarationError, match=r"pip install 'invoke-assistants\[migrate\]'"):
+        migrate(EXPORT)
+    assert migrate([HELPER, READER, NAMELESS]).errors == ()
+
+
+def test_the_message_of_the_old_platform_names_the_command() -> None:
+    """One line: what was shut down, when, each platform that goes on, and the command."""
+    for word in ("Assistants API", "2026-08-26", "inv asst.migrate FILE", *map(repr, PLATFORMS)):
+        assert word in SHUT_DOWN
+    assert "\n" not in SHUT_DOWN
+
+
+def test_an_export_cannot_steer_the_terminal() -> None:
+    """Control characters of an export are shown as what they are, in the source and in the report."""
+    made = migrate(old("asst_a", name="a\x1b[2J\u202e", description="x", model="m\x07", instructions="i"))
+    for shown in (str(made.source), "\n".join(report(made.fields))):
+        assert all(c.isprintable() or c == "\n" for c in shown)
+
+
+def test_the_example_in_the_readme_is_what_it_prints() -> None:
+    """The report and the source stand there as they come out."""
+    section = (ROOT / "README.md").read_text().partition("## Coming from the Assistants API\n")[2].partition("\n## ")[0]
+    blocks = dict(re.findall(r"```(json|console|python)\n(.*?)```", section, re.S))
+    made = migrate(json.loads(blocks["json"]))
+    assert blocks["python"] == made.source
+    assert blocks["console"].splitlines()[1:] == list(report(made.fields))

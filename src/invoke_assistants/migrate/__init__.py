@@ -51,7 +51,9 @@ def migrate(document: Any) -> Migration:
             left_out.append((label(item, index), str(error)))
     made = outputs(drafts)
     left_out += [(drafts.pop(name).label, problem) for name, problem in made.unusable.items()]
-    notes = [FieldNote(None, "has_more", "dropped", "the export is one page of several; what is on the others is not in it")] * more
+    notes = [
+        FieldNote(None, "has_more", "dropped", "the export is one page of several; what is on the others is not in it")
+    ] * more
     notes += [FieldNote(name, *note) for name, each in drafts.items() for note in each.notes]
     notes += [FieldNote(name, "assistant", "dropped", f"left out: {problem}") for name, problem in left_out]
     errors = tuple(f"assistant {name!r:.80} is left out: {problem}" for name, problem in left_out)

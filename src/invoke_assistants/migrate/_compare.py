@@ -14,7 +14,9 @@ Schema = Mapping[str, Any]
 
 BESIDE = ("description", "default", "examples", "deprecated")  # said about a value, whatever its type
 INSIDE = ("properties", "items")  # compared by going into them
-SPELLING = frozenset({"title", "$schema", "$id", "$comment", "$defs", "definitions", "required", "anyOf", "type", "enum", "const"})
+SPELLING = frozenset(
+    {"title", "$schema", "$id", "$comment", "$defs", "definitions", "required", "anyOf", "type", "enum", "const"}
+)
 NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})
 ONLY_FOR = {
     "string": frozenset({"minLength", "maxLength", "pattern", "format"}),

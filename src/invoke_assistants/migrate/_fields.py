@@ -20,6 +20,7 @@ __all__ = ["Draft", "FieldNote", "Format", "Outcome", "draft"]
 Outcome = Literal["carried", "changed", "dropped"]
 
 NO_TOOL = "the Agents API has no such tool"
+_KINDS = {"str": "a string", "list": "a list", "dict": "a JSON object"}
 SHOWN = 120  # characters of a value in a note
 
 
@@ -102,9 +103,8 @@ def _short(value: Any) -> str:
 
 
 def _a(kind: type, value: Any, where: str) -> Any:
-    what = {str: "a string", list: "a list", dict: "a JSON object"}[kind]
     if not isinstance(value, kind):
-        raise DeclarationError(f"{where} must be {what}, not {_short(value)}")
+        raise DeclarationError(f"{where} must be {_KINDS[kind.__name__]}, not {_short(value)}")
     return value
 
 
@@ -158,18 +158,23 @@ def _tools(out: Draft, value: Any) -> None:
 def _function(out: Draft, tool: Mapping[str, Any], where: str) -> JSONObject:
     function = _a(dict, tool.get("function"), f"{where}.function")
     name = _a(str, function.get("name"), f"{where}.function.name")
-    flat = {"type": "function", "name": name, "description": function.get("description"), "parameters": function.get("parameters")}
+    flat = {
+        "type": "function",
+        "name": name,
+        "description": function.get("description"),
+        "parameters": function.get("parameters"),
+    }
     remarks = []
     if flat["description"] is None:
         flat["description"] = ""
-        remarks.append("an empty description was added, which the Agents API requires")
+        remarks.append("an empty description was added, which the type of such a tool requires")
     if flat["parameters"] is None:
         flat["parameters"] = {"type": "object", "properties": {}}
-        remarks.append("empty parameters were added, which the Agents API requires")
+        remarks.append("empty parameters were added, which the type of such a tool requires")
     _a(str, flat["description"], f"{where}.function.description")
     _a(dict, flat["parameters"], f"{where}.function.parameters")
     if function.get("strict") is not None:
-        remarks.append(f"strict: {_short(function['strict'])} is left out, since a function tool of the Agents API has no such field")
+        remarks.append(f"strict: {_short(function['strict'])} is left out, since such a tool of the Agents API has no such field")
     if odd := sorted(set(function) - {"name", "description", "parameters", "strict"}):
         remarks.append(f"left out, since unknown here: {', '.join(odd)}")
     if remarks:
@@ -197,7 +202,9 @@ def _response_format(out: Draft, value: Any) -> None:
     if kind in ("auto", "text"):
         out.carried("response_format", f"{kind}: answers are text, which is what a declaration without output has")
     elif kind == "json_object":
-        out.changed("response_format", "json_object: answers are text now, the Agents API has no JSON mode; give it an output model")
+        out.changed(
+            "response_format", "json_object: answers are text now, the Agents API has no JSON mode; give it an output model"
+        )
     elif kind == "json_schema":
         _json_schema(out, _a(dict, value.get("json_schema"), "response_format.json_schema"))
     else:
@@ -215,7 +222,9 @@ def _json_schema(out: Draft, value: Mapping[str, Any]) -> None:
     if value.get("description"):
         text = _a(str, value["description"], "response_format.json_schema.description")
         if schema.setdefault("description", text) == text:
-            out.changed("response_format.json_schema.description", "it is the docstring of the output model now, and so in the schema")
+            out.changed(
+                "response_format.json_schema.description", "it is the docstring of the output model now, and so in the schema"
+            )
         else:
             out.dropped("response_format.json_schema.description", f"the schema has one of its own: {_short(text)}")
     if value.get("strict") is not True:
@@ -233,7 +242,11 @@ def _metadata(out: Draft, value: Any) -> None:
         out.carried("metadata", ", ".join(kept))
     for key, text in value.items():
         if key not in kept:
-            why = f"only {USER_PAIRS} pairs are free" if key in free else f"keys that begin with {RESERVED!r} are this package's own"
+            why = (
+                f"only {USER_PAIRS} pairs are free"
+                if key in free
+                else f"keys that begin with {RESERVED!r} are this package's own"
+            )
             out.dropped(f"metadata.{key}", f"{_short(text)}: {why}")
 
 

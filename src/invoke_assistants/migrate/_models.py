@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import types
 import warnings
@@ -30,7 +31,7 @@ def require() -> None:
         DeclarationError: datamodel-code-generator is not installed; the message says how to.
     """
     try:
-        import datamodel_code_generator  # noqa: F401
+        importlib.import_module("datamodel_code_generator")
     except ImportError:
         raise DeclarationError(MISSING) from None
 
@@ -41,9 +42,10 @@ def generate(schemas: Mapping[str, JSONObject]) -> str:
     Raises:
         Exception: a schema could not be read.
     """
-    from datamodel_code_generator import DataModelType, InputFileType, LiteralType
     from datamodel_code_generator import generate as generated
+    from datamodel_code_generator.enums import DataModelType, InputFileType
     from datamodel_code_generator.format import Formatter, PythonVersion
+    from datamodel_code_generator.parser import LiteralType
 
     definitions: JSONObject = {}
     for name, schema in schemas.items():

@@ -52,5 +52,18 @@ def class_name(*words: str) -> str:
 
 
 RESERVED = frozenset(
-    ["Annotated", "Any", "Assistant", "ASSISTANTS", "AwareDatetime", "BaseModel", "ConfigDict", "Enum", "Field", "Literal", "RootModel", "UUID"]
+    [
+        "Annotated",
+        "Any",
+        "Assistant",
+        "ASSISTANTS",
+        "AwareDatetime",
+        "BaseModel",
+        "ConfigDict",
+        "Enum",
+        "Field",
+        "Literal",
+        "RootModel",
+        "UUID",
+    ]
 )
