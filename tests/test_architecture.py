@@ -15,7 +15,7 @@ LAYERS = [
     # L0: nouns
     {"errors", "records", "declaration", "replies", "settings", "sources", "turns"},
     # L1: pure, and the primitives that L2 stands on
-    {"plan", "payload", "functions", "request", "schema", "parsing", "merge"} | {"files", "git", "loading"},
+    {"plan", "payload", "functions", "request", "schema", "parsing", "merge", "migrate"} | {"files", "git", "loading"},
     # L2: ports, one owner per outside world
     {"platforms", "store"},
     # L3: verbs
@@ -33,6 +33,7 @@ OWNERS = {
     "filelock": {"files"},
     "dotenv": {"sources"},
     "pydantic": {"schema", "functions", "parsing", "platforms"},
+    "datamodel_code_generator": {"migrate"},
 }
 
 

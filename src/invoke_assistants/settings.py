@@ -24,7 +24,7 @@ PLATFORMS = ("agents", "responses", "local")
 DEFAULT_URL = "https://api.openai.com/v1"
 SHUT_DOWN = (
     "platform 'assistants': OpenAI shut the Assistants API down on 2026-08-26; set platform (or ASST_PLATFORM) to"
-    " 'agents' for its successor, the Agents API, or to 'local' for the embedded one"
+    f" {' or '.join(map(repr, PLATFORMS))}, and turn an export of your assistants into declarations with: inv asst.migrate FILE"
 )
 
 _TABLE = frozenset({"platform", "base_url", "openai_project", "openai_organization"})

@@ -6,11 +6,14 @@ from invoke.collection import Collection
 
 from ._admin import admin
 from ._managing import adopt, check, create, delete, deploy, plan, resolve, serve, status, update
+from ._migrate import migrate
 from ._running import run
 
-__all__ = ["admin", "adopt", "check", "create", "delete", "deploy", "ns", "plan", "resolve", "run", "serve", "status", "update"]
+__all__ = [
+    "admin", "adopt", "check", "create", "delete", "deploy", "migrate", "ns", "plan", "resolve", "run", "serve", "status", "update"
+]  # fmt: skip
 
 ns = Collection("asst")
-for _task in (create, update, deploy, delete, adopt, admin, plan, check, resolve, serve, run):
+for _task in (create, update, deploy, delete, adopt, admin, plan, check, resolve, serve, run, migrate):
     ns.add_task(_task)
 ns.add_task(status, default=True)

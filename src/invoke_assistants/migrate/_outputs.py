@@ -1,0 +1,83 @@
+"""The output models of an export's assistants, in one module, and how far each means what its schema meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import DeclarationError
+from ..records import JSONObject
+from ..schema import lint, output_schema
+from ._compare import differences, optional
+from ._fields import Draft
+from ._models import generate, load, require
+from ._names import class_name, unique
+
+__all__ = ["Outputs", "outputs"]
+
+
+@dataclass
+class Outputs:
+    """By assistant, the class of its output model or why there is none; and the source of all classes."""
+
+    titles: dict[str, str] = field(default_factory=dict)
+    unusable: dict[str, str] = field(default_factory=dict)
+    source: str = ""
+
+
+def outputs(drafts: Mapping[str, Draft]) -> Outputs:
+    """Make the output models, and note in each draft what became of its response format.
+
+    Raises:
+        DeclarationError: datamodel-code-generator is missing where a model is needed.
+    """
+    out = Outputs()
+    schemas: dict[str, JSONObject] = {}
+    for name, each in drafts.items():
+        if each.format is None:
+            continue
+        require()
+        title = _title(name, each.format.name, each.format.schema, schemas)
+        if title not in schemas and (problem := _unusable(title, each.format.schema)):
+            out.unusable[name] = f"no output model can be made from the schema of its response format: {problem}"
+            continue
+        schemas[title], out.titles[name] = each.format.schema, title
+    if schemas:
+        out.source = generate(schemas)
+        classes = load(out.source, schemas)
+        for name, title in out.titles.items():
+            _judge(drafts[name], title, schemas[title], classes[title])
+    return out
+
+
+def _title(name: str, own: str, schema: JSONObject, schemas: Mapping[str, JSONObject]) -> str:
+    """A class name for a schema; equal schemas of one name share a class, others are told apart by their assistant."""
+    titles = [class_name(own or name), class_name(name, own)]
+    return next((title for title in titles if schemas.get(title, schema) == schema), unique(titles[-1], schemas, 200))
+
+
+def _unusable(title: str, schema: JSONObject) -> str | None:
+    try:
+        output_schema(load(generate({title: schema}), [title])[title])
+    except DeclarationError as error:
+        return str(error)
+    except Exception as error:  # the generator and pydantic raise what they like
+        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]:.200}"
+    return None
+
+
+def _judge(each: Draft, title: str, schema: JSONObject, model: type[Any]) -> None:
+    made = output_schema(model)
+    remarks = []
+    if unequal := differences(schema, made, title):
+        remarks.append(f"it differs from the schema in {', '.join(unequal)}")
+    if left_out := optional(schema, title):
+        remarks.append(f"null where it could be left out: {', '.join(left_out)}")
+    if refused := lint(made, title):
+        remarks.append(f"strict structured outputs refuse it: {'; '.join(refused)}")
+    note = f"json_schema {each.format.name if each.format else ''}, as the output model {title}"
+    if remarks:
+        each.changed("response_format", f"{note}; {'; '.join(remarks)}")
+    else:
+        each.carried("response_format", f"{note}, with the same schema")
