@@ -16,7 +16,7 @@ LAYERS = [
     {"plan", "payload", "schema", "functions", "merge", "files", "git", "loading"},  # L1: pure, and what L2 stands on
     {"platforms", "store"},  # L2: ports, one owner per outside world
     {"lifecycle", "apply", "creating", "journal", "project", "resolving", "session", "sweep"},  # L3: verbs
-    {"tasks", "ending", "render", "assistant", "merge_driver", "__init__"},  # L4: edges
+    {"tasks", "ending", "render", "assistant", "merge_driver", "round", "watch", "__init__"},  # L4: edges
 ]
 OWNERS = {
     "openai": {"platforms"},
@@ -26,6 +26,7 @@ OWNERS = {
     "rich": {"render"},
     "filelock": {"files"},
     "dotenv": {"sources"},
+    "watchfiles": {"watch"},
     "pydantic": {"schema", "functions", "platforms"},
 }
 

@@ -6,10 +6,11 @@ from invoke.collection import Collection
 
 from ._admin import admin
 from ._managing import adopt, check, create, delete, deploy, plan, resolve, serve, status, update
+from ._watch import watch
 
-__all__ = ["admin", "adopt", "check", "create", "delete", "deploy", "ns", "plan", "resolve", "serve", "status", "update"]
+__all__ = ["admin", "adopt", "check", "create", "delete", "deploy", "ns", "plan", "resolve", "serve", "status", "update", "watch"]
 
 ns = Collection("asst")
-for _task in (create, update, deploy, delete, adopt, admin, plan, check, resolve, serve):
+for _task in (create, update, deploy, delete, adopt, admin, plan, check, resolve, serve, watch):
     ns.add_task(_task)
 ns.add_task(status, default=True)
