@@ -21,7 +21,7 @@ LAYERS = [
     # L3: verbs
     {"lifecycle", "apply", "creating", "journal", "project", "resolving", "runtime", "session", "sweep"},
     # L4: edges
-    {"tasks", "ending", "render", "assistant", "merge_driver", "__init__"},
+    {"tasks", "ending", "render", "assistant", "merge_driver", "round", "watch", "__init__"},
 ]
 OWNERS = {
     "openai": {"platforms"},
@@ -33,6 +33,7 @@ OWNERS = {
     "filelock": {"files"},
     "dotenv": {"sources"},
     "pydantic": {"schema", "functions", "parsing", "platforms"},
+    "watchfiles": {"watch"},
     "datamodel_code_generator": {"migrate"},
 }
 

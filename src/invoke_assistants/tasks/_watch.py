@@ -1,0 +1,28 @@
+"""The task that goes on with every save."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from ..ending import told
+from ..errors import SettingsError
+from ._task import ONLY, is_dry, root, task
+
+__all__ = ["watch"]
+
+
+@task(iterable=["only"], help={"only": ONLY})
+def watch(c: Context, only: Iterable[str] | None = None) -> None:
+    """Check what you save and bring the first environment's instances to it, until Ctrl-C."""
+    from ..watch import watch as loop
+
+    if is_dry(c, False):
+        raise SettingsError("asst.watch writes with every save: inv asst.plan shows what it would write")
+    try:
+        loop(root(c), only or (), say=functools.partial(print, flush=True))
+    except KeyboardInterrupt as stopped:
+        raise Exit("stopped", told(stopped)[1]) from None
