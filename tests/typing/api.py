@@ -6,7 +6,7 @@ from typing import assert_type
 
 from app.assistants import create_trivia_game, judge_answer
 from app.trivia.models import AnswerVerdict, TriviaGame
-from invoke_assistants import Assistant
+from invoke_assistants import Assistant, Reply
 
 assert_type(create_trivia_game, Assistant[TriviaGame])
 assert_type(judge_answer, Assistant[AnswerVerdict])
@@ -23,3 +23,14 @@ async def wait(seconds: float) -> None: ...
 
 assert_type(Assistant("tools", model="m", tools=[look_up, wait, {"type": "web_search"}]), Assistant[str])
 differing = Assistant("tools", model="m", environments={"production": {"tools": [look_up]}})
+
+
+async def asked() -> None:
+    """What asking gives."""
+    reply = create_trivia_game.run("Create a new trivia game.")
+    assert_type(reply, Reply[TriviaGame])
+    assert_type(reply.output, TriviaGame)
+    assert_type((await create_trivia_game.arun("Another.", session=reply.session)).output, TriviaGame)
+    assert_type(create_trivia_game.stream("Another.").reply.output, TriviaGame)
+    assert_type(Assistant("plain", model="m").run("Hello.").output, str)
+    assert_type(create_trivia_game.id(), str)

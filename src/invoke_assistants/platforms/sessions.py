@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from socket import SHUT_RDWR
 from typing import Any
 
 import openai
@@ -20,6 +23,7 @@ __all__ = ["aask", "ask"]
 
 NO_ENVIRONMENT: Any = {"type": "none"}  # the turn needs no machine to run commands on
 RETRIES = 2  # of a session's creation, where it was surely not begun
+LINGER = 0.1  # seconds for the end of a stream of which everything that counts has come
 CUT_OFF = frozenset({"max_output_tokens", "context_length_exceeded"})  # of openai.types.beta.SessionTurnError
 POLICY = frozenset({"cyber_policy", "misalignment_policy_violation"})
 TERMINAL = frozenset({"agent.session.turn.completed", "agent.session.turn.failed", "agent.session.turn.cancelled"})
@@ -42,6 +46,7 @@ def ask(client: openai.OpenAI, failures: Failures, turn: Turn) -> Iterator[str |
                     yield text
                 if seen.over:
                     break
+            _drain(events)
             result = events.get_final_result()
     except (AgentTurnResultError, RuntimeError, ValueError, *FAILURES) as error:
         raise seen.failed(error, failures) from None
@@ -60,10 +65,43 @@ async def aask(client: openai.AsyncOpenAI, failures: Failures, turn: Turn) -> As
                     yield text
                 if seen.over:
                     break
+            await _adrain(events)
             result = await events.get_final_result()
     except (AgentTurnResultError, RuntimeError, ValueError, *FAILURES) as error:
         raise seen.failed(error, failures) from None
     yield seen.answer(result)
+
+
+def _drain(events: Any) -> None:
+    """Read a creation's stream to its end, so that its connection is used again; one that is kept open is given up."""
+    response = getattr(events, "response", None)
+    if response is None:
+        return  # the SDK closes the stream of a later turn by itself
+    network = response.extensions.get("network_stream")
+    socket = network.get_extra_info("socket") if network else None
+    timer = threading.Timer(LINGER, _shut, [socket])
+    if socket:
+        timer.start()
+    try:
+        with contextlib.suppress(*FAILURES):
+            for _ in events:
+                pass
+    finally:
+        timer.cancel()
+
+
+def _shut(socket: Any) -> None:
+    """End a read that waits in another thread."""
+    with contextlib.suppress(OSError):
+        socket.shutdown(SHUT_RDWR)
+
+
+async def _adrain(events: Any) -> None:
+    if getattr(events, "response", None) is not None:
+        with contextlib.suppress(TimeoutError, *FAILURES):
+            async with asyncio.timeout(LINGER):
+                async for _ in events:
+                    pass
 
 
 def _opened(client: openai.OpenAI, turn: Turn, called: Mapping[str, Handler], failures: Failures) -> Any:

@@ -11,8 +11,8 @@ from ._running import run
 from ._watch import watch
 
 __all__ = [
-    "admin", "adopt", "check", "create", "delete", "deploy", "migrate", "ns", "plan", "resolve", "run", "serve", "status", "update",
-    "watch",
+    "admin", "adopt", "check", "create", "delete", "deploy", "migrate", "ns", "plan", "resolve", "run", "serve", "status",
+    "update", "watch",
 ]  # fmt: skip
 
 ns = Collection("asst")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +41,16 @@ class Model:
         Raises:
             Failed: the model cannot be loaded or reached, or its answer was cut off.
         """
-        ended: str | None = None
-        used: Mapping[str, int] = {}
+        ends: list[str | None] = []
+        used: dict[str, int] = {}
 
         def take(chunk: Chunk) -> None:
-            nonlocal ended, used
             if "choices" not in chunk:
                 problem = chunk.get("error", chunk)
                 raise Failed("server_error", f"{self._named}: {problem.get('message', problem)}")
-            used = chunk.get("usage") or used
+            used.update(chunk.get("usage") or {})
             for choice in chunk["choices"]:
-                ended = choice.get("finish_reason") or ended
+                ends.append(choice.get("finish_reason"))
                 if text := (choice.get("delta") or {}).get("content"):
                     on_text(text)
 
@@ -60,7 +60,7 @@ class Model:
                 take(chunk)
         else:
             self._generated(body, take)
-        if ended == "length":
+        if "length" in ends:
             raise Failed("max_output_tokens", f"the answer had more than {OUTPUT_TOKENS} tokens")
         return Answered(used.get("prompt_tokens", 0), used.get("completion_tokens", 0))
 
@@ -99,7 +99,7 @@ def _load(path: Path) -> Any:
     if not path.is_file():
         raise Failed("invalid_request", f"ASST_LOCAL_MODEL names {path}, which is no file")
     try:
-        import xllamacpp
+        xllamacpp: Any = importlib.import_module("xllamacpp")  # it has no types
     except ImportError:
         raise Failed("invalid_request", "a model's file needs xllamacpp: pip install 'invoke-assistants[model]'") from None
     parameters = xllamacpp.CommonParams()

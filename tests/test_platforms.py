@@ -1,0 +1,352 @@
+"""The same way of working on every platform: the lifecycle, and asking at run time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import os
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compatible import Asked, Compatible, Said
+from conftest import MODELS, Host
+from loopback import Fault, Loopback
+
+from invoke_assistants import (
+    AnswerInvalid,
+    Assistant,
+    NotCreated,
+    PlatformError,
+    SchemaWarning,
+    lifecycle,
+    runtime,
+)
+from invoke_assistants.platforms.local.answers import Conversation
+from invoke_assistants.platforms.local.sample import Sample
+from invoke_assistants.project import Project
+
+APP = (
+    MODELS
+    + '''
+import threading
+THREADS = []
+
+def look_up(word: str) -> str:
+    """Looks a word up."""
+    THREADS.append(threading.current_thread())
+    return f"{word}: a word"
+
+async def count(word: str) -> int:
+    """Counts the letters of a word."""
+    return len(word)
+
+def fail(word: str) -> str:
+    """Fails."""
+    raise RuntimeError("secret of the app")
+
+ASSISTANTS = [
+    Assistant("planner", output=Plan, model="gpt-6-luna", instructions="Plan it."),
+    Assistant("talker", model="gpt-6-luna", instructions="Talk."),
+    Assistant("helper", model="gpt-6-luna", tools=[look_up, count, fail]),
+]
+'''
+)
+PLATFORMS = ["local", "agents", "responses"]
+
+
+def sampled(asked: Asked) -> Said:
+    """A model behind the Responses API that answers as the embedded platform's samples do, and calls the tool it hears of."""
+    outputs = [each for each in asked.conversation if each.get("type") == "function_call_output"]
+    prompt = asked.prompts[-1]
+    tools = [tool["name"] for tool in asked.body.get("tools", []) if tool["name"] in prompt]
+    if tools and not outputs:
+        return Said(calls=((tools[0], {"word": "sample"}),))
+    form = {"type": "json_schema", "schema": asked.schema} if asked.schema else {"type": "text"}
+    message = {"type": "message", "role": "user", "turn_id": "t", "content": [{"type": "input_text", "text": prompt}]}
+    pieces: list[str] = []
+    agent = {"model": "m", "instructions": "", "tools": [], "text": {"format": form}}
+    Sample().answer(Conversation(agent, (message,), len(asked.prompts)), pieces.append)
+    return Said("".join(pieces))
+
+
+@pytest.fixture(params=PLATFORMS)
+def platform(request: pytest.FixtureRequest, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """The environment of a project on a platform; only this differs between them."""
+    compatible = Compatible(sampled)
+    envs = {"local": {"ASST_PLATFORM": "local"}, "agents": server.env(), "responses": compatible.env()}
+    for name, value in envs[request.param].items():
+        monkeypatch.setenv(name, value)
+    yield envs[request.param]
+    compatible.shutdown()
+    compatible.server_close()
+
+
+@pytest.fixture
+def project(tmp_path: Path, platform: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A project on the platform, nothing created yet; the process is in it, and has learnt nothing."""
+    host = Host(tmp_path / "host", platform)
+    host.declare(APP)
+    monkeypatch.setenv("ASST_ROOT", str(host.root))
+    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    return host
+
+
+def declared(host: Host) -> dict[str, Assistant[Any]]:
+    return dict(Project.load(host.root, ()).declared)  # type: ignore[arg-type]
+
+
+def test_the_lifecycle_is_the_same(project: Host) -> None:
+    """create, create again, an edit, update, deploy, and status say the same on each platform."""
+    states = lambda rows: [(row.name, row.environment, row.state, row.action) for row in rows]  # noqa: E731
+    assert {action for *_, action in states(lifecycle.create(project.root))} == {"create"}
+    before = project.path.read_bytes()
+    assert {action for *_, action in states(lifecycle.create(project.root))} == {"none"}
+    assert project.path.read_bytes() == before
+    ids = project.ids()
+    project.edit("Plan it.", "Plan it well.")
+    assert states(lifecycle.plan(project.root, ["planner"])) == [
+        ("planner", "development", "changed", "update"),
+        ("planner", "production", "changed", "update"),
+    ]
+    assert [row.action for row in lifecycle.update(project.root)] == ["update", "none", "none"]
+    assert [row.action for row in lifecycle.deploy(project.root, ["planner"])] == ["none", "update"]
+    assert {row.state for row in lifecycle.status(project.root)} == {"in_sync"}
+    assert project.ids() == ids
+    assert project.store.get("pending") is None
+
+
+def test_an_answer_is_the_apps_type_and_a_session_goes_on(project: Host) -> None:
+    """run, arun and stream give the same kind of reply, and take each other's sessions."""
+    lifecycle.create(project.root)
+    planner = declared(project)["planner"]
+    first = planner.run("Plan a walk.")
+    assert type(first.output).__name__ == "Plan"
+    assert first.output.steps
+    assert isinstance(first.output.steps[0].minutes, int)
+    assert first.id == planner.id() == project.ids()["planner", "development"]
+    assert first.usage is not None
+    assert first.usage.total_tokens == first.usage.input_tokens + first.usage.output_tokens > 0
+    second = asyncio.run(planner.arun("Another.", session=first.session))
+    assert second.output != first.output
+    stream = planner.stream("A third.", session=second.session, environment="production")
+    with pytest.raises(RuntimeError, match="has not ended"):
+        _ = stream.reply
+    text = "".join(stream)
+    assert type(stream.reply.output).model_validate_json(text) == stream.reply.output
+
+
+def test_text_is_streamed_to_both_kinds_of_loop(project: Host) -> None:
+    """Text comes in pieces, and the reply's output is the whole."""
+    lifecycle.create(project.root)
+    talker = declared(project)["talker"]
+
+    async def heard() -> tuple[list[str], str]:
+        stream = talker.stream("Tell me something of some length.")
+        return [piece async for piece in stream], stream.reply.output
+
+    pieces, whole = asyncio.run(heard())
+    assert len(pieces) > 1
+    assert "".join(pieces) == whole
+    assert "sample" in whole
+    assert list(talker.stream("Again."))
+
+
+@pytest.mark.parametrize("how", ["run", "arun", "run in a loop"])
+def test_functions_answer_the_models_calls(project: Host, caplog: pytest.LogCaptureFixture, how: str) -> None:
+    """A sync and an async function are called, also from within a running loop; one that fails is logged, no more is said."""
+    lifecycle.create(project.root)
+    helper = declared(project)["helper"]
+
+    async def inside(prompt: str) -> Any:
+        return helper.run(prompt)
+
+    ask = {
+        "run": helper.run,
+        "arun": lambda prompt: asyncio.run(helper.arun(prompt)),
+        "run in a loop": lambda prompt: asyncio.run(inside(prompt)),
+    }[how]
+    for name in ("look_up", "count"):
+        assert ask(f"Use {name}, please.").output
+    assert not caplog.records
+    assert ask("Use fail, please.").output
+    [record] = caplog.records
+    assert record.getMessage() == "helper in development: tool fail failed"
+    assert record.exc_info is not None
+
+
+def test_what_is_not_created_is_named(project: Host) -> None:
+    """id and run say which assistant, where, and the command that makes it; another environment's instance does not count."""
+    talker = declared(project)["talker"]
+    with pytest.raises(NotCreated, match=r"^talker is not created in development on .*: run inv asst.create$"):
+        talker.id()
+    lifecycle.create(project.root, env="development")
+    assert talker.id() == project.ids()["talker", "development"]
+    with pytest.raises(NotCreated, match="talker is not created in production"):
+        talker.run("Hello.", environment="production")
+
+
+def test_a_changed_model_is_warned_of_once(project: Host) -> None:
+    """The model is held to the saved schema; that the app's own differs is said once, with the command that brings it."""
+    lifecycle.create(project.root)
+    project.edit("    minutes: int", "    minutes: int\n    late: bool")
+    planner = declared(project)["planner"]
+    warned = r"planner in development: the saved instance .* than Plan of this code: run inv asst.update"
+    unfit = r"does not fit Plan: steps.0.late: Field required"
+    with pytest.warns(SchemaWarning, match=warned), pytest.raises(AnswerInvalid, match=unfit) as invalid:
+        planner.run("Plan a walk.")
+    assert json.loads(invalid.value.answer)["steps"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(AnswerInvalid):
+            planner.run("Plan a walk.")
+        lifecycle.update(project.root)
+        assert planner.run("Plan a walk.").output.steps[0].late in (True, False)
+
+
+def test_threads_and_loops_share_a_process(project: Host) -> None:
+    """Ten threads and ten tasks at once each get their own reply; a second loop works like the first."""
+    lifecycle.create(project.root)
+    talker = declared(project)["talker"]
+    with ThreadPoolExecutor(10) as pool:
+        replies = list(pool.map(lambda number: talker.run(f"Number {number}."), range(10)))
+    assert len({reply.session for reply in replies}) == 10
+
+    async def together() -> list[Any]:
+        return await asyncio.gather(*(talker.arun(f"Number {number}.") for number in range(10)))
+
+    for _ in range(2):
+        assert len({reply.session for reply in asyncio.run(together())}) == 10
+
+
+def _ask_in_child(assistant: Any, pipe: Any) -> None:
+    pipe.send(assistant.run("Hello from the child.").session)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_gets_connections_of_its_own(project: Host) -> None:
+    """Parent and child ask after a fork, each on connections of its own; neither hangs."""
+    lifecycle.create(project.root)
+    talker = declared(project)["talker"]
+    first = talker.run("Hello.").session
+    here, there = multiprocessing.Pipe()
+    child = multiprocessing.get_context("fork").Process(target=_ask_in_child, args=(talker, there))
+    child.start()
+    assert here.poll(20), "the child did not answer"
+    second = here.recv()
+    child.join(20)
+    assert child.exitcode == 0
+    assert len({first, second, talker.run("Hello again.").session}) == 3
+
+
+def test_an_unknown_session_is_named(project: Host) -> None:
+    """A session that is not there is an error that names it."""
+    lifecycle.create(project.root)
+    with pytest.raises(PlatformError, match="there is no session sess_none here"):
+        declared(project)["talker"].run("Go on.", session="sess_none")
+
+
+def test_the_command_asks(project: Host) -> None:
+    """asst.run prints the answer, goes on in a session, and gives exactly one JSON document, on failure too."""
+    lifecycle.create(project.root)
+    done = project.inv("asst.run", "planner", "Plan a walk.")
+    assert done.code == 0
+    assert done.out.startswith("goal: sample goal")
+    session = done.err.rsplit("--session ", 1)[1].strip()
+    found = project.inv("asst.run", "planner", "Another.", "--session", session, "--env", "production", "--json").json
+    assert found["ok"]
+    assert found["output"]["goal"]
+    assert found["rows"][0]["environment"] == "production"
+    wrong = project.inv("asst.run", "plannr", "Plan a walk.", "--json")
+    assert wrong.code == 1
+    assert wrong.json["error"] == "no assistant 'plannr'; declared: planner, talker, helper; did you mean 'planner'?"
+
+
+def test_switching_the_platform_is_one_setting(tmp_path: Path, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app goes on after create on each platform, and back without one: every id is kept."""
+    compatible = Compatible(sampled)
+    envs = {"local": {"ASST_PLATFORM": "local"}, "agents": server.env(), "responses": compatible.env()}
+    host = Host(tmp_path / "host", {})
+    host.declare(APP)
+    monkeypatch.setenv("ASST_ROOT", str(host.root))
+    planner, ids = declared(host)["planner"], {}
+    for name in [*envs, *envs]:
+        for variable, value in envs[name].items():
+            monkeypatch.setenv(variable, value)
+        if name not in ids:
+            lifecycle.create(host.root)
+        reply = planner.run("Plan a walk.")
+        assert reply.output.steps
+        assert ids.setdefault(name, reply.id) == reply.id
+    assert ids["responses"].startswith("rel_")
+    assert len(host.store["assistants"]["planner"]["development"]["elsewhere"]) == 2
+    compatible.shutdown()
+    compatible.server_close()
+
+
+def test_the_store_is_read_once_and_after_each_change(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warm id opens no file; a store that another process wrote is seen at the next lookup."""
+    monkeypatch.setenv("ASST_ROOT", str(local_host.root))
+    lifecycle.create(local_host.root, only=["talker"])
+    talker, judge = declared(local_host)["talker"], declared(local_host)["judge"]
+    talker.id()
+    opened: list[Any] = []
+    opening = True
+
+    def hear(event: str, args: tuple[Any, ...]) -> None:
+        if opening and event == "open":
+            opened.append(args[0])
+
+    import sys
+
+    sys.addaudithook(hear)
+    for _ in range(100):
+        talker.id()
+    assert not opened
+    opening = False
+    local_host.inv("asst.create")
+    opening = True
+    assert judge.id() == local_host.ids()["judge", "development"]
+    assert sum(str(path).endswith("assistants_store.json") for path in opened) == 2  # once here, once by ids() of this test
+    opening = False
+
+
+def test_connections_are_kept(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten runs one after the other, and ten in one loop, are made on one connection each."""
+    monkeypatch.setenv("ASST_ROOT", str(host.root))
+    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    lifecycle.create(host.root)
+    talker = declared(host)["talker"]
+    ports: list[int] = []
+    handle = server.process_request
+    monkeypatch.setattr(server, "process_request", lambda request, address: (ports.append(address[1]), handle(request, address)))
+    for _ in range(10):
+        talker.run("Hello.")
+    assert len(ports) == 1
+
+    async def ten() -> None:
+        for _ in range(10):
+            await talker.arun("Hello.")
+
+    asyncio.run(ten())
+    assert len(ports) == 2
+
+
+def test_a_new_session_is_not_asked_for_twice(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session whose answer was lost is not begun again; a 429 with a short wait is."""
+    monkeypatch.setenv("ASST_ROOT", str(host.root))
+    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    lifecycle.create(host.root)
+    talker = declared(host)["talker"]
+    server.once(Fault(status=500, raw=b"{}"), path="/v1/agents/sessions")
+    with pytest.raises(PlatformError, match="^talker in development: 500"):
+        talker.run("Hello.")
+    begun = [seen for seen in server.seen if seen.path == "/v1/agents/sessions"]
+    assert len(begun) == 1
+    server.once(Fault(status=429, raw=b"{}", headers={"Retry-After": "0"}), path="/v1/agents/sessions")
+    assert talker.run("Hello.").output
+    assert os.environ["OPENAI_API_KEY"] not in repr(runtime._runtime.__dict__)
