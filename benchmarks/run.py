@@ -5,6 +5,7 @@ Whole processes, in turn (A B A B …), medians over the rounds; the server is `
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import statistics
@@ -41,6 +42,29 @@ async def main():
                 await client.beta.agents.create(model="m", instructions="Do it.", name=f"bare {i}")
         await asyncio.gather(*(one(i) for i in range(200)))
 asyncio.run(main())
+"""
+RUN = """
+import declared as app
+print(app.ASSISTANTS[0].run("Go.").output.goal)
+"""
+BARE_RUN = """
+import sys
+from openai import OpenAI
+import declared as app
+with OpenAI().beta.agents.sessions.create(
+    agent_id=sys.argv[1], environment={"type": "none"}, input="Go.", stream=True
+) as events:
+    print(events.get_final_result().parse(app.Plan).output_parsed.goal)
+"""
+WARM_ID = """
+import timeit
+import declared as app
+assistant = app.ASSISTANTS[0]
+assistant.id()
+ours = min(timeit.repeat(assistant.id, number=10_000, repeat=5)) / 10_000
+import os
+floor = min(timeit.repeat(lambda: os.stat("assistants_store.json"), number=10_000, repeat=5)) / 10_000
+print(ours * 1e6, floor * 1e6)
 """
 
 
@@ -103,6 +127,12 @@ def main() -> None:
         )
         bare = [sys.executable, "-c", BARE_CREATES]
         compare("inv asst.create, 200 instances / 200 SDK creates", [*inv, "asst.create"], bare, many, env, fresh=True)
+        id = next(iter(json.loads((few / "assistants_store.json").read_text())["assistants"]["a0"].values()))["id"]
+        bare = [sys.executable, "-c", BARE_RUN, id]
+        compare("the first run of a process / the SDK doing the same", [sys.executable, "-c", RUN], bare, few, env)
+        warm = subprocess.run([sys.executable, "-c", WARM_ID], cwd=few, env=env, capture_output=True, text=True, check=True)
+        ours, floor = map(float, warm.stdout.split())
+        print(f"{'a warm assistant.id() / one stat of the store':<58} {ours:5.1f} µs  {floor:5.1f} µs  ratio {ours / floor:.2f}")
     finally:
         server.terminate()
         server.wait()
