@@ -58,7 +58,7 @@ def is_a_game(game: TriviaGame) -> None:
 
 @needs_model
 def test_a_real_model_plays_from_create_to_arun(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """create, run twice in one session, arun, and the pieces of a stream: every answer is a game."""
+    """create, run twice in one session, and arun: every answer is a game."""
     from app.assistants import create_trivia_game
 
     monkeypatch.setenv("ASST_LOCAL_MODEL", str(model_file()))
@@ -67,15 +67,11 @@ def test_a_real_model_plays_from_create_to_arun(local_host: Host, monkeypatch: p
     first = create_trivia_game.run("Create a new trivia game.")
     second = create_trivia_game.run("Another, with new questions.", session=first.session)
     third = asyncio.run(create_trivia_game.arun("Create a trivia game about cats."))
-    stream = create_trivia_game.stream("Create a trivia game about dogs.")
-    pieces = list(stream)
-    for reply in (first, second, third, stream.reply):
+    for reply in (first, second, third):
         is_a_game(reply.output)
         assert reply.usage is not None
-        assert reply.usage.input_tokens > reply.usage.output_tokens / 100 > 0
+        assert reply.usage.output_tokens > 50
     assert first.session == second.session != third.session
-    assert len(pieces) > 10
-    assert TriviaGame.model_validate_json("".join(pieces)) == stream.reply.output
 
 
 def declared(host: Host) -> dict[str, Assistant[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ __all__ = ["Model"]
 
 OUTPUT_TOKENS = 900  # of one answer; a small model that rambles must end
 LONGEST = 80  # characters of a string that the schema does not bound, so that a whole trivia game fits the tokens above
-THREADS = 2
+THREADS = max(1, (os.cpu_count() or 2) // 2)  # with all cores it all but stands still as soon as something else runs
 CONTEXT = 8192  # tokens
 FREE = frozenset({"maxLength", "enum", "const", "format", "pattern"})  # a string without these may be endless
 Chunk = dict[str, Any]
