@@ -250,6 +250,19 @@ def test_an_unknown_session_is_named(project: Host) -> None:
         declared(project)["talker"].run("Go on.", session="sess_none")
 
 
+def test_a_tool_that_only_the_platform_knows_ends_the_turn(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call of a tool that is declared as JSON is named, with what to give; the session says that it is waiting."""
+    monkeypatch.setenv("ASST_ROOT", str(local_host.root))
+    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    lifecycle.create(local_host.root)
+    planner = declared(local_host)["planner"]
+    with pytest.raises(PlatformError, match="waits for look_up: give the Python function in tools=") as waiting:
+        planner.run("Use look_up.")
+    [session] = [word for word in str(waiting.value).split() if word.startswith("sess_")]
+    with pytest.raises(PlatformError, match=f"session {session} is busy with another turn"):
+        planner.run("And?", session=session)
+
+
 def test_the_command_asks(project: Host) -> None:
     """asst.run prints the answer, goes on in a session, and gives exactly one JSON document, on failure too."""
     lifecycle.create(project.root)

@@ -46,7 +46,8 @@ def ask(client: openai.OpenAI, failures: Failures, turn: Turn) -> Iterator[str |
                     yield text
                 if seen.over:
                     break
-            _drain(events)
+            if seen.ended:
+                _drain(events)
             result = events.get_final_result()
     except (AgentTurnResultError, RuntimeError, ValueError, *FAILURES) as error:
         raise seen.failed(error, failures) from None
@@ -65,7 +66,8 @@ async def aask(client: openai.AsyncOpenAI, failures: Failures, turn: Turn) -> As
                     yield text
                 if seen.over:
                     break
-            await _adrain(events)
+            if seen.ended:
+                await _adrain(events)
             result = await events.get_final_result()
     except (AgentTurnResultError, RuntimeError, ValueError, *FAILURES) as error:
         raise seen.failed(error, failures) from None
@@ -155,7 +157,7 @@ class _Seen:
         self._called = called
         self._root: str | None = None  # the id of our turn; a subagent's turns have others
         self._aside: set[str] = set()  # messages that comment on the work and are no answer
-        self._ended = False
+        self.ended = False
         self._cut = False
         self._said = ""
         self.session = turn.session
@@ -175,7 +177,7 @@ class _Seen:
         elif kind == "agent.session.turn.output_text.delta" and event.turn_id == self._root and event.item_id not in self._aside:
             self._said += event.delta
             return str(event.delta)
-        self._ended = self._ended or (kind in TERMINAL and event.turn_id == self._root)
+        self.ended = self.ended or (kind in TERMINAL and event.turn_id == self._root)
         self.over = self._is_over(event)
         return ""
 
@@ -185,8 +187,8 @@ class _Seen:
             actions = event.session.required_actions
             return any(action.type != "function_call" or action.name not in self._called for action in actions)
         if kind == "agent.session.budget_reached":
-            return self._ended or self._root is None
-        return kind == "agent.session.failed" or (kind == "agent.session.idle" and self._ended)
+            return self.ended or self._root is None
+        return kind == "agent.session.failed" or (kind == "agent.session.idle" and self.ended)
 
     def answer(self, result: AgentTurnResult[Any]) -> Answer:
         """The answer of a turn that completed.

@@ -16,7 +16,7 @@ from .answers import Answered, Conversation, Failed
 
 __all__ = ["Model"]
 
-OUTPUT_TOKENS = 900  # of one answer; a small model that rambles must end
+OUTPUT_TOKENS = 1500  # of one answer; a small model that rambles must end
 LONGEST = 80  # characters of a string that the schema does not bound, so that a whole trivia game fits the tokens above
 THREADS = max(1, (os.cpu_count() or 2) // 2)  # with all cores it all but stands still as soon as something else runs
 CONTEXT = 8192  # tokens

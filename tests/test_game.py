@@ -1,0 +1,98 @@
+"""The trivia game in the terminal, against real assistants of the embedded platform and a scripted model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from compatible import Asked, Compatible, Said
+from conftest import ROOT, Host
+
+from app.trivia.game import play
+from invoke_assistants import NotCreated, lifecycle, runtime
+
+
+def questions(*texts: str) -> str:
+    each = {"choices": ["Paris", "Rome", "Oslo", "Bonn"], "answer": "Rome", "difficulty": "easy", "explanation": None}
+    return json.dumps({"topic": "Capitals", "questions": [{"question": text, **each} for text in texts]})
+
+
+@pytest.fixture
+def model() -> Iterator[Compatible]:
+    games = iter([questions("One?", "Two?", "Three?"), questions("Two?", "FOUR?", "one?"), questions("Four?", "Two?", "One?")])
+
+    def answer(asked: Asked) -> Said:
+        if asked.schema and "verdict" in asked.schema["properties"]:
+            return Said(json.dumps({"verdict": "close", "points": 1, "comment": "Nearly."}))
+        return Said(next(games, questions("One?", "Two?", "Three?")))
+
+    server = Compatible(answer)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """The example in a folder of its own, nothing created."""
+    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    root = tmp_path / "example"
+    shutil.copytree(ROOT / "app", root / "app")
+    for name in ("pyproject.toml", "tasks.py"):
+        shutil.copy(ROOT / name, root / name)
+    monkeypatch.setenv("ASST_ROOT", str(root))
+    host = Host.__new__(Host)
+    host.root, host.env = root, {"ASST_PLATFORM": "local"}
+    return host
+
+
+def played(*lines: str) -> tuple[int, list[str], list[str]]:
+    """The points, what was asked, and all that was said, of a game in which the player types these lines."""
+    said: list[str] = []
+    typed = iter(lines)
+
+    def read(prompt: str) -> str:
+        try:
+            return next(typed)
+        except StopIteration:
+            raise EOFError from None
+
+    result = play(read, said.append)
+    return result.points, result.asked, said
+
+
+def test_the_game_asks_judges_counts_and_repeats_nothing(
+    project: Host, model: Compatible, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A letter and a choice are judged here, other words by the assistant; a second game asks only what is new."""
+    for name, value in model.env().items():
+        monkeypatch.setenv(name, value)
+    lifecycle.create(project.root)
+    points, asked, said = played("capitals", "b", "rome", "the eternal city", "y", "a", "y")
+    assert points == 2 + 2 + 1 + 0
+    assert asked == ["One?", "Two?", "Three?", "FOUR?"]
+    assert "   Nearly." in said
+    assert "\n5 of 6 points so far." in said
+    assert said[-2:] == ["After 4 questions no new ones came.", "You have 5 of 8 points. Goodbye!"]
+    assert "capitals" in model.asked[0].prompts[0]
+    assert "The player answered: the eternal city" in model.asked[1].prompts[0]
+
+
+def test_the_end_of_the_input_ends_the_game(project: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the embedded platform, too: what was counted is told."""
+    monkeypatch.setenv("ASST_PLATFORM", "local")
+    lifecycle.create(project.root)
+    points, asked, said = played("", "", "")
+    assert points == 0
+    assert len(asked) == 3
+    assert said[-1] == "You have 0 of 6 points. Goodbye!"
+
+
+def test_where_nothing_is_created_the_command_to_type_is_named(project: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The game ends with the error that names it."""
+    monkeypatch.setenv("ASST_PLATFORM", "local")
+    with pytest.raises(NotCreated, match="create_trivia_game is not created in development on local local: run inv asst.create"):
+        played("")
