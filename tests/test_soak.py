@@ -1,4 +1,4 @@
-"""The short form of ``inv soak``: two rounds of each kind, and what it does with a round that fails."""
+"""The short form of ``inv soak``: one or two rounds of each kind, and what it does with a round that fails."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import soak
 
 
 @pytest.mark.parametrize("kind", soak.KINDS, ids=lambda kind: kind.name)
-def test_two_rounds(kind: soak.Kind) -> None:
+def test_a_few_rounds(kind: soak.Kind) -> None:
     """Whatever is killed, interrupted, raced or lost at these moments, what the kind promises holds."""
-    outcome = soak.play_all(kind, 2, seed=18)  # with both signals, a second kill, and lost answers among them
+    rounds = 1 if kind.name == "two-clones" else 2  # a race of clones waits out real graces
+    outcome = soak.play_all(kind, rounds, seed=18)  # with both signals, a second kill, and lost answers among them
     assert outcome.failures == {}
 
 
