@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import socket
+import struct
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -537,3 +540,20 @@ def test_a_session_that_cannot_be_kept_fails(service: Service, tmp_path: Path) -
         found = events(client.beta.agents.sessions.create(agent_id=agent(client), environment=NONE, input="x", stream=True))
     assert kinds(found)[-2:] == ["turn.failed", "idle"]
     assert "sessions" in found[-2].turn.error.message
+
+
+def test_a_client_that_goes_away_is_no_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A reset connection prints nothing where the server was started, and the next request is answered."""
+    server = Server(Service(tmp_path / "local.json"), 0)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    ended = threading.Event()
+    shut = server.shutdown_request
+    server.shutdown_request = lambda request: (shut(request), ended.set())  # type: ignore[assignment, func-returns-value]
+    client = socket.create_connection(server.server_address)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    assert ended.wait(5)
+    assert urllib.request.urlopen(f"{server.url}/agents").status == 200
+    server.shutdown()
+    server.server_close()
+    assert capfd.readouterr().err == ""
