@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from typing import Any
 
 import pytest
-from conftest import MODELS, Host
+from conftest import MODELS, THREE, Host
 from loopback import Fault, Loopback, error_body
 
 from invoke_assistants import AsstError, Refused, RowsFailed, SettingsError
 from invoke_assistants import lifecycle as asst
+from invoke_assistants.apply import Timing
+from invoke_assistants.platforms.local import Service
 
 
 def names(server: Loopback) -> set[str]:
@@ -144,6 +147,178 @@ def test_deleted_and_created_again(host: Host, server: Loopback) -> None:
     asst.create(host.root)
     assert host.ids().keys() == before.keys()
     assert host.ids()["judge", "production"] != before["judge", "production"]
+
+
+def duplicate(server: Loopback, id: str) -> str:
+    """Another object with the same tags, as another clone's create leaves it."""
+    agent = server.agents()[id]
+    body = {key: agent[key] for key in ("model", "name", "instructions", "text", "tools", "metadata")}
+    return str(server.call("POST", "/agents", {**body, "metadata": {**body["metadata"], "asst.nonce": "f" * 32}})["id"])
+
+
+def test_a_leftover_duplicate_blocks_nothing(host: Host, server: Loopback) -> None:
+    """Of a row with a living instance it is a note; new assistants are made beside it; delete --id takes it away."""
+    asst.create(host.root, ["judge"])
+    id = host.ids()["judge", "development"]
+    extra = duplicate(server, id)
+    rows = {row.key: row for row in asst.create(host.root, timing=Timing(grace=0.1))}
+    assert len(host.ids()) == 6
+    assert f"{extra} carries the same tags; {id} is the recorded one" in (rows["judge", "development"].note or "")
+    host.edit("Judge it.", "Judge it well.")
+    assert all(row.error is None for row in asst.update(host.root))
+    with pytest.raises(Refused, match="--yes goes on"):
+        asst.delete(host.root, id=extra)
+    [row] = asst.delete(host.root, id=extra, yes=True)
+    assert (row.key, row.id, row.action) == (("judge", "development"), extra, "delete")
+    assert extra not in server.agents()
+    assert host.ids()["judge", "development"] == id
+    assert all("carries" not in (row.note or "") for row in asst.create(host.root))
+
+
+def test_deleting_by_id(host: Host, server: Loopback) -> None:
+    """A recorded instance is forgotten with it; what carries other tags, is not there or is no id is refused."""
+    asst.create(host.root, ["judge"])
+    id = host.ids()["judge", "development"]
+    [planned] = asst.delete(host.root, id=id, dry_run=True)
+    assert (planned.action, planned.id, len(server.agents())) == ("delete", id, 2)
+    result = host.inv("asst.delete", "--id", id, "--env", "development", "--yes", "--json")
+    assert (result.code, result.json["rows"][0]["id"], result.json["rows"][0]["state"]) == (0, id, None)
+    assert host.ids().keys() == {("judge", "production")}
+    assert "pending" not in host.store
+    foreign = existing(server, metadata={"asst.project": "another", "asst.name": "judge", "asst.environment": "production"})
+    with pytest.raises(Refused, match=f"{foreign} does not carry the tags of project host"):
+        asst.delete(host.root, id=foreign, yes=True)
+    with pytest.raises(AsstError, match="there is no agent_nowhere in development, production"):
+        asst.delete(host.root, id="agent_nowhere", yes=True)
+    with pytest.raises(SettingsError, match="is no id"):
+        asst.delete(host.root, id="../x", yes=True)
+    with pytest.raises(SettingsError, match="--id names the one object"):
+        asst.delete(host.root, ["judge"], id=id, yes=True)
+    assert len(server.agents()) == 2
+
+
+def test_a_delete_by_id_whose_answer_is_lost_or_refused(host: Host, server: Loopback) -> None:
+    """Lost after the commit: settled by asking for it. Refused: said, and the record stays with nothing open."""
+    asst.create(host.root, ["judge"])
+    ids = host.ids()
+    server.once(Fault(after=True, reset=True), "DELETE", "/v1/agents/")
+    asst.delete(host.root, id=ids["judge", "development"], yes=True)
+    assert host.ids().keys() == {("judge", "production")}
+    server.once(Fault(status=400, raw=error_body("no", "in use")), "DELETE", "/v1/agents/")
+    with pytest.raises(AsstError, match="in use"):
+        asst.delete(host.root, id=ids["judge", "production"], yes=True)
+    assert host.ids().keys() == {("judge", "production")}
+    assert "pending" not in host.store
+
+
+ENVIRONMENTS = """
+[tool.asst.environments.development]
+[tool.asst.environments.production]
+"""
+
+
+def test_an_environment_that_left_the_settings(host: Host, server: Loopback) -> None:
+    """status names the command, and the command deletes it: with the credentials of an environment at the same origin."""
+    host.declare(THREE, ENVIRONMENTS + "[tool.asst.environments.preview]\n")
+    asst.create(host.root)
+    host.declare(THREE, ENVIRONMENTS)
+    assert {row.key[1] for row in asst.status(host.root) if row.state == "undeclared"} == {"preview"}
+    assert "next: inv asst.delete --undeclared" in host.inv("asst.status").out
+    rows = asst.delete(host.root, ["judge"], env="preview", yes=True)
+    assert [row.key for row in rows] == [("judge", "preview")]
+    rows = asst.delete(host.root, undeclared=True, yes=True)
+    assert {row.key for row in rows} == {("planner", "preview"), ("talker", "preview")}
+    assert len(server.agents()) == 6
+    assert {key[1] for key in host.ids()} == {"development", "production"}
+
+
+def test_what_no_setting_reaches_is_refused_and_can_be_forgotten(host: Host, server: Loopback) -> None:
+    """No URL is made from a record: the origin is named with forget, which drops the record and touches nothing."""
+    host.declare(THREE, ENVIRONMENTS + "[tool.asst.environments.preview]\n")
+    asst.create(host.root, ["judge"])
+    stored = host.store
+    stored["assistants"]["judge"]["preview"]["origin"] = "127.0.0.1:9"
+    host.path.write_text(json.dumps(stored))
+    host.declare(THREE, ENVIRONMENTS)
+    id = host.ids()["judge", "preview"]
+    server.seen.clear()
+    with pytest.raises(Refused, match=r"is on agents at 127\.0\.0\.1:9, which no .*inv asst.forget judge preview"):
+        asst.delete(host.root, undeclared=True, yes=True)
+    assert server.seen == []
+    result = host.inv("asst.forget", "judge", "preview", "--json")
+    assert (result.code, result.rows()["judge", "preview"]["id"]) == (0, id)
+    assert ("judge", "preview") not in host.ids()
+    assert asst.delete(host.root, undeclared=True, yes=True) == []
+    assert id in host.inv("asst.forget", "judge", "production").out + str(stored)
+    with pytest.raises(SettingsError, match="nothing is recorded of 'judge' in 'preview'; recorded: judge in development"):
+        asst.forget("judge", "preview", host.root)
+    assert server.writes() == []
+    assert len(server.agents()) == 3
+
+
+def test_records_of_another_platform_can_be_deleted_and_forgotten(
+    host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An undeclared assistant that is recorded on local as well goes from both, one place a run; forget drops one at a time."""
+    asst.create(host.root, ["judge"], "development")
+    monkeypatch.setenv("ASST_PLATFORM", "local")
+    asst.create(host.root, ["judge"], "development")
+    monkeypatch.setenv("ASST_PLATFORM", "agents")
+    host.declare(MODELS + "ASSISTANTS = []")
+    assert [row.platform for row in asst.delete(host.root, undeclared=True, yes=True)] == ["agents"]
+    assert server.agents() == {}
+    assert [row.platform for row in asst.delete(host.root, undeclared=True, yes=True)] == ["local"]
+    assert host.store["assistants"] == {}
+    assert asst.delete(host.root, undeclared=True, yes=True) == []
+
+
+def test_forgetting_one_of_two_places(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The place that counts now goes first, and the other one is named."""
+    asst.create(host.root, ["judge"], "development")
+    monkeypatch.setenv("ASST_PLATFORM", "local")
+    asst.create(host.root, ["judge"], "development")
+    [row] = asst.forget("judge", "development", host.root)
+    assert row.platform == "local"
+    assert f"still recorded on agents at {server.origin}" in (row.note or "")
+    [row] = asst.forget("judge", "development", host.root)
+    assert row.platform == "agents"
+    assert host.store["assistants"] == {}
+
+
+def test_an_undeclared_assistant_whose_only_instance_is_gone(host: Host, server: Loopback) -> None:
+    """A key that sees nothing may be the wrong one: refused, and forget is named, which frees the others."""
+    asst.create(host.root)
+    host.declare(MODELS + "ASSISTANTS = []")
+    for name in ("planner", "talker", "judge"):
+        server.call("DELETE", f"/agents/{host.ids()[name, 'development']}")
+    with pytest.raises(Refused, match="sees none of its 3 .*; inv asst.forget NAME development drops the record") as caught:
+        asst.delete(host.root, undeclared=True, yes=True)
+    assert str(caught.value).count("sees none") == 1
+    for name in ("planner", "talker", "judge"):
+        assert host.inv("asst.forget", name, "development").code == 0
+    assert len(asst.delete(host.root, undeclared=True, yes=True)) == 3
+    assert server.agents() == {}
+
+
+def test_what_is_gone_from_the_embedded_platform_is_forgotten(local_host: Host) -> None:
+    """There is no wrong key for it: a delete needs no other word."""
+    asst.create(local_host.root, ["judge"], "development")
+    service = Service(local_host.root / ".asst" / "local.json")
+    assert service.handle("DELETE", f"/v1/agents/{local_host.ids()['judge', 'development']}", {}, b"")[0] == 200
+    asst.delete(local_host.root, ["judge"], yes=True)
+    assert local_host.store["assistants"] == {}
+
+
+def test_a_plan_tells_of_what_is_no_longer_declared(host: Host, server: Loopback) -> None:
+    """After a rename the new name is to be created and the old one still stands: plan names both, and the command for each."""
+    asst.create(host.root, ["judge"])
+    host.declare(MODELS + 'ASSISTANTS = [Assistant("jury", output=Verdict, model="gpt-6-luna", instructions="Judge it.")]')
+    result = host.inv("asst.plan")
+    assert "undeclared" in result.out
+    assert "inv asst.delete --undeclared" in result.out
+    assert "inv asst.create" in result.out
+    assert host.inv("asst.plan", "--check").code == 2
+    assert {row.name for row in asst.plan(host.root, ["jury"])} == {"jury"}
 
 
 def existing(server: Loopback, **fields: Any) -> str:

@@ -346,3 +346,20 @@ def test_the_example_is_in_sync_in_a_fresh_clone(tmp_path: Path) -> None:
         ["git", "-C", str(clone), "status", "--porcelain"], capture_output=True, text=True, check=True
     ).stdout
     assert changed == ""
+
+
+def test_a_refusal_is_said_once(host: Host, server: Loopback) -> None:
+    """All of production is missing: one sentence with its way out, not one a row, and not on both streams."""
+    assert host.inv("asst.create").code == 0
+    for (_, environment), id in host.ids().items():
+        if environment == "production":
+            server.call("DELETE", f"/agents/{id}")
+    for command, code in (("asst.deploy", 3), ("asst.plan", 0), ("asst.status", 0)):
+        result = host.inv(command)
+        assert result.code == code
+        assert (result.out + result.err).count("sees none of its 3 recorded instances") == 1
+        assert (result.out + result.err).count("inv asst.create") == 1
+        assert "--recreate" in result.out + result.err
+    refused = host.inv("asst.deploy", "--json")
+    assert all("--recreate" in row["error"] for key, row in refused.rows().items() if key[1] == "production")
+    assert refused.err.count("sees none") == 1

@@ -73,12 +73,12 @@ class Run:
 
     Args:
         journal: where results go.
-        platforms: the open platform of each environment.
+        platforms: the open platform of each instance.
         concurrency: requests in flight.
     """
 
     def __init__(
-        self, journal: Journal, platforms: Mapping[str, Platform], concurrency: int, reporter: Reporter, timing: Timing
+        self, journal: Journal, platforms: Mapping[Key, Platform], concurrency: int, reporter: Reporter, timing: Timing
     ) -> None:
         self.journal = journal
         self.platforms = platforms
@@ -104,8 +104,8 @@ class Run:
                 self.fail(wanted, row, f"not tried: {self.halt}")
                 return
             try:
-                platform = self.platforms[wanted.environment]
-                await self._sure(platform, record.id, platform.update(record.id, body), lambda there: _holds(there, wanted))
+                platform = self.platforms[wanted.key]
+                await self.sure(platform, record.id, platform.update(record.id, body), lambda there: _holds(there, wanted))
             except PlatformError as error:
                 self.fail(wanted, row, f"{record.id}: {told(error)}", keep=error.unknown, error=error)
                 return
@@ -113,7 +113,7 @@ class Run:
         self.rows[wanted.key] = row
         self.reporter.advance()
 
-    async def _sure(self, platform: Platform, id: str, send: Awaitable[Any], done: Callable[[JSONObject | None], bool]) -> None:
+    async def sure(self, platform: Platform, id: str, send: Awaitable[Any], done: Callable[[JSONObject | None], bool]) -> None:
         """Send, and where the outcome is unknown, ask for the object: ``done`` says whether it is as it should be."""
         try:
             await send
@@ -145,14 +145,14 @@ class Run:
     async def _delete(self, verdict: Verdict, row: Row) -> None:
         wanted, record = verdict.wanted, verdict.record
         assert record is not None
-        platform = self.platforms[wanted.environment]
+        platform = self.platforms[wanted.key]
         async with self.slots:
             if self.halt:
                 self.fail(wanted, row, f"not tried: {self.halt}", keep=verdict.remote is None)
                 return
             try:
                 if verdict.remote is not None:
-                    await self._sure(platform, record.id, platform.delete(record.id), lambda there: there is None)
+                    await self.sure(platform, record.id, platform.delete(record.id), lambda there: there is None)
             except PlatformError as error:
                 self.fail(wanted, row, f"{record.id}: {error.detail}", keep=error.unknown, error=error)
                 return

@@ -79,11 +79,11 @@ class Creation(Run):
                         why = f"not started, since {stopped} is not whole"
                         self.fail(each.wanted, rows[each.wanted.key], why, keep=each.resumed)
                     continue
-                await self._make(self.platforms[name], here, rows)
+                await self._make(self.platforms[here[0].wanted.key], here, rows)
                 if any(self.rows[each.wanted.key].error for each in here if each.wanted.key in self.rows):
                     stopped = name
             for platform in dict.fromkeys(self.platforms.values()):
-                here = [each for each in self._open(claims) if self.platforms[each.wanted.environment] is platform]
+                here = [each for each in self._open(claims) if self.platforms[each.wanted.key] is platform]
                 await self._settle(platform, here, rows)
 
     async def _make(self, platform: Platform, claims: Sequence[Claim], rows: Mapping[Key, Row]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from . import plan as planning
 from .apply import QUIET, TIMING, Reporter, Timing
+from .deleting import Asked, delete_object, delete_recorded
 from .errors import DeclarationError, Refused, SettingsError
 from .git import refuse_tracked_key
 from .payload import problems
@@ -21,9 +22,10 @@ from .records import ID, Row
 from .resolving import Versions, chosen, settle
 from .session import Confirm, Session, count, ended, run, summed_up
 from .settings import Environment, Settings
+from .settling import settle_creates
 from .store import FileStorage, Store
 
-__all__ = ["adopt", "check", "create", "delete", "deploy", "plan", "resolve", "serve", "status", "update"]
+__all__ = ["adopt", "check", "create", "delete", "deploy", "forget", "plan", "resolve", "serve", "status", "update"]
 
 
 def create(
@@ -66,9 +68,10 @@ def create(
             if there and rows[key].action in ("create", "recreate"):
                 rows[key] = replace(rows[key], action="adopt")
         claimed = [verdict for verdict in verdicts if rows[verdict.wanted.key].action != "none"]
+        left = [row for row in project.undeclared(session.recorded, env) if row.note]  # open creates that nothing settles
         if dry_run:
-            return list(rows.values())
-        return await session.create(verdicts, claimed, hits, rows, timing)
+            return [*rows.values(), *left]
+        return [*await session.create(verdicts, claimed, hits, rows, timing), *left]
 
     return run(project, "create", act, reporter, lock=not dry_run)
 
@@ -142,6 +145,7 @@ def delete(
     env: str | None = None,
     *,
     undeclared: bool = False,
+    id: str | None = None,
     dry_run: bool = False,
     yes: bool = False,
     confirm: Confirm | None = None,
@@ -150,10 +154,12 @@ def delete(
 ) -> list[Row]:
     """Delete recorded instances and forget them: of an environment, of some assistants, or what is no longer declared.
 
-    Only objects with our tags are deleted. Names in ``only`` may be recorded ones that are no longer declared.
+    Only objects with our tags are deleted. Names in ``only`` and ``env`` may be recorded ones that are no longer declared.
+    What an open create of these rows made is found and deleted as well.
 
     Args:
         undeclared: only what is recorded and no longer declared.
+        id: this one object, recorded or not; ``env`` then says where to look for it.
         yes: it was confirmed; else ``confirm`` is asked.
 
     Raises:
@@ -162,23 +168,20 @@ def delete(
         AsstError: nothing could be done.
     """
     only = tuple(only)
-    if not (undeclared or env or only):
-        raise SettingsError("say what to delete: --env NAME, --only NAME or --undeclared")
+    if not (undeclared or env or only or id):
+        raise SettingsError("say what to delete: --env NAME, --only NAME, --undeclared or --id ID")
+    if id is not None and (undeclared or only):
+        raise SettingsError("--id names the one object to delete: give it alone, or with --env to say where to look")
+    if id is not None and not ID.fullmatch(id):
+        raise SettingsError(f"{id!r:.80} is no id: 3 to 128 letters, digits, '_', '-'")
     project = Project.load(root, ())
 
+    asked = Asked(dry_run, yes, confirm)
+
     async def act(session: Session) -> list[Row]:
-        wanted = project.recorded(session.recorded, only, project.environments(env), undeclared=undeclared)
-        verdicts = await session.verdicts(wanted)
-        rows = {verdict.wanted.key: planning.row_to_delete(verdict) for verdict in verdicts}
-        await session.refuse_if_all_gone(verdicts, rows, allowed=False, confirm=None)
-        if unsafe := summed_up(row.error for row in rows.values() if row.unsafe):
-            raise Refused(unsafe, rows.values())
-        if dry_run or not verdicts:
-            return list(rows.values())
-        what = ", ".join(f"{row.name} in {row.environment} ({row.id})" for row in rows.values())
-        if not yes and not (confirm and confirm(f"Delete {what}?", [*rows.values()])):
-            raise Refused(f"not confirmed: {count(len(rows), 'instance')} would be deleted; --yes goes on", rows.values())
-        return await session.delete(verdicts, rows, timing)
+        if id is not None:
+            return await delete_object(session, id, project.environments(env), asked)
+        return await delete_recorded(session, only, env, undeclared, asked, timing)
 
     return run(project, "delete", act, reporter, lock=not dry_run)
 
@@ -200,9 +203,32 @@ def adopt(
     [wanted] = project.wanted(project.environments(env))
 
     async def act(session: Session) -> list[Row]:
+        if session.recorded.intent(wanted, "create"):
+            await settle_creates(session, [wanted], timing)
         return [await session.adopt(wanted, id, timing)]
 
     return run(project, "adopt", act, reporter, lock=True)
+
+
+def forget(name: str, env: str, root: str | Path | None = None, *, reporter: Reporter = QUIET) -> list[Row]:
+    """Drop what is recorded of an assistant in an environment, and touch nothing remotely.
+
+    Where it is recorded at several places, the one that the environment resolves to now goes first.
+
+    Returns:
+        The row, with the id that is recorded no more.
+
+    Raises:
+        SettingsError: nothing is recorded of it.
+    """
+    project = Project.load(root, ())
+
+    async def act(session: Session) -> list[Row]:
+        place, row = project.forgotten(name, env, session.recorded)
+        project.store.commit(intents={(row.key, place): None}, forget={row.key: place})
+        return [row]
+
+    return run(project, "forget", act, reporter, lock=True)
 
 
 def plan(
@@ -230,7 +256,7 @@ def plan(
         rows = {verdict.wanted.key: planning.rows_for("plan", verdict, session.recorded) for verdict in verdicts}
         if not from_store:
             await session.mark_all_gone(verdicts, rows)
-        return list(rows.values())
+        return [*rows.values(), *project.undeclared(session.recorded, env)]
 
     return run(project, "plan", act, reporter)
 
@@ -252,9 +278,7 @@ def status(
         found = {verdict.wanted.key: planning.rows_for("status", verdict, session.recorded) for verdict in verdicts}
         await session.mark_all_gone(verdicts, found)
         rows = [replace(row, note=row.error or row.note, error=None, unsafe=False) for row in found.values()]
-        keys = [(name, environment.name) for name in project.declared for environment in project.settings.environments]
-        extra = planning.undeclared(session.recorded, keys)
-        return rows + [row for row in extra if not project.only and env in (None, row.environment)]
+        return [*rows, *project.undeclared(session.recorded, env)]
 
     return run(project, "status", act, reporter)
 
@@ -301,7 +325,7 @@ def _bring(
             project.refuse_unless_promoted(alone, session.recorded)
         verdicts = await session.verdicts(wanted)
         rows = {v.wanted.key: planning.rows_for(command, v, session.recorded, overwrite=overwrite) for v in verdicts}
-        await session.refuse_if_all_gone(verdicts, rows, allowed=False, confirm=None)
+        await session.refuse_if_all_gone(verdicts, rows)
         unsafe = [row for row in rows.values() if row.unsafe]
         if (
             unsafe
@@ -309,6 +333,7 @@ def _bring(
             and not dry_run
             and confirm(f"Overwrite {count(len(unsafe), 'instance')} changed remotely?", [*rows.values()])
         ):
+            await session.refuse_if_changed(verdicts, rows)
             unsafe = []
             rows = {v.wanted.key: planning.rows_for(command, v, session.recorded, overwrite=True) for v in verdicts}
         if unsafe:

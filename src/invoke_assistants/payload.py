@@ -18,6 +18,7 @@ __all__ = [
     "canonical",
     "compare",
     "create_body",
+    "declarable",
     "digest",
     "is_ours",
     "leftovers",
@@ -34,6 +35,7 @@ MAX_PAIRS, MAX_PAIR_KEY, MAX_PAIR_VALUE = 16, 64, 512  # metadata: pairs, charac
 MAX_TOOLS = 3 * 1024 * 1024  # bytes of the tool list as compact UTF-8 JSON
 
 USER_JSON = frozenset({"schema", "parameters", "request_metadata"})  # written by the user: an extra key is a change
+FIELDS = ("model", "instructions", "text", "reasoning", "tools", "service_tier", "metadata")  # what can be declared
 _NOTHING: Any = object()
 TAGS = ("asst.project", "asst.name", "asst.environment", "asst.digest", "asst.nonce")
 
@@ -136,6 +138,11 @@ def projection(remote: Mapping[str, Any], declared: Mapping[str, Any]) -> JSONOb
         whole = key == "format" or not isinstance(value, Mapping) or not isinstance(there, Mapping)
         out[key] = plain(there) if whole else projection(there or {}, value)
     return out
+
+
+def declarable(remote: Mapping[str, Any]) -> JSONObject:
+    """A remote object's name and every field that an assistant can declare, as they are."""
+    return {key: remote.get(key) for key in ("name", *FIELDS)}
 
 
 def create_body(wanted: Wanted, nonce: str) -> JSONObject:

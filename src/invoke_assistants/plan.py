@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from .payload import compare, is_ours, leftovers, projection
 from .payload import digest as digest_of
-from .records import HISTORY, Action, Change, JSONObject, Key, Record, Recorded, Row, State, Wanted
+from .records import HISTORY, Action, Change, Intent, JSONObject, Key, Record, Recorded, Row, State, Wanted
 
-__all__ = ["Remote", "Verdict", "adopted", "judge", "offline", "row_to_delete", "rows_for", "undeclared", "updated"]
+__all__ = [
+    "Remote",
+    "Verdict",
+    "adopted",
+    "judge",
+    "made_by",
+    "offline",
+    "row_to_delete",
+    "rows_for",
+    "undeclared",
+    "updated",
+    "with_duplicates",
+]
 
 _PULL = "pull the store, or commit it back from CI"
+_OPEN = "a create is still open: inv asst.create settles it"
 
 
 @dataclass(frozen=True)
@@ -158,11 +171,33 @@ def offline(wanted: Iterable[Wanted], recorded: Recorded) -> dict[str, JSONObjec
 
 
 def _elsewhere(wanted: Wanted, recorded: Recorded) -> str | None:
-    record = recorded.records.get(wanted.key)
-    if record is None:
-        return None
-    places = [record.place, *(other.place for other in record.elsewhere.values())]
-    return "recorded on " + ", ".join("local" if p.platform == p.origin else f"{p.platform} at {p.origin}" for p in places)
+    told = []
+    if record := recorded.records.get(wanted.key):
+        places = [record.place, *(other.place for other in record.elsewhere.values())]
+        told.append("recorded on " + ", ".join(place.shown for place in places))
+    told += [f"a create is still open on {place.shown}" for key, place in recorded.open_creates() if key == wanted.key]
+    return "; ".join(told) or None
+
+
+def made_by(intent: Intent | None, tagged: Sequence[JSONObject]) -> list[JSONObject]:
+    """Of one instance's tagged objects those that an open create made: they carry its nonce."""
+    nonce = intent.nonce if intent else None
+    return [there for there in tagged if nonce and there["metadata"].get("asst.nonce") == nonce]
+
+
+def with_duplicates(verdict: Verdict, tagged: Sequence[JSONObject]) -> Verdict:
+    """The verdict of a living instance with a note of the other objects that carry its tags."""
+    others = [there["id"] for there in tagged if verdict.record and there["id"] != verdict.record.id]
+    if verdict.remote is None or verdict.record is None or not others:
+        return verdict
+    told = (
+        f"{', '.join(others)} carries the same tags; {verdict.record.id} is the recorded one; inv asst.delete --id ID deletes one"
+    )
+    return replace(verdict, note=_both(verdict.note, told))
+
+
+def _both(*notes: str | None) -> str | None:
+    return "; ".join(note for note in notes if note) or None
 
 
 def rows_for(command: str, verdict: Verdict, recorded: Recorded, *, overwrite: bool = False) -> Row:
@@ -170,15 +205,14 @@ def rows_for(command: str, verdict: Verdict, recorded: Recorded, *, overwrite: b
     wanted, state = verdict.wanted, verdict.state
     name = f"{wanted.name} in {wanted.environment}"
     actions: dict[State, Action] = {"not_created": "create", "missing": "recreate"}
-    if state in actions and (command == "create" or (command, state) == ("plan", "not_created")):
-        return verdict.row(actions[state])
     open_ = recorded.intent(wanted, "create") is not None
+    if state in actions and (command == "create" or (command, state) == ("plan", "not_created")):
+        return replace(verdict, note=_OPEN if open_ else verdict.note).row(actions[state])
     if command in ("status", "create"):
-        note = "a create is still open: inv asst.create settles it" if open_ else verdict.note
-        note = verdict.drift if command == "create" and verdict.drift else note
+        note = _OPEN if open_ else _both(verdict.drift if command == "create" else None, verdict.note)
         return replace(verdict, note=note).row("adopt" if open_ and command == "create" else "none")
     if state == "not_created":
-        recorded_on = f" (it is {verdict.note})" if verdict.note else ""
+        recorded_on = f" ({verdict.note})" if verdict.note else ""
         return verdict.row(error=f"{name} is not created{recorded_on}: run inv asst.create")
     if state == "missing":
         gone = verdict.record.id if verdict.record else ""
@@ -194,9 +228,17 @@ def rows_for(command: str, verdict: Verdict, recorded: Recorded, *, overwrite: b
     return verdict.row("update")
 
 
-def row_to_delete(verdict: Verdict) -> Row:
-    """What ``delete`` would do about one recorded instance: only an object with our tags is deleted."""
+def row_to_delete(verdict: Verdict, recorded: Recorded, tagged: Sequence[JSONObject]) -> Row:
+    """What ``delete`` would do about one recorded instance or open create: only an object with our tags is deleted.
+
+    Args:
+        tagged: what carries the row's tags.
+    """
     wanted, there = verdict.wanted, verdict.remote
+    if intent := recorded.intent(wanted, "create"):
+        made = [object_["id"] for object_ in made_by(intent, tagged)]
+        row = replace(verdict, note="a create is still open: what it made is deleted, too").row("delete")
+        return replace(row, id=row.id or next(iter(made), None))
     if verdict.record is None:
         return verdict.row()
     tags = (there or {}).get("metadata") or {}
@@ -207,10 +249,12 @@ def row_to_delete(verdict: Verdict) -> Row:
 
 
 def undeclared(recorded: Recorded, declared: Iterable[Key]) -> list[Row]:
-    """A row for each recorded instance of an assistant or an environment that is no longer declared."""
-    known = set(declared)
-    return [
-        Row(*key, record.place.platform, "undeclared", id=record.id, digest=record.digest)
-        for key, record in sorted(recorded.records.items())
-        if key not in known
-    ]
+    """A row for each recorded instance and each open create of an assistant or environment that is no longer declared."""
+    rows = {
+        key: Row(*key, record.place.platform, "undeclared", id=record.id, digest=record.digest)
+        for key, record in recorded.records.items()
+    }
+    for (key, place), intent in recorded.open_creates().items():
+        row = rows.get(key, Row(*key, place.platform, "undeclared", digest=intent.digest))
+        rows[key] = replace(row, note="a create is still open: inv asst.delete --undeclared settles it")
+    return [rows[key] for key in sorted(rows.keys() - set(declared))]

@@ -58,6 +58,11 @@ class Place:
     def __str__(self) -> str:
         return f"{self.platform} {self.origin}"
 
+    @property
+    def shown(self) -> str:
+        """As people read it: ``local``, ``responses``, ``agents at api.openai.com``."""
+        return self.platform if self.origin in (self.platform, "store") else f"{self.platform} at {self.origin}"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -133,6 +138,10 @@ class Recorded:
         """What is open for a wanted instance, if it is of that kind."""
         intent = self.intents.get((wanted.key, wanted.place))
         return intent if intent and intent.kind == kind else None
+
+    def open_creates(self) -> dict[tuple[Key, Place], Intent]:
+        """The creates whose outcome is not known yet, whether or not something is recorded beside them."""
+        return {where: intent for where, intent in self.intents.items() if intent.kind == "create"}
 
 
 @dataclass(frozen=True)

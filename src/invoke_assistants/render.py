@@ -128,13 +128,17 @@ def waiting(label: str) -> Generator[Callable[[str], None]]:
             status.stop()
 
 
-def show(command: str, rows: Sequence[Row], stream: IO[str], *, planned: bool, refused: bool = False) -> None:
+def show(
+    command: str, rows: Sequence[Row], stream: IO[str], *, planned: bool, refused: bool = False, error: str | None = None
+) -> None:
     """Print rows for people: a table, the differences below their rows, a last line that says what to do next.
 
     Args:
         planned: nothing was done, so actions are what a command would do.
         refused: nothing was done, though it was asked for.
+        error: what the command ends with; what it says is not said here as well.
     """
+    said: set[str] = set()
     planned = planned or refused
     console = _console(stream)
     lines = [_cells(command, row, planned) for row in rows]
@@ -144,7 +148,8 @@ def show(command: str, rows: Sequence[Row], stream: IO[str], *, planned: bool, r
         text.highlight_words([cells[2]], "red" if row.error else _STYLES.get(row.state or "", "green"))
         console.print(text, soft_wrap=True)
         for remark, style in ((row.error, "red"), (row.note, "dim")):
-            if remark:
+            if remark and remark not in said and remark not in (error or ""):
+                said.add(remark)
                 console.print(_text(f"    {remark}", style), soft_wrap=True)
         if planned or row.action == "update":
             for change in row.changes:
@@ -160,10 +165,12 @@ def _cells(command: str, row: Row, planned: bool) -> tuple[str, ...]:
         word = "refused" if row.error else "ok"
     elif command == "resolve":
         word = _merged(row)
+    elif command == "forget":
+        word = "forgotten"
     elif not planned:
         word = _done(row)
     else:
-        word = str(row.state) if row.action == "none" else f"{row.state} -> {row.action}"
+        word = " -> ".join(word for word in (row.state, row.action) if word not in (None, "none"))
     return row.name, row.environment, word, row.id or "-", short(row.digest) if row.digest else "-"
 
 
@@ -183,17 +190,23 @@ def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
         return ", ".join(f"{number} {word}" for word, number in Counter(map(_merged, rows)).items()) or "nothing to resolve"
     if not rows:
         return "nothing to delete" if command == "delete" else "nothing is declared"
+    if command == "forget":
+        return "; ".join(f"inv asst.adopt {row.name} {row.environment} {row.id} takes it back" for row in rows if row.id)
     if not planned:
         done = Counter(_done(row) for row in rows)
         text = ", ".join(f"{number} {word}" for word, number in done.items())
         return f"{text}; next: inv asst.plan" if command == "adopt" else text
     counts = Counter(str(row.state) for row in rows)
     text = ", ".join(f"{number} {state}" for state, number in counts.items())
-    if counts["not_created"] + counts["missing"]:
-        return f"{text}; next: inv asst.create"
-    if command == "status" and counts["changed"] + counts["drifted"]:
-        return f"{text}; next: inv asst.plan"
-    return f"{text}; next: inv asst.delete --undeclared" if counts["undeclared"] else text
+    absent = [row for row in rows if row.state in ("not_created", "missing")]
+    following = []
+    if any("--recreate" not in (row.error or row.note or "") for row in absent):
+        following.append("inv asst.create")
+    elif command == "status" and counts["changed"] + counts["drifted"]:
+        following.append("inv asst.plan")
+    if counts["undeclared"]:
+        following.append("inv asst.delete --undeclared")
+    return f"{text}; next: {', '.join(following)}" if following else text
 
 
 def _difference(change: Change) -> Iterator[Text]:

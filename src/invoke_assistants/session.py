@@ -14,8 +14,8 @@ from .apply import Reporter, Run, Timing
 from .creating import Creation, claim
 from .errors import AsstError, Refused, RowsFailed
 from .journal import Journal
-from .payload import taking_over
-from .plan import Remote, Verdict, adopted, judge, offline
+from .payload import declarable, taking_over
+from .plan import Remote, Verdict, adopted, judge, made_by, offline, with_duplicates
 from .platforms import Platform, connect
 from .project import Project
 from .records import Intent, JSONObject, Key, Record, Recorded, Row, Wanted
@@ -54,17 +54,24 @@ class Session:
     def __init__(self, project: Project, recorded: Recorded, reporter: Reporter, stack: AsyncExitStack) -> None:
         self.project = project
         self.recorded = recorded
-        self._reporter = reporter
+        self.reporter = reporter
         self._stack = stack
         self._platforms: dict[tuple[str, Credentials | None], Platform] = {}
         self._remote: dict[Platform, Remote] = {}
+        self._at: dict[Key, Platform] = {}  # where the last look at an instance was
+        self._looks: dict[Platform, tuple[set[str], bool]] = {}  # the recorded ids asked for, and whether all was read
 
-    async def platform(self, name: str) -> Platform:
+    async def platform(self, wanted: Wanted) -> Platform:
+        """The platform of an instance that the settings reach."""
+        environment = self.project.settings.reaching(wanted.environment, wanted.place)
+        assert environment is not None
+        return await self.platform_of(environment)
+
+    async def platform_of(self, environment: Environment) -> Platform:
         """The platform of an environment; those with the same URL, key and project share one."""
-        environment = self.project.settings.environment(name)
         key = (environment.place.platform, environment.credentials() if environment.managed_with_key else None)
         if key not in self._platforms:
-            opened = connect(self.project.settings, environment, self.recorded, self._reporter.say)
+            opened = connect(self.project.settings, environment, self.recorded, self.reporter.say)
             self._platforms[key] = await self._stack.enter_async_context(opened)
         return self._platforms[key]
 
@@ -79,21 +86,61 @@ class Session:
         for each in wanted:
             record = self.recorded.record(each)
             if record or each.environment in whole:
-                platform = await self.platform(each.environment)
+                platform = self._at[each.key] = await self.platform(each)
                 ids.setdefault(platform, set()).update({record.id} if record else ())
                 if each.environment in whole:
                     wholly.add(platform)
-        for platform, known in ids.items():
-            self._remote[platform] = await look(platform, known, self.project.settings.project, whole=platform in wholly)
-        return [judge(each, self.recorded, await self._seen(each)) for each in wanted]
+        self._looks = {platform: (known, platform in wholly) for platform, known in ids.items()}
+        self._remote |= await self._look()
+        tagged = {platform: remote.tagged() for platform, remote in self._remote.items()}
+        seen = [self._at[each.key] if self.recorded.record(each) else None for each in wanted]
+        return [
+            with_duplicates(judge(each, self.recorded, self._remote[at]), tagged[at].get(each.key, ()))
+            if at
+            else judge(each, self.recorded, Remote())
+            for each, at in zip(wanted, seen, strict=True)
+        ]
 
-    async def _seen(self, wanted: Wanted) -> Remote:
-        if self.recorded.record(wanted) is None:
-            return Remote()
-        return self._remote[await self.platform(wanted.environment)]
+    async def _look(self) -> dict[Platform, Remote]:
+        project = self.project.settings.project
+        return {platform: await look(platform, ids, project, whole=whole) for platform, (ids, whole) in self._looks.items()}
+
+    async def refuse_if_changed(self, verdicts: Sequence[Verdict], rows: Mapping[Key, Row]) -> None:
+        """Look again after the answer to a question: minutes may have passed.
+
+        Raises:
+            Refused: something in these rows, remotely or in the store, is no longer as it was shown.
+        """
+        recorded, before = self.project.store.read(), self._remote
+        self._remote = before | await self._look()
+        marked = dict(rows)
+        for verdict in verdicts:
+            wanted, row = verdict.wanted, rows[verdict.wanted.key]
+            same = _recorded_of(self.recorded, wanted) == _recorded_of(recorded, wanted)
+            if not same or self._visible(wanted, before) != self._visible(wanted, self._remote):
+                error = f"{wanted.name} in {wanted.environment} was changed while the question waited: run the same command again"
+                marked[wanted.key] = replace(row, error=error, unsafe=True)
+        if changed := summed_up(row.error for key, row in marked.items() if row is not rows[key]):
+            raise Refused(f"{changed}; nothing was written", marked.values())
+
+    def _visible(self, wanted: Wanted, remote: Mapping[Platform, Remote]) -> dict[str, JSONObject]:
+        """What a look showed of one row: its recorded object and, where it saw everything, those with its tags."""
+        platform = self._at.get(wanted.key)
+        if platform is None:
+            return {}
+        record, seen = self.recorded.record(wanted), remote[platform]
+        recorded = [seen.objects[record.id]] if record and record.id in seen.objects else []
+        tagged = seen.tagged().get(wanted.key, ()) if self._looks[platform][1] else ()
+        return {there["id"]: declarable(there) for there in (*recorded, *tagged)}
+
+    def tagged(self, wanted: Wanted) -> list[JSONObject]:
+        """The objects with an instance's tags that the last look showed, oldest first."""
+        return self._remote[self._at[wanted.key]].tagged().get(wanted.key, []) if wanted.key in self._at else []
 
     async def hits(self, verdicts: Sequence[Verdict], rows: Mapping[Key, Row], timing: Timing) -> dict[Key, list[JSONObject]]:
-        """The tagged objects of each instance, oldest first; several of which no open create made one are refused.
+        """The tagged objects of each instance, oldest first.
+
+        Several objects of an instance that is to be made, none of which an open create made, are refused.
 
         Raises:
             RowsFailed: they were still there after the grace; all of them are named and none is touched.
@@ -105,18 +152,16 @@ class Session:
             stuck: list[Verdict] = []
             for verdict in verdicts:
                 key = verdict.wanted.key
-                here = tagged.get(await self.platform(key[1]), {}) if tagged else {}
-                found[key] = here.get(key, [])
-                intent = self.recorded.intent(verdict.wanted, "create")
-                ours = intent and any(there["metadata"].get("asst.nonce") == intent.nonce for there in found[key])
-                if len(found[key]) > 1 and not ours:
+                found[key] = tagged[self._at[key]].get(key, []) if key in self._at else []
+                ours = made_by(self.recorded.intent(verdict.wanted, "create"), found[key])
+                if len(found[key]) > 1 and not ours and rows[key].action != "none":
                     stuck.append(verdict)
             pause = next(delays) if stuck else None
             if not stuck:
                 return found
             if pause is None:
                 raise self._twins(stuck, found, rows)
-            self._reporter.say("several instances carry the same tags; another run may be choosing one, looking again")
+            self.reporter.say("several instances carry the same tags; another run may be choosing one, looking again")
             await asyncio.sleep(pause)
             for platform, remote in self._remote.items():
                 self._remote[platform] = await look(platform, set(), remote.project, whole=True)
@@ -127,8 +172,8 @@ class Session:
             key = verdict.wanted.key
             ids = ", ".join(there["id"] for there in found[key])
             error = (
-                f"{key[0]} in {key[1]}: {len(found[key])} instances carry its tags: {ids}; delete all but one, then look"
-                " with inv asst.status"
+                f"{key[0]} in {key[1]}: {len(found[key])} instances carry its tags: {ids}; delete all but one with"
+                " inv asst.delete --id ID"
             )
             marked[key] = replace(marked[key], error=error)
         for key, row in marked.items():
@@ -136,24 +181,28 @@ class Session:
                 marked[key] = replace(row, error=f"{key[0]} in {key[1]}: not started, since others are not clear")
         return RowsFailed(summed_up(row.error for row in marked.values()), marked.values())
 
-    async def mark_all_gone(self, verdicts: Sequence[Verdict], rows: dict[Key, Row]) -> list[str]:
-        """Mark the rows to make or missing in environments of which nothing recorded is to be seen; their names come back.
+    async def mark_all_gone(self, verdicts: Sequence[Verdict], rows: dict[Key, Row], *, deleting: bool = False) -> list[str]:
+        """Flag the rows of environments where no recorded instance is visible; return the environments' names.
 
         An environment with any object of ours in it is no sign of a wrong key.
+
+        Args:
+            deleting: the rows are to be deleted; what is gone from the embedded platform is no sign of a wrong key then.
         """
         gone = []
         absent = [v for v in verdicts if v.state == "missing" or rows[v.wanted.key].action == "create"]
         absent = [v for v in absent if not self.recorded.intent(v.wanted, "delete")]
-        for name in dict.fromkeys(verdict.wanted.environment for verdict in absent):
-            environment = self.project.settings.environment(name)
+        for name, place in dict.fromkeys((verdict.wanted.environment, verdict.wanted.place) for verdict in absent):
+            environment = self.project.settings.reaching(name, place)
+            assert environment is not None
             records = {
                 record.id
                 for key, each in self.recorded.records.items()
-                if key[1] == name and (record := each.at(environment.place)) and not self._deleting(key, record)
+                if key[1] == name and (record := each.at(place)) and not self._deleting(key, record)
             }
-            if not records:
+            if not records or (deleting and not environment.managed_with_key):
                 continue
-            platform = await self.platform(name)
+            platform = await self.platform_of(environment)
             seen = self._remote.get(platform, Remote())
             if records & seen.objects.keys() or any(where == name for _, where in seen.tagged()):
                 continue
@@ -161,12 +210,15 @@ class Session:
                 continue
             gone.append(name)
             variable = f"the key in {environment.key_variable()}" if environment.managed_with_key else "the local platform"
+            way_out = "inv asst.create --recreate makes them anew"
+            if deleting:
+                way_out = f"inv asst.forget NAME {name} drops the record of one that is really gone"
+            error = (
+                f"{name}: {variable} sees none of its {count(len(records), 'recorded instance')}"
+                f" (is it the right key and project?); {way_out}"
+            )
             for verdict in absent:
-                if verdict.wanted.environment == name:
-                    error = (
-                        f"{name}: {variable} sees none of its {count(len(records), 'recorded instance')}"
-                        " (is it the right key and project?); inv asst.create --recreate makes them anew"
-                    )
+                if (verdict.wanted.environment, verdict.wanted.place) == (name, place):
                     rows[verdict.wanted.key] = replace(rows[verdict.wanted.key], error=error, note=None, unsafe=True)
         return gone
 
@@ -175,17 +227,21 @@ class Session:
         return intent is not None and intent.kind == "delete"
 
     async def refuse_if_all_gone(
-        self, verdicts: Sequence[Verdict], rows: dict[Key, Row], *, allowed: bool, confirm: Confirm | None
+        self,
+        verdicts: Sequence[Verdict],
+        rows: dict[Key, Row],
+        *,
+        allowed: bool = False,
+        confirm: Confirm | None = None,
+        deleting: bool = False,
     ) -> None:
         """Raise where a key sees nothing of an environment, unless going on is allowed or confirmed."""
         before = dict(rows)
-        gone = await self.mark_all_gone(verdicts, rows)
-        if (
-            gone
-            and not allowed
-            and not (confirm and confirm(f"Make every instance of {', '.join(gone)} anew?", [*rows.values()]))
-        ):
-            raise Refused(summed_up(row.error for row in rows.values() if row.unsafe), rows.values())
+        gone = await self.mark_all_gone(verdicts, rows, deleting=deleting)
+        if gone and not allowed:
+            if not (confirm and confirm(f"Make every instance of {', '.join(gone)} anew?", [*rows.values()])):
+                raise Refused(summed_up(row.error for row in rows.values() if row.unsafe), rows.values())
+            await self.refuse_if_changed(verdicts, rows)
         if gone:
             rows.update(before)
 
@@ -198,7 +254,7 @@ class Session:
         timing: Timing,
     ) -> list[Row]:
         """Open the intents of the run in one transaction, carry them out, and say how it ended."""
-        run = await self._begin(Creation, claimed, timing)
+        run = await self.begin(Creation, [verdict.wanted for verdict in claimed], timing)
         self._tidy(run, verdicts)
         claims = [claim(verdict, self.recorded, hits[verdict.wanted.key]) for verdict in claimed]
         for each in claims:
@@ -214,7 +270,7 @@ class Session:
     ) -> list[Row]:
         """Open the intents of the run in one transaction, then write environment after environment."""
         planned = [verdict for verdict in verdicts if rows[verdict.wanted.key].action == "update"]
-        run = await self._begin(Run, planned, timing)
+        run = await self.begin(Run, [verdict.wanted for verdict in planned], timing)
         self._tidy(run, verdicts)
         for verdict in planned:
             assert verdict.record is not None
@@ -240,16 +296,6 @@ class Session:
         run.journal.flush()
         return ended(rows)
 
-    async def delete(self, verdicts: Sequence[Verdict], rows: dict[Key, Row], timing: Timing) -> list[Row]:
-        """Open the intents of the run in one transaction, delete, and forget what is no more."""
-        run = await self._begin(Run, verdicts, timing)
-        for verdict in verdicts:
-            run.journal.intend(verdict.wanted, Intent("delete", verdict.wanted.digest), verdict.wanted.payload)
-        run.journal.flush()
-        if verdicts:
-            await run.delete(verdicts, rows)
-        return ended(rows | run.rows)
-
     async def adopt(self, wanted: Wanted, id: str, timing: Timing) -> Row:
         """Make an existing object the instance of a row: tag it where it has no tags, and record what it holds.
 
@@ -257,7 +303,7 @@ class Session:
             AsstError: it is not there, it is somebody else's, or the row has a living instance already.
         """
         name = f"{wanted.name} in {wanted.environment}"
-        platform = await self.platform(wanted.environment)
+        platform = await self.platform(wanted)
         before = self.recorded.record(wanted)
         if before and before.id != id and await platform.retrieve(before.id):
             raise AsstError(
@@ -270,7 +316,7 @@ class Session:
         if tags and tags != wanted.identity:
             owner = ", ".join(f"{key} {value}" for key, value in sorted(tags.items()))
             raise AsstError(f"{id} is the instance of another row ({owner})")
-        run = await self._begin(Run, [Verdict(wanted, "not_created")], timing)
+        run = await self.begin(Run, [wanted], timing)
         if not tags:
             there = await platform.update(id, taking_over(wanted, there, secrets.token_hex(16)))
         record, payload, changes = adopted(wanted, there, before, self.recorded.payloads, own=True)
@@ -280,10 +326,11 @@ class Session:
             "none" if before and before.id == id and tags else "adopt"
         )
 
-    async def _begin(self, kind: type[R], verdicts: Sequence[Verdict], timing: Timing) -> R:
+    async def begin(self, kind: type[R], wanted: Iterable[Wanted], timing: Timing) -> R:
+        """The writing part of a run that is about these instances."""
         journal = Journal(self.project.store.commit, self.recorded, timing.flush)
-        platforms = {verdict.wanted.environment: await self.platform(verdict.wanted.environment) for verdict in verdicts}
-        return kind(journal, platforms, self.project.settings.concurrency, self._reporter, timing)
+        platforms = {each.key: await self.platform(each) for each in wanted}
+        return kind(journal, platforms, self.project.settings.concurrency, self.reporter, timing)
 
     def _tidy(self, run: Run, verdicts: Sequence[Verdict]) -> None:
         """Record what is as declared already; drop what is open for it, and a delete that was not carried out."""
@@ -297,6 +344,10 @@ class Session:
                 run.journal.record(wanted, record, wanted.payload, settled=False)
             if intent and (in_sync or intent.kind == "delete"):
                 run.journal.intend(wanted, None)
+
+
+def _recorded_of(recorded: Recorded, wanted: Wanted) -> tuple[Record | None, Intent | None]:
+    return recorded.records.get(wanted.key), recorded.intents.get((wanted.key, wanted.place))
 
 
 def ended(rows: Mapping[Key, Row]) -> list[Row]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +22,8 @@ __all__ = ["PLATFORMS", "Credentials", "Environment", "Secret", "Settings", "fin
 
 PLATFORMS = ("agents", "responses", "local")
 DEFAULT_URL = "https://api.openai.com/v1"
+LOCAL, PINNED = Place("local", "local"), Place("responses", "store")  # the places that need no credentials to manage
+LOCAL_URL = "http://local/v1"
 SHUT_DOWN = (
     "platform 'assistants': OpenAI shut the Assistants API down on 2026-08-26; set platform (or ASST_PLATFORM) to"
     f" {' or '.join(map(repr, PLATFORMS))}, and turn an export of your assistants into declarations with: inv asst.migrate FILE"
@@ -176,6 +178,22 @@ class Settings:
         known = [environment.name for environment in self.environments]
         raise SettingsError(f"no environment {name!r:.80}; known: {', '.join(known)}{nearest(name, known)}")
 
+    def reaching(self, name: str, place: Place) -> Environment | None:
+        """The environment whose credentials reach what is recorded for environment ``name`` at a place, if any does.
+
+        That is ``name`` itself where it resolves to the place, else the first one that does. What needs no credentials
+        (``local``, ``responses``) is always reached; no URL is ever made from a record.
+        """
+        at_place = [each for each in self.environments if each.place == place]
+        for each in at_place:
+            if each.name == name:
+                return each
+        if at_place:
+            return at_place[0]
+        if place in (LOCAL, PINNED):
+            return replace(self.environments[0], place=place, base_url=LOCAL_URL)
+        return None
+
 
 def find_root(start: Path, needed: bool = True) -> Path | None:
     """The folder of the nearest ``pyproject.toml`` at or above ``start``.
@@ -242,11 +260,11 @@ def _environment(sources: Sources, name: str, position: int, table: Mapping[str,
     if platform not in PLATFORMS:
         raise SettingsError(f"no platform {platform!r:.80}; known: {', '.join(PLATFORMS)}{nearest(platform, PLATFORMS)}")
     if platform == "local":
-        return Environment(name, position, Place("local", "local"), "http://local/v1", sources, table)
+        return Environment(name, position, LOCAL, LOCAL_URL, sources, table)
     specific = Environment(name, position, Place(platform, ""), "", sources, table).variable("OPENAI_BASE_URL")
     url = sources.get(specific) or sources.get("OPENAI_BASE_URL") or table.get("base_url") or DEFAULT_URL
     origin = _origin(url, name)
-    return Environment(name, position, Place(platform, "store" if platform == "responses" else origin), url, sources, table)
+    return Environment(name, position, PINNED if platform == "responses" else Place(platform, origin), url, sources, table)
 
 
 def _origin(url: str, environment: str) -> str:

@@ -10,11 +10,10 @@ import hashlib
 import json
 
 from ..payload import create_body
-from ..records import JSONObject, Place, Recorded, Wanted
+from ..records import JSONObject, Recorded, Wanted
+from ..settings import PINNED
 
 __all__ = ["ReleasesPlatform"]
-
-HERE = Place("responses", "store")
 
 
 class ReleasesPlatform:
@@ -26,8 +25,8 @@ class ReleasesPlatform:
     def __init__(self, recorded: Recorded, project: str) -> None:
         self._objects: dict[str, JSONObject] = {}
         for key, each in recorded.records.items():
-            if record := each.at(HERE):
-                wanted = Wanted(*key, 0, HERE, project, recorded.payloads[record.digest], record.carried)
+            if record := each.at(PINNED):
+                wanted = Wanted(*key, 0, PINNED, project, recorded.payloads[record.digest], record.carried)
                 self._objects[record.id] = {"id": record.id, "created_at": 0, **create_body(wanted, "0" * 32)}
 
     async def page(self, after: str | None) -> tuple[list[JSONObject], bool]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from ._admin import admin
-from ._managing import adopt, check, create, delete, deploy, plan, resolve, serve, status, update
+from ._managing import adopt, check, create, delete, deploy, forget, plan, resolve, serve, status, update
 from ._migrate import migrate
 from ._running import run
 from ._watch import watch
 
 __all__ = [
-    "admin", "adopt", "check", "create", "delete", "deploy", "migrate", "ns", "plan", "resolve", "run", "serve", "status",
-    "update", "watch",
+    "admin", "adopt", "check", "create", "delete", "deploy", "forget", "migrate", "ns", "plan", "resolve", "run", "serve",
+    "status", "update", "watch",
 ]  # fmt: skip
 
 ns = Collection("asst")
-for _task in (create, update, deploy, delete, adopt, admin, plan, check, resolve, serve, run, watch, migrate):
+for _task in (create, update, deploy, delete, forget, adopt, admin, plan, check, resolve, serve, run, watch, migrate):
     ns.add_task(_task)
 ns.add_task(status, default=True)

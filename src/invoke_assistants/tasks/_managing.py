@@ -16,7 +16,7 @@ from ._task import ENV, JSON, ONLY, OVERWRITE, RECREATE, WRITE, call, confirm, i
 if TYPE_CHECKING:
     from ..records import Row
 
-__all__ = ["adopt", "bring", "check", "create", "delete", "deploy", "plan", "resolve", "serve", "status", "update"]
+__all__ = ["adopt", "bring", "check", "create", "delete", "deploy", "forget", "plan", "resolve", "serve", "status", "update"]
 
 
 @task(iterable=["only"], help=WRITE | {"recreate": RECREATE})
@@ -83,23 +83,32 @@ def bring(
     return call(c, command, json, verb, planned=dry, failing=dry, dry_run=dry, confirm=confirm(command, yes, json), **options)
 
 
-@task(iterable=["only"], help=WRITE | {"undeclared": "what is recorded and no longer declared", "yes": "it is confirmed"})
+@task(
+    iterable=["only"],
+    help=WRITE
+    | {
+        "undeclared": "what is recorded and no longer declared",
+        "id": "this one object that carries this project's tags, recorded or not",
+        "yes": "it is confirmed",
+    },
+)
 def delete(
     c: Context,
     only: Iterable[str] | None = None,
     env: str | None = None,
     undeclared: bool = False,
+    id: str | None = None,
     json: bool = False,
     dry_run: bool = False,
     yes: bool = False,
 ) -> list[Row]:
-    """Delete instances: of an environment, of some assistants, or what is no longer declared."""
+    """Delete instances: of an environment, of some assistants, what is no longer declared, or one by its id."""
     from ..lifecycle import delete as verb
 
     dry = is_dry(c, dry_run)
     return call(
-        c, "delete", json, verb, planned=dry, failing=dry, only=only or (), env=env, undeclared=undeclared, dry_run=dry,
-        yes=yes, confirm=confirm("delete", yes, json),
+        c, "delete", json, verb, planned=dry, failing=dry, only=only or (), env=env, undeclared=undeclared, id=id,
+        dry_run=dry, yes=yes, confirm=confirm("delete", yes, json),
     )  # fmt: skip
 
 
@@ -109,6 +118,14 @@ def adopt(c: Context, name: str, env: str, id: str, json: bool = False) -> list[
     from ..lifecycle import adopt as verb
 
     return call(c, "adopt", json, functools.partial(verb, name, env, id))
+
+
+@task(help={"name": "the assistant", "env": "the environment", "json": JSON})
+def forget(c: Context, name: str, env: str, json: bool = False) -> list[Row]:
+    """Drop what is recorded of an assistant in an environment; touch nothing remotely."""
+    from ..lifecycle import forget as verb
+
+    return call(c, "forget", json, functools.partial(verb, name, env))
 
 
 @task(

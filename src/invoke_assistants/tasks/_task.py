@@ -111,7 +111,7 @@ def call(
     if not code and failing:
         code, error = judged(rows)
     if rows or not error:
-        render.show(command, rows, stream, planned=planned, refused=code == 3 and not planned)
+        render.show(command, rows, stream, planned=planned, refused=code == 3 and not planned, error=error)
     if json:
         print(render.document(command, rows, error, code in (0, PENDING)), flush=True)
     if code:

@@ -1,0 +1,134 @@
+"""Deleting: what is recorded, what an open create made, and one object by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from .apply import TIMING, Run, Timing
+from .errors import AsstError, PlatformError, Refused
+from .payload import declarable, is_ours
+from .plan import Verdict, row_to_delete
+from .platforms import Platform
+from .records import Intent, JSONObject, Key, Row, Wanted
+from .session import Confirm, Session, count, ended, summed_up
+from .settings import Environment
+from .settling import settle_creates
+
+__all__ = ["Asked", "delete_object", "delete_recorded"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a delete was asked for: planned only, confirmed already, or who is asked."""
+
+    dry_run: bool
+    yes: bool
+    confirm: Confirm | None
+
+    def refuse_unless_said(self, rows: Sequence[Row]) -> None:
+        """Raise ``Refused`` unless it was said that these rows may be deleted."""
+        what = ", ".join(f"{row.name} in {row.environment} ({row.id or 'an open create'})" for row in rows)
+        if not self.yes and not (self.confirm and self.confirm(f"Delete {what}?", rows)):
+            raise Refused(f"not confirmed: {count(len(rows), 'instance')} would be deleted; --yes goes on", rows)
+
+
+async def delete_recorded(
+    session: Session, only: Iterable[str], env: str | None, undeclared: bool, asked: Asked, timing: Timing
+) -> list[Row]:
+    """Delete recorded instances and forget them; what an open create of theirs made is found and deleted as well.
+
+    Raises:
+        Refused: not confirmed, or an instance that must not or cannot be deleted; nothing was written.
+        RowsFailed: some could not be deleted.
+    """
+    project = session.project
+    wanted, unreachable = project.recorded(session.recorded, only, env, undeclared=undeclared)
+    open_ = [each for each in wanted if session.recorded.intent(each, "create")]
+    verdicts = await session.verdicts(wanted, whole={each.environment for each in open_})
+    rows = {v.wanted.key: row_to_delete(v, session.recorded, session.tagged(v.wanted)) for v in verdicts}
+    rows |= {row.key: row for row in unreachable}
+    await session.refuse_if_all_gone(verdicts, rows, deleting=True)
+    if unsafe := summed_up(row.error for row in rows.values() if row.unsafe):
+        raise Refused(unsafe, rows.values())
+    if asked.dry_run or not verdicts:
+        return list(rows.values())
+    asked.refuse_unless_said([*rows.values()])
+    if not asked.yes:
+        await session.refuse_if_changed(verdicts, rows)
+    if open_:
+        await settle_creates(session, open_, timing)
+        confirmed = {(each.key, each.place) for each in wanted}
+        again, _ = project.recorded(session.recorded, only, env, undeclared=undeclared)
+        verdicts = await session.verdicts([each for each in again if (each.key, each.place) in confirmed])
+        nothing = {each.key: replace(rows[each.key], action="none", note="its open create had made nothing") for each in open_}
+        rows |= nothing | {v.wanted.key: row_to_delete(v, session.recorded, ()) for v in verdicts}
+    return await _delete(session, verdicts, rows, timing)
+
+
+async def delete_object(session: Session, id: str, environments: Sequence[Environment], asked: Asked) -> list[Row]:
+    """Delete one object that carries this project's tags, recorded or not; where it is recorded, forget it.
+
+    Args:
+        environments: those whose platforms are asked for it.
+
+    Raises:
+        Refused: not confirmed, or it does not carry this project's tags.
+        AsstError: there is no such object.
+    """
+    environment, platform, there = await _find(session, id, environments)
+    metadata, project = there.get("metadata") or {}, session.project.settings.project
+    if not is_ours(metadata, project):
+        raise Refused(f"{id} does not carry the tags of project {project}, so it is not ours to delete")
+    key = metadata["asst.name"], metadata["asst.environment"]
+    wanted = Wanted(*key, environment.position, environment.place, project, {}, "")
+    record, open_ = session.recorded.record(wanted), session.recorded.intent(wanted, "create")
+    recorded = record is not None and record.id == id
+    told = "it is the recorded one" if recorded else f"{record.id} is the recorded one" if record else "nothing is recorded"
+    row = Row(*key, environment.place.platform, None, "delete", id, note=f"of {key[0]} in {key[1]}, {told}")
+    if asked.dry_run:
+        return [row]
+    asked.refuse_unless_said([row])
+    if not asked.yes and (
+        declarable(await platform.retrieve(id) or {}) != declarable(there)
+        or session.project.store.read().records.get(key) != session.recorded.records.get(key)
+    ):
+        raise Refused(f"{id} was changed while the question waited; nothing was written: run the same command again", [row])
+    run = await session.begin(Run, (), timing=TIMING)
+    if recorded and record:
+        run.journal.intend(wanted, Intent("delete", record.digest))
+        run.journal.flush()
+    try:
+        await run.sure(platform, id, platform.delete(id), lambda object_: object_ is None)
+        if recorded:
+            run.journal.forget(wanted)
+        if recorded or (open_ and open_.nonce == metadata.get("asst.nonce")):
+            run.journal.intend(wanted, None)
+    except PlatformError as error:
+        if recorded and not error.unknown:
+            run.journal.intend(wanted, open_)
+        raise
+    finally:
+        run.journal.flush()
+    return [row]
+
+
+async def _find(session: Session, id: str, environments: Sequence[Environment]) -> tuple[Environment, Platform, JSONObject]:
+    """The object of that id, and where it is; the environment that it is recorded for is asked first."""
+    recorded = {where for (_, where), record in session.recorded.records.items() if record.id == id}
+    for environment in sorted(environments, key=lambda each: each.name not in recorded):
+        platform = await session.platform_of(environment)
+        if there := await platform.retrieve(id):
+            return environment, platform, there
+    raise AsstError(f"there is no {id} in {', '.join(each.name for each in environments)} (is it the right key and project?)")
+
+
+async def _delete(session: Session, verdicts: Sequence[Verdict], rows: Mapping[Key, Row], timing: Timing) -> list[Row]:
+    """Open the intents of the run in one transaction, delete, and forget what is no more."""
+    run = await session.begin(Run, [verdict.wanted for verdict in verdicts], timing)
+    for verdict in verdicts:
+        run.journal.intend(verdict.wanted, Intent("delete", verdict.wanted.digest), verdict.wanted.payload)
+    run.journal.flush()
+    if verdicts:
+        await run.delete(verdicts, rows)
+    return ended({**rows, **run.rows})
