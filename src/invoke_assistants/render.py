@@ -191,11 +191,14 @@ def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
     if not rows:
         return "nothing to delete" if command == "delete" else "nothing is declared"
     if command == "forget":
-        return "; ".join(f"inv asst.adopt {row.name} {row.environment} {row.id} takes it back" for row in rows if row.id)
+        back = [f"inv asst.adopt {row.name} {row.environment} {row.id}" for row in rows if row.id and row.state != "undeclared"]
+        return "; ".join(["nothing was changed remotely", *(f"{command} takes it back" for command in back)])
     if not planned:
         done = Counter(_done(row) for row in rows)
         text = ", ".join(f"{number} {word}" for word, number in done.items())
         return f"{text}; next: inv asst.plan" if command == "adopt" else text
+    if command == "delete":
+        return f"{sum(row.action == 'delete' for row in rows)} to delete"
     counts = Counter(str(row.state) for row in rows)
     text = ", ".join(f"{number} {state}" for state, number in counts.items())
     absent = [row for row in rows if row.state in ("not_created", "missing")]
