@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from .errors import PlatformError
 from .journal import Journal
-from .payload import compare, update_body
+from .payload import compare
 from .plan import Verdict, updated
 from .platforms import Platform
 from .records import JSONObject, Key, Row, Wanted
@@ -95,10 +95,9 @@ class Run:
             await self.all(self._update(verdict, rows[verdict.wanted.key]) for verdict in verdicts)
 
     async def _update(self, verdict: Verdict, row: Row) -> None:
-        wanted, record, remote = verdict.wanted, verdict.record, verdict.remote
+        wanted, record, body = verdict.wanted, verdict.record, verdict.body
         assert record is not None
-        assert remote is not None
-        body = update_body(wanted, self.journal.payloads[record.digest], remote)
+        assert body is not None
         async with self.slots:
             if self.halt:
                 self.fail(wanted, row, f"not tried: {self.halt}")

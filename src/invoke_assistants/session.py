@@ -14,8 +14,8 @@ from .apply import Reporter, Run, Timing
 from .creating import Creation, claim
 from .errors import AsstError, Refused, RowsFailed
 from .journal import Journal
-from .payload import declarable, taking_over
-from .plan import Remote, Verdict, adopted, judge, made_by, offline, with_duplicates
+from .payload import compare, declarable, taking_over, too_many_pairs
+from .plan import Remote, Verdict, adopted, judge, made_by, offline, owner, with_duplicates
 from .platforms import Platform, connect
 from .project import Project
 from .records import Intent, JSONObject, Key, Record, Recorded, Row, Wanted
@@ -312,19 +312,21 @@ class Session:
         there = await platform.retrieve(id)
         if there is None:
             raise AsstError(f"{name}: there is no {id} (is it the right key and project?)")
-        tags = {key: value for key, value in (there.get("metadata") or {}).items() if key in wanted.identity}
-        if tags and tags != wanted.identity:
-            owner = ", ".join(f"{key} {value}" for key, value in sorted(tags.items()))
-            raise AsstError(f"{id} is the instance of another row ({owner})")
+        if other := owner(wanted, there):
+            raise AsstError(f"{id} is the instance of another row ({other})")
+        tagged = wanted.identity.items() <= (there.get("metadata") or {}).items()
+        if tagged and before and before.id == id:
+            return Verdict(wanted, "not_created", before, there, compare(there, wanted.payload)).row()
         run = await self.begin(Run, [wanted], timing)
-        if not tags:
-            there = await platform.update(id, taking_over(wanted, there, secrets.token_hex(16)))
-        record, payload, changes = adopted(wanted, there, before, self.recorded.payloads, own=True)
+        if not tagged:
+            body = taking_over(wanted, there, secrets.token_hex(16))
+            if many := too_many_pairs(body, {}):
+                raise AsstError(f"{name}: {id} would have {many}")
+            there = await platform.update(id, body)
+        record, payload, changes = adopted(wanted, there, before, self.recorded.payloads, own=not tagged)
         run.journal.record(wanted, record, payload)
         run.journal.flush()
-        return Verdict(wanted, "not_created", record, there, changes).row(
-            "none" if before and before.id == id and tags else "adopt"
-        )
+        return Verdict(wanted, "not_created", record, there, changes).row("adopt")
 
     async def begin(self, kind: type[R], wanted: Iterable[Wanted], timing: Timing) -> R:
         """The writing part of a run that is about these instances."""
