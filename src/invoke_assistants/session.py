@@ -263,7 +263,8 @@ class Session:
         run.journal.flush()
         if claims:
             await run.create(claims, rows)
-        return ended(rows | run.rows)
+        rows |= run.rows
+        return ended(rows | run.replaced(rows))
 
     async def bring(
         self, environments: Sequence[Environment], verdicts: Sequence[Verdict], rows: dict[Key, Row], timing: Timing
@@ -291,10 +292,11 @@ class Session:
             if here:
                 await run.update(here, rows)
                 rows |= run.rows
+                rows |= run.replaced(rows)
             if any(row.error for row in rows.values() if row.environment == environment.name):
                 stopped = environment.name
         run.journal.flush()
-        return ended(rows)
+        return ended(rows | run.replaced(rows))
 
     async def adopt(self, wanted: Wanted, id: str, timing: Timing) -> Row:
         """Make an existing object the instance of a row: tag it where it has no tags, and record what it holds.
@@ -330,7 +332,7 @@ class Session:
 
     async def begin(self, kind: type[R], wanted: Iterable[Wanted], timing: Timing) -> R:
         """The writing part of a run that is about these instances."""
-        journal = Journal(self.project.store.commit, self.recorded, timing.flush)
+        journal = Journal(self.project.store.transact, self.recorded, timing.flush)
         platforms = {each.key: await self.platform(each) for each in wanted}
         return kind(journal, platforms, self.project.settings.concurrency, self.reporter, timing)
 

@@ -21,7 +21,7 @@ class Platform(Protocol):
     """One API with one set of credentials. Every method raises ``PlatformError``."""
 
     async def page(self, after: str | None) -> tuple[list[JSONObject], bool]:
-        """At most 100 objects after an id, newest first, and whether there are more."""
+        """At most 100 objects after an id, newest first, and whether there are more, or may be."""
         ...
 
     async def retrieve(self, id: str) -> JSONObject | None:
