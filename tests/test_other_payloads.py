@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,11 @@ from loopback import Fault, Loopback
 
 from invoke_assistants import AsstError, Refused, RowsFailed
 from invoke_assistants import lifecycle as asst
+from invoke_assistants.payload import update_body
+from invoke_assistants.platforms.local import Service
+from invoke_assistants.project import Project
+from invoke_assistants.records import Intent
+from invoke_assistants.store import FileStorage, Store
 
 PLAIN = 'Assistant("one", model="m", instructions="Do it.", metadata={"team": "blue"})'
 RICH = (
@@ -301,3 +308,109 @@ def test_an_object_with_too_much_metadata_to_adopt(host: Host, server: Loopback)
         asst.adopt("one", "development", id, host.root)
     assert server.writes() == []
     assert not host.path.exists()
+
+
+class Heard:
+    """A reporter that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    def start(self, label: str, total: int) -> None: ...
+    def advance(self) -> None: ...
+
+
+def embedded(host: Host) -> Service:
+    return Service(host.root / ".asst" / "local.json")
+
+
+def agents(host: Host) -> dict[str, Any]:
+    return {id: fields(agent) for id, agent in embedded(host)._read()["agents"].items()}
+
+
+@pytest.fixture
+def pulled(local_host: Host, tmp_path: Path) -> Host:
+    """A checkout on the embedded platform that has pulled a colleague's deploy, code and store; its own ``.asst`` is older."""
+    colleague = Host(tmp_path / "colleague", local_host.env)
+    for host in (local_host, colleague):
+        declare(host, RICH)
+        asst.create(host.root)
+    declare(colleague, PLAIN)
+    asst.deploy(colleague.root)
+    declare(local_host, PLAIN)
+    local_host.path.write_bytes(colleague.path.read_bytes())
+    assert [*agents(local_host).values()] == [SET, SET]
+    return local_host
+
+
+def test_a_plan_after_a_pull_on_local_shows_what_is_recorded(pulled: Host) -> None:
+    """What is merely older is shown as the store records it, with a note; nothing is written."""
+    before = (pulled.root / ".asst" / "local.json").read_bytes()
+    for verb in (asst.plan, asst.status, lambda root, **more: asst.deploy(root, dry_run=True, **more)):
+        heard = Heard()
+        assert {row.state for row in verb(pulled.root, reporter=heard)} == {"in_sync"}
+        assert sum("one in production: on local it was under another tag" in line for line in heard.said) == 1
+    assert (pulled.root / ".asst" / "local.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [("asst.deploy",), ("asst.update",), ("asst.create",), ("asst.run", "one", "Hi")])
+def test_a_pull_on_local_blocks_nothing(pulled: Host, command: tuple[str, ...]) -> None:
+    """Commands that write, and asking, bring the embedded platform's objects up to the store, and go on."""
+    before = pulled.path.read_bytes()
+    result = pulled.inv(*command)
+    assert result.code == 0, result.err
+    assert [*agents(pulled).values()] == [UNSET, UNSET]
+    assert pulled.path.read_bytes() == before
+    assert {row.state for row in asst.status(pulled.root)} == {"in_sync"}
+
+
+def test_code_that_goes_on_after_a_pull_on_local(pulled: Host) -> None:
+    """An edit on top of what was pulled is an ordinary deploy."""
+    declare(pulled, PLAIN.replace("Do it.", "Do it well."))
+    assert {(row.state, row.action) for row in asst.deploy(pulled.root)} == {("changed", "update")}
+    assert [*agents(pulled).values()] == [UNSET, UNSET]
+
+
+def test_an_edit_by_hand_on_local_stays_drift(local_host: Host) -> None:
+    """Under the record's tag it is somebody's edit: shown, refused, and not taken back by looking."""
+    declare(local_host, PLAIN)
+    asst.create(local_host.root)
+    id = local_host.ids()["one", "production"]
+    embedded(local_host).handle("POST", f"/v1/agents/{id}", {}, b'{"instructions": "By hand."}')
+    assert {row.state for row in asst.status(local_host.root)} == {"in_sync", "drifted"}
+    with pytest.raises(Refused, match="edited by hand"):
+        asst.deploy(local_host.root)
+    assert embedded(local_host)._read()["agents"][id]["instructions"] == "By hand."
+
+
+def test_a_killed_update_on_local_is_ours(local_host: Host) -> None:
+    """What an update of ours did before it was killed is known by its open intent, and not taken back by looking."""
+    declare(local_host, PLAIN)
+    asst.create(local_host.root)
+    declare(local_host, RICH)
+    [each, _] = Project.load(local_host.root, ()).wanted(Project.load(local_host.root, ()).settings.environments)
+    id, store = local_host.ids()["one", "development"], Store(FileStorage(local_host.path), "host")
+    slot = each.key, each.place
+    store.commit(intents={slot: Intent("update", each.digest)}, payloads=[(each.digest, each.payload)])
+    there = embedded(local_host)._read()["agents"][id]
+    body = json.dumps(update_body(each, store.read().payloads[store.read().records[each.key].digest], there))
+    assert embedded(local_host).handle("POST", f"/v1/agents/{id}", {}, body.encode())[0] == 200
+    assert [row.state for row in asst.status(local_host.root)] == ["in_sync", "changed"]
+    asst.update(local_host.root)
+    assert agents(local_host)[id] == SET
+    assert "pending" not in local_host.store
+
+
+def test_a_look_at_a_fresh_clone_on_local_writes_nothing(local_host: Host) -> None:
+    """Status, plan and a dry run show what the store records, without a file; a command that writes puts it there."""
+    declare(local_host, PLAIN)
+    asst.create(local_host.root)
+    shutil.rmtree(local_host.root / ".asst")
+    for verb in (asst.status, asst.plan, lambda root: asst.create(root, dry_run=True)):
+        assert {row.state for row in verb(local_host.root)} == {"in_sync"}
+    assert not (local_host.root / ".asst").exists()
+    asst.create(local_host.root)
+    assert [*agents(local_host).values()] == [UNSET, UNSET]

@@ -34,7 +34,7 @@ def run(project: Project, command: str, act: Callable[[Session], Awaitable[T]], 
 
     async def session() -> T:
         async with AsyncExitStack() as stack:
-            return await act(Session(project, project.store.read(), reporter, stack))
+            return await act(Session(project, project.store.read(), reporter, stack, writes=lock))
 
     def go() -> T:
         with project.store.lock(f"inv asst.{command}", reporter.say) if lock else nullcontext():
@@ -51,11 +51,12 @@ def run(project: Project, command: str, act: Callable[[Session], Awaitable[T]], 
 class Session:
     """One run in a project: the store as it was read, and the platforms that it needs, opened once each."""
 
-    def __init__(self, project: Project, recorded: Recorded, reporter: Reporter, stack: AsyncExitStack) -> None:
+    def __init__(self, project: Project, recorded: Recorded, reporter: Reporter, stack: AsyncExitStack, *, writes: bool) -> None:
         self.project = project
         self.recorded = recorded
         self.reporter = reporter
         self._stack = stack
+        self._writes = writes
         self._platforms: dict[tuple[str, Credentials | None], Platform] = {}
         self._remote: dict[Platform, Remote] = {}
         self._at: dict[Key, Platform] = {}  # where the last look at an instance was
@@ -71,7 +72,8 @@ class Session:
         """The platform of an environment; those with the same URL, key and project share one."""
         key = (environment.place.platform, environment.credentials() if environment.managed_with_key else None)
         if key not in self._platforms:
-            opened = connect(self.project.settings, environment, self.recorded, self.reporter.say)
+            say = self.reporter.say
+            opened = connect(self.project.settings, environment, self.recorded, say, write=self._writes)
             self._platforms[key] = await self._stack.enter_async_context(opened)
         return self._platforms[key]
 
