@@ -189,7 +189,8 @@ def test_an_adopted_objects_fields_are_recorded_and_go(host: Host, server: Loopb
     declare(host, PLAIN)
     body = {"model": "m", "instructions": "Do it.", "service_tier": "flex", "reasoning": {"effort": "low"}, "tools": []}
     id = server.call("POST", "/agents", {**body, "metadata": {"theirs": "kept"}})["id"]
-    asst.adopt("one", "production", id, host.root)
+    [adopted] = asst.adopt("one", "production", id, host.root)
+    assert "metadata.theirs" not in {change.field for change in adopted.changes}
     payload = host.store["payloads"][host.store["assistants"]["one"]["production"]["digest"]]
     assert payload["service_tier"] == "flex"
     assert payload["reasoning"] == {"effort": "low", "summary": None}

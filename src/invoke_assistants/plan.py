@@ -91,14 +91,13 @@ def judge(wanted: Wanted, recorded: Recorded, remote: Remote) -> Verdict:
         record, payload = _now(record, intent.digest, carried, wanted), pending
     unknown = carried not in (None, wanted.digest, record.carried)  # nobody here knows which fields that payload set
     if unknown:
-        changes, body = reset_changes(there, wanted.payload), reset_body(wanted, there)
-        changes = changes or (Change("metadata.asst.digest", carried, wanted.digest),)
+        changes = reset_changes(there, wanted.payload) or (Change("metadata.asst.digest", carried, wanted.digest),)
     else:
         left = (*leftovers(there, payload, wanted.payload), *leftovers(there, pending, wanted.payload))
         changes = (*compare(there, wanted.payload), *{change.field: change for change in left}.values())
-        body = update_body(wanted, payload, there, pending)
     if not changes and not lost:
         return Verdict(wanted, "in_sync", _now(record, wanted.digest, carried, wanted), there)
+    body = reset_body(wanted, there) if unknown else update_body(wanted, payload, there, pending)
     verdict = Verdict(wanted, "changed", record, there, (*lost, *changes), body=body)
     edited = (*lost, *compare(there, payload))
     if not edited and carried == record.carried:
@@ -172,7 +171,9 @@ def adopted(
         payload = held
     digest, tag = digest_of(payload), carried if own else None
     history = _now(before, digest, tag, wanted).history if before else ()
-    changes = compare(there, wanted.payload) if carried == wanted.digest else reset_changes(there, wanted.payload)
+    changes = (*compare(there, wanted.payload), *leftovers(there, payload, wanted.payload))
+    if not own and carried != wanted.digest:
+        changes = reset_changes(there, wanted.payload)
     return Record(there["id"], wanted.place, digest, tag if tag != digest else None, history), payload, changes
 
 
