@@ -203,6 +203,31 @@ def test_a_list_that_is_not_the_apis_is_no_empty_list(one: Host, server: Loopbac
     assert not one.path.exists()
 
 
+@pytest.mark.parametrize("said", [{}, {"has_more": None}], ids=["absent", "null"])
+@pytest.mark.parametrize("many", [0, 122, 200])
+def test_pages_that_do_not_say_whether_there_are_more(one: Host, server: Loopback, said: dict[str, None], many: int) -> None:
+    """They are followed until one comes empty, as the SDK's pager does: a clone finds what is on the last, and makes no twin."""
+    quick_create(one)
+    [id] = one.ids().values()
+    server.fill(many)
+    one.path.unlink()
+
+    def unsaid(seen: Seen) -> Fault | None:
+        if seen.method != "GET":
+            return None
+        _, page = server.service.handle("GET", seen.path, seen.query, b"")
+        assert isinstance(page, dict)
+        del page["has_more"]
+        return Fault(raw=json.dumps(page | said).encode())
+
+    server.faults.append(unsaid)
+    server.seen.clear()
+    quick_create(one)
+    assert list(one.ids().values()) == [id]
+    assert server.writes() == []
+    invariant(one, server, 1)
+
+
 @pytest.mark.parametrize("id", [5, None, "", "../x", "a b", "x" * 200])
 def test_a_create_that_is_answered_with_no_proper_id(one: Host, server: Loopback, id: Any) -> None:
     """Row 14: nothing is stored of it; the sweep settles what was made."""
@@ -636,6 +661,106 @@ def test_a_store_that_is_replaced_in_the_middle(host: Host, server: Loopback) ->
     server.faults.clear()
     assert "pending" not in host.store
     assert {row.state for row in asst.status(host.root)} == {"in_sync"}
+
+
+def pull(host: Host, server: Loopback, method: str, change: Callable[[Any], None]) -> None:
+    """Let git put a changed store in place once the first such request is carried out, before its answer."""
+    pulled: list[bool] = []
+
+    def replace(seen: Seen) -> Fault | None:
+        if seen.method != method or pulled:
+            return None
+        pulled.append(True)
+        answer = server.call(method, seen.path.removeprefix("/v1"), seen.body)
+        store = host.store
+        store.pop("pending", None)
+        change(store)
+        host.path.write_text(json.dumps(store))
+        return Fault(raw=json.dumps(answer).encode())
+
+    server.faults.append(replace)
+
+
+def made_anew(server: Loopback, agent: dict[str, Any]) -> str:
+    """A colleague's instance in the stead of one that the colleague found missing."""
+    if agent["id"] in server.agents():
+        server.call("DELETE", f"/agents/{agent['id']}")
+    return str(twin_of(server, agent, "c" * 32)["id"])
+
+
+@pytest.mark.parametrize("verb", ["update", "deploy"])
+def test_another_id_in_a_store_that_comes_during_an_update_stands(one: Host, server: Loopback, verb: str) -> None:
+    """A colleague made the instance anew, and git pulls that in mid-update: the id that is dead by now does not come back."""
+    quick_create(one)
+    [agent] = server.agents().values()
+    one.edit("Do it.", "Second.")
+    new: list[str] = []
+
+    def change(store: Any) -> None:
+        new.append(made_anew(server, agent))
+        store["assistants"]["one"]["development"]["id"] = new[0]
+
+    pull(one, server, "POST", change)
+    with pytest.raises(RowsFailed) as caught:
+        getattr(asst, verb)(one.root, timing=QUICK)
+    assert f"one in development: the store was replaced during this run and names {new[0]} instead of {agent['id']}" in str(
+        caught.value
+    )
+    assert list(one.ids().values()) == new
+    getattr(asst, verb)(one.root, timing=QUICK)
+    assert server.agents()[new[0]]["instructions"] == "Second."
+    invariant(one, server, 1)
+
+
+def test_an_instance_that_a_colleague_deleted_does_not_come_back(one: Host, server: Loopback) -> None:
+    """The same where the store that comes names no instance any more: nothing points to the dead id."""
+    quick_create(one)
+    [agent] = server.agents().values()
+    one.edit("Do it.", "Second.")
+
+    def change(store: Any) -> None:
+        server.call("DELETE", f"/agents/{agent['id']}")
+        store["assistants"], store["payloads"] = {}, {}
+
+    pull(one, server, "POST", change)
+    with pytest.raises(RowsFailed, match=f"names none instead of {agent['id']}: run the same command again"):
+        asst.update(one.root, timing=QUICK)
+    assert one.ids() == {}
+    with pytest.raises(RowsFailed, match=r"is not created: run inv asst\.create"):
+        asst.update(one.root, timing=QUICK)
+    quick_create(one)
+    invariant(one, server, 1)
+
+
+def test_another_id_in_a_store_that_comes_during_a_delete_stands(one: Host, server: Loopback) -> None:
+    """The instance that the pulled store names is alive and not the one that was deleted: it stays recorded, and that is said."""
+    quick_create(one)
+    [agent] = server.agents().values()
+    new: list[str] = []
+
+    def change(store: Any) -> None:
+        new.append(made_anew(server, agent))
+        store["assistants"]["one"]["development"]["id"] = new[0]
+
+    pull(one, server, "DELETE", change)
+    with pytest.raises(RowsFailed, match="the store was replaced during this run and names agent_"):
+        asst.delete(one.root, env="development", yes=True, timing=QUICK)
+    assert list(one.ids().values()) == new
+    invariant(one, server, 1)
+
+
+def test_an_open_create_in_a_store_that_comes_during_an_update_stands(one: Host, server: Loopback) -> None:
+    """A colleague's create that is not settled yet was committed: its nonce is not lost to the end of our update."""
+    quick_create(one)
+    [agent] = server.agents().values()
+    digest = agent["metadata"]["asst.digest"]
+    open_ = {f"development agents {server.origin}": {"digest": digest, "kind": "create", "nonce": "c" * 32}}
+    one.edit("Do it.", "Second.")
+    pull(one, server, "POST", lambda store: store.update(pending={"one": open_}))
+    asst.update(one.root, timing=QUICK)
+    assert one.store["pending"] == {"one": open_}
+    quick_create(one)
+    invariant(one, server, 1)
 
 
 def test_a_resumed_create_remembers_what_it_sent(one: Host, server: Loopback) -> None:

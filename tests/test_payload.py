@@ -12,8 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from invoke_assistants import Assistant
-from invoke_assistants.payload import build, canonical, compare, create_body, digest, leftovers, update_body
-from invoke_assistants.platforms.local.resources import Agent, merged, resolved
+from invoke_assistants.payload import (
+    build,
+    canonical,
+    compare,
+    create_body,
+    digest,
+    leftovers,
+    remote_payload,
+    reset_body,
+    reset_changes,
+    update_body,
+)
+from invoke_assistants.platforms.local.resources import Agent, AgentUpdate, merged, resolved
 from invoke_assistants.platforms.local.resources import given as given_fields
 from invoke_assistants.records import Place, Wanted
 
@@ -166,3 +177,88 @@ def test_an_environment_overrides_whole_fields_and_the_description_is_for_people
     assert "metadata" not in one.payload("production")
     assert one.digest("development") == other.digest("development") != one.digest("production")
     assert "one" not in json.dumps(one.payload("development"))
+
+
+tools_ = st.lists(
+    st.sampled_from(
+        [
+            {"type": "web_search", "context_size": "low", "mode": "cached", "location": {"city": "Rome"}},
+            {"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}, "defer_loading": True},
+            {"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}},
+            {"type": "programmatic_tool_calling", "enabled": False},
+            {
+                "type": "mcp",
+                "server_label": "s",
+                "transport": {"type": "http", "server_url": "https://x"},
+                "request_metadata": {"k": 1},
+                "connection_origin": "environment",
+            },
+        ]
+    ),
+    max_size=2,
+    unique_by=lambda tool: tool["type"],
+)
+declarations = st.builds(
+    lambda **given: Assistant("one", **given),
+    model=st.sampled_from(["m", "n"]),
+    instructions=st.sampled_from(["", "Do it."]),
+    verbosity=st.sampled_from([None, "low", "medium"]),
+    reasoning=st.sampled_from([None, {"effort": "low"}, {"summary": "auto"}, {"effort": "high", "summary": None}]),
+    service_tier=st.sampled_from([None, "auto", "flex"]),
+    metadata=st.dictionaries(st.sampled_from(["a", "b", "c"]), st.sampled_from(["1", "2"])),
+    tools=tools_,
+)
+
+
+def leaves(value: Any, field: str = "") -> dict[str, Any]:
+    """Every value of a payload by its field."""
+    if isinstance(value, dict) and value:
+        return {k: v for key, item in value.items() for k, v in leaves(item, f"{field}.{key}" if field else key).items()}
+    if isinstance(value, list) and value:
+        return {k: v for index, item in enumerate(value) for k, v in leaves(item, f"{field}[{index}]").items()}
+    return {field: value}
+
+
+@settings(max_examples=300, deadline=None)
+@given(declarations, declarations, st.dictionaries(st.sampled_from(["x", "y"]), st.just("theirs")))
+def test_after_a_reset_an_object_holds_the_declared_payload_alone(
+    other: Assistant[Any], declared: Assistant[Any], foreign: dict[str, str]
+) -> None:
+    """Whatever an object holds, it is then as a new one is; every field and pair that is not what it was is in the changes."""
+    each, before = wanted(declared), remote_of(wanted(other))
+    before["metadata"] |= foreign
+    after = {"id": "agent_1", **resolved(merged(before, given_fields(AgentUpdate.model_validate(reset_body(each, before)))))}
+    assert after == remote_of(each)
+    assert reset_changes(after, each.payload) == ()
+    said = [change.field for change in reset_changes(before, each.payload)]
+    was = leaves({**remote_payload(before, each.payload), "metadata": before["metadata"]})
+    now = leaves({**remote_payload(after, each.payload), "metadata": after["metadata"]})
+    for field in was.keys() | now.keys():
+        if (was.get(field) or None) != (now.get(field) or None) and field != "metadata.asst.digest":
+            whole = (f"{field[: len('tools[0]')]}.type", field)  # where a tool is of another kind, that says all of it
+            assert any(one in whole or field.startswith((f"{one}.", f"{one}[")) for one in said), (field, said)
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}},
+        {"type": "web_search"},
+        {"type": "programmatic_tool_calling"},
+        {"type": "computer_use"},
+        {"type": "tool_search"},
+    ],
+)
+def test_a_default_is_no_field_that_goes(tool: dict[str, Any]) -> None:
+    """A reset says nothing of what the service filled in by itself."""
+    each = wanted(Assistant("one", model="m", tools=[tool]))
+    assert reset_changes(remote_of(each), each.payload) == ()
+
+
+def test_an_mcp_tools_metadata_that_is_no_longer_declared_is_seen() -> None:
+    """JSON of the user's own that a tool had and the declared one has not is a field that goes, too."""
+    tool = {"type": "mcp", "server_label": "s", "transport": {"type": "http", "server_url": "https://x"}}
+    full = wanted(Assistant("one", model="m", tools=[{**tool, "request_metadata": {"tenant": "a"}}]))
+    bare = wanted(Assistant("one", model="m", tools=[tool]))
+    [change] = leftovers(remote_of(full), full.payload, bare.payload)
+    assert (change.field, change.before, change.after) == ("tools[0].request_metadata.tenant", "a", None)

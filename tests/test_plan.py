@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from invoke_assistants.payload import create_body, digest, update_body
+from invoke_assistants.payload import TAGS, create_body, digest, update_body
 from invoke_assistants.plan import Remote, judge, rows_for, undeclared, updated
 from invoke_assistants.platforms.local.resources import Agent, given, merged, resolved
 from invoke_assistants.records import Intent, JSONObject, Place, Record, Recorded, Wanted
@@ -17,6 +17,7 @@ PLACE = Place("agents", "api.openai.com")
 OLD: JSONObject = {"model": "m", "instructions": "old", "text": {"format": {"type": "text"}, "verbosity": "low"}, "tools": []}
 NEW: JSONObject = {"model": "m", "instructions": "new", "text": {"format": {"type": "text"}}, "tools": []}
 OTHER: JSONObject = {"model": "m", "instructions": "other", "text": {"format": {"type": "text"}}, "tools": []}
+TIERED: JSONObject = {**NEW, "service_tier": "flex"}
 
 
 def wants(payload: JSONObject, position: int = 0) -> Wanted:
@@ -29,7 +30,7 @@ def remote_with(payload: JSONObject, **edit: Any) -> JSONObject:
 
 
 def recorded_with(payload: JSONObject, pending: JSONObject | None = None, tag: str | None = None) -> Recorded:
-    payloads = {digest(each): each for each in (OLD, NEW, OTHER)}
+    payloads = {digest(each): each for each in (OLD, NEW, OTHER, TIERED)}
     intents = {(("a", "development"), PLACE): Intent("update", digest(pending))} if pending else {}
     return Recorded({("a", "development"): Record("agent_1", PLACE, digest(payload), tag)}, payloads, intents)
 
@@ -105,6 +106,73 @@ def test_another_checkouts_work(position: int, state: str) -> None:
     assert verdict.state == state
     assert "another checkout" in (verdict.note or verdict.drift or "")
     assert bool(verdict.drift) is (position == 1)
+
+
+@pytest.mark.parametrize(("position", "state"), [(0, "changed"), (1, "drifted")])
+def test_equal_under_another_tag_is_another_checkouts_work(position: int, state: str) -> None:
+    """(a) Remote equals declared, but under a tag that is neither declared nor recorded: (d), and all that goes is told."""
+    there = remote_with({**NEW, "service_tier": "priority", "reasoning": {"effort": "high"}})
+    there["metadata"]["theirs"] = "x"
+    verdict = judge(wants(NEW, position), recorded_with(NEW), seen(there))
+    assert verdict.state == state
+    assert {change.field for change in verdict.changes} == {"service_tier", "reasoning.effort", "metadata.theirs"}
+    assert verdict.body is not None
+    assert verdict.body["service_tier"] is None
+    assert verdict.body["reasoning"] is None
+    assert verdict.body["text"] == {"format": {"type": "text"}, "verbosity": None}
+    assert set(verdict.body["metadata"]) == set(TAGS)
+
+
+def test_equal_under_another_tag_without_another_field() -> None:
+    """(d) Where nothing else differs, the tag itself is the change."""
+    there = remote_with(NEW)
+    there["metadata"]["asst.digest"] = digest(OTHER)
+    [change] = judge(wants(NEW), recorded_with(NEW), seen(there)).changes
+    assert (change.field, change.before, change.after) == ("metadata.asst.digest", digest(OTHER), digest(NEW))
+
+
+def test_on_local_another_tag_is_no_refusal() -> None:
+    """(d) The embedded platform's file belongs to this checkout alone: said, never refused; an edit by hand still is."""
+    wanted = replace(wants(NEW, 1), place=Place("local", "local"))
+    recorded = recorded_with(OLD)
+    record = replace(recorded.records["a", "development"], place=wanted.place)
+    recorded = replace(recorded, records={("a", "development"): record})
+    verdict = judge(wanted, recorded, seen(remote_with(OTHER)))
+    assert (verdict.state, verdict.drift) == ("changed", None)
+    assert "another checkout" in (verdict.note or "")
+    assert judge(wanted, recorded, seen(remote_with(OLD, instructions="by hand"))).state == "drifted"
+
+
+def test_a_field_that_only_a_pending_payload_has_keeps_it_from_being_in_sync() -> None:
+    """(a) What a pending update may have set and the declared payload has not is taken away."""
+    there = remote_with(NEW, service_tier="flex")
+    verdict = judge(wants(NEW), recorded_with(NEW, pending=TIERED), seen(there))
+    assert verdict.state == "changed"
+    assert [(change.field, change.before) for change in verdict.changes] == [("service_tier", "flex")]
+    assert verdict.body is not None
+    assert verdict.body["service_tier"] is None
+
+
+def test_a_pending_payload_under_another_tag_is_not_ours() -> None:
+    """(b) Equal to what we sent, but tagged by somebody who may have set more: that is (d)."""
+    there = remote_with({**OTHER, "service_tier": "priority"})
+    verdict = judge(wants(NEW, 1), recorded_with(OLD, pending=OTHER), seen(there))
+    assert verdict.state == "drifted"
+    assert "service_tier" in {change.field for change in verdict.changes}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("command", ["update", "deploy", "plan"])
+def test_another_rows_object_is_refused_whatever_the_flags(command: str, overwrite: bool) -> None:
+    """Tags of another project or row: nothing is sent, and no flag changes that."""
+    there = remote_with(OLD)
+    there["metadata"]["asst.project"] = "another"
+    recorded = recorded_with(OLD)
+    verdict = judge(wants(OLD), recorded, seen(there))
+    row = rows_for(command, verdict, recorded, overwrite=overwrite)
+    assert (verdict.state, verdict.body, row.action, row.unsafe) == ("drifted", None, "none", True)
+    assert "another row (asst.environment development, asst.name a, asst.project another)" in (row.error or "")
+    assert "--overwrite" not in (row.error or "")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from invoke_assistants.store import FileStorage, Store
 QUICK = Timing(grace=0.2, unknown=0.1, again=0.05, interrupt=0.1, flush=0.05)
 SOURCE = """
 from invoke_assistants import Assistant
-ASSISTANTS = [Assistant(name, model="m", instructions=text) for name, text in {texts!r}.items()]
+MORE = {{"First.": {{}}, "Second.": {{"service_tier": "flex", "metadata": {{"b": "1"}}}}, "Third.": {{"verbosity": "low"}}}}
+ASSISTANTS = [Assistant(name, model="m", instructions=text, **MORE[text]) for name, text in {texts!r}.items()]
 """
 VERBS = ["create", "update", "deploy", "delete"]
 clones = st.sampled_from([0, 1])
@@ -184,6 +185,15 @@ class Clones(RuleBasedStateMachine):
             for record in recorded.records.values():
                 assert record.id in state["agents"] or record.id in state["deleted"]
 
+    def as_declared(self, texts: dict[str, str]) -> None:
+        """Each instance holds what its declaration says, and no field of another one."""
+        for agent in self.ours():
+            text = texts[agent["metadata"]["asst.name"]]
+            assert agent["instructions"] == text
+            assert agent["service_tier"] == ("flex" if text == "Second." else "auto")
+            assert agent["text"]["verbosity"] == ("low" if text == "Third." else "medium")
+            assert ("b" in agent["metadata"]) is (text == "Second.")
+
     def teardown(self) -> None:
         """Both clones settle: create, then deploy, and what is there is what is declared."""
         if not hasattr(self, "folder"):
@@ -194,6 +204,7 @@ class Clones(RuleBasedStateMachine):
             assert not Store(FileStorage(host.path), "host").read().intents
             assert {row.state for row in asst.status(host.root)} == {"in_sync"}
             assert list(host.root.glob("*.tmp")) == []
+            self.as_declared(self.texts[clone])
         assert len(self.ours()) == 4
         shutil.rmtree(self.folder)
 

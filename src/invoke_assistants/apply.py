@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from .errors import PlatformError
 from .journal import Journal
-from .payload import compare, update_body
+from .payload import compare
 from .plan import Verdict, updated
 from .platforms import Platform
 from .records import JSONObject, Key, Row, Wanted
@@ -95,10 +95,9 @@ class Run:
             await self.all(self._update(verdict, rows[verdict.wanted.key]) for verdict in verdicts)
 
     async def _update(self, verdict: Verdict, row: Row) -> None:
-        wanted, record, remote = verdict.wanted, verdict.record, verdict.remote
+        wanted, record, body = verdict.wanted, verdict.record, verdict.body
         assert record is not None
-        assert remote is not None
-        body = update_body(wanted, self.journal.payloads[record.digest], remote)
+        assert body is not None
         async with self.slots:
             if self.halt:
                 self.fail(wanted, row, f"not tried: {self.halt}")
@@ -156,10 +155,22 @@ class Run:
             except PlatformError as error:
                 self.fail(wanted, row, f"{record.id}: {error.detail}", keep=error.unknown, error=error)
                 return
-        self.journal.forget(wanted)
+        self.journal.forget(wanted, record.id)
         self.journal.intend(wanted, None)
         self.rows[wanted.key] = row
         self.reporter.advance()
+
+    def replaced(self, rows: Mapping[Key, Row]) -> dict[Key, Row]:
+        """The rows of which a store that came during the run, as by a git pull, names another instance; each is an error."""
+        return {
+            key: replace(
+                rows[key],
+                error=f"{key[0]} in {key[1]}: the store was replaced during this run and names {id or 'none'} instead of"
+                f" {rows[key].id}: run the same command again",
+            )
+            for key, id in self.journal.replaced.items()
+            if not rows[key].error
+        }
 
     async def all(self, work: Iterable[Coroutine[Any, Any, None]]) -> None:
         """Run all of it; when interrupted, start nothing more and give what is in flight a moment to be recorded."""

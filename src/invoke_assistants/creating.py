@@ -239,7 +239,7 @@ class Creation(Run):
             each.deleted.add(there["id"])
             if each.mine == there["id"]:
                 each.mine, each.made = None, False
-                self.journal.forget(each.wanted)
+                self.journal.forget(each.wanted, there["id"])
 
     async def _make_anew(self, platform: Platform, each: Claim, rows: Mapping[Key, Row]) -> None:
         """Nothing is shown: what was shown before is asked for by its id, and only if it is gone, one is posted."""

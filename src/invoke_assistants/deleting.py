@@ -101,7 +101,7 @@ async def delete_object(session: Session, id: str, environments: Sequence[Enviro
     try:
         await run.sure(platform, id, platform.delete(id), lambda object_: object_ is None)
         if recorded:
-            run.journal.forget(wanted)
+            run.journal.forget(wanted, id)
         if recorded or (open_ and open_.nonce == metadata.get("asst.nonce")):
             run.journal.intend(wanted, None)
     except PlatformError as error:
@@ -131,4 +131,5 @@ async def _delete(session: Session, verdicts: Sequence[Verdict], rows: Mapping[K
     run.journal.flush()
     if verdicts:
         await run.delete(verdicts, rows)
-    return ended({**rows, **run.rows})
+    rows = {**rows, **run.rows}
+    return ended(rows | run.replaced(rows))

@@ -329,6 +329,7 @@ def _bring(
         unsafe = [row for row in rows.values() if row.unsafe]
         if (
             unsafe
+            and all(v.body for v in verdicts if v.drift)  # else one is another row's, and no yes makes it ours
             and confirm
             and not dry_run
             and confirm(f"Overwrite {count(len(unsafe), 'instance')} changed remotely?", [*rows.values()])

@@ -23,8 +23,11 @@ __all__ = [
     "is_ours",
     "leftovers",
     "problems",
-    "projection",
+    "remote_payload",
+    "reset_body",
+    "reset_changes",
     "taking_over",
+    "too_many_pairs",
     "update_body",
 ]
 
@@ -38,6 +41,8 @@ USER_JSON = frozenset({"schema", "parameters", "request_metadata"})  # written b
 FIELDS = ("model", "instructions", "text", "reasoning", "tools", "service_tier", "metadata")  # what can be declared
 _NOTHING: Any = object()
 TAGS = ("asst.project", "asst.name", "asst.environment", "asst.digest", "asst.nonce")
+# What openai-python 3.54 documents of a field that was never sent, where that is neither off nor empty.
+DEFAULTS = {"verbosity": "medium", "service_tier": "auto", "context_size": "medium", "mode": "live", "enabled": True}
 
 
 def build(declaration: Declaration[Any], environment: str) -> JSONObject:
@@ -112,8 +117,9 @@ def leftovers(remote: Any, recorded: Any, declared: Any) -> tuple[Change, ...]:
 def _leftovers(remote: Any, recorded: Any, declared: Any, field: str) -> Iterator[Change]:
     if isinstance(recorded, Mapping) and isinstance(remote, Mapping):
         for key, value in recorded.items():
-            if key in remote and value is not None and key not in USER_JSON:
-                below = declared.get(key, _NOTHING) if isinstance(declared, Mapping) else _NOTHING
+            below = declared.get(key, _NOTHING) if isinstance(declared, Mapping) else _NOTHING
+            told = key == "schema" or (key in USER_JSON and below is not _NOTHING)  # by _compare, to the last key
+            if key in remote and value is not None and not told:
                 yield from _leftovers(remote[key], value, below, _join(field, key))
     elif _is_list(recorded) and _is_list(declared) and _is_list(remote):
         for index, (there, then, now) in enumerate(zip(remote, recorded, declared, strict=False)):
@@ -130,14 +136,23 @@ def _join(field: str, key: str) -> str:
     return f"{field}.{key}" if field else key
 
 
-def projection(remote: Mapping[str, Any], declared: Mapping[str, Any]) -> JSONObject:
-    """A remote object's values of the fields that a declaration configures, in the payload's form."""
-    out: JSONObject = {}
-    for key, value in declared.items():
-        there = remote.get(key)
-        whole = key == "format" or not isinstance(value, Mapping) or not isinstance(there, Mapping)
-        out[key] = plain(there) if whole else projection(there or {}, value)
-    return out
+def remote_payload(remote: Mapping[str, Any], declared: Mapping[str, Any]) -> JSONObject:
+    """What a remote object holds of every field that an assistant can declare, defaults included, as a payload.
+
+    Of its metadata only the pairs that are declared: the others are other people's.
+    """
+    text, held = remote.get("text") or {}, remote.get("metadata") or {}
+    payload: JSONObject = {
+        "model": remote.get("model"),
+        "instructions": remote.get("instructions"),
+        "text": {"format": text.get("format") or {"type": "text"}, "verbosity": text.get("verbosity")},
+        "reasoning": {"effort": None, "summary": None, **(remote.get("reasoning") or {})},
+        "tools": remote.get("tools") or [],
+        "service_tier": remote.get("service_tier"),
+    }
+    if pairs := {key: held[key] for key in declared.get("metadata", {}) if key in held}:
+        payload["metadata"] = pairs
+    return {key: plain(value) for key, value in payload.items()}
 
 
 def declarable(remote: Mapping[str, Any]) -> JSONObject:
@@ -151,15 +166,18 @@ def create_body(wanted: Wanted, nonce: str) -> JSONObject:
     return {**wanted.payload, "name": wanted.remote_name, "metadata": {**wanted.payload.get("metadata", {}), **tags}}
 
 
-def update_body(wanted: Wanted, recorded: Mapping[str, Any], remote: Mapping[str, Any]) -> JSONObject:
+def update_body(
+    wanted: Wanted, recorded: Mapping[str, Any], remote: Mapping[str, Any], pending: Mapping[str, Any] | None = None
+) -> JSONObject:
     """The body that brings a remote object to the declared payload.
 
-    A field that the recorded payload had and the declared one has not is sent as null; other people's metadata pairs
-    are sent again, since an update replaces all of them.
+    A field that the recorded payload (or one of a pending update) had and the declared one has not is sent as null; other
+    people's metadata pairs are sent again, since an update replaces all of them.
     """
-    body = _with_nulls(wanted.payload, recorded)
+    earlier = [recorded, pending or {}]
+    body = _with_nulls(wanted.payload, earlier)
     held: Mapping[str, str] = remote.get("metadata") or {}
-    ours = {*recorded.get("metadata", {}), *TAGS}
+    ours = {*TAGS}.union(*(payload.get("metadata", {}) for payload in earlier))
     foreign = {key: value for key, value in held.items() if key not in ours}
     tags = {**wanted.identity, "asst.digest": wanted.digest}
     if "asst.nonce" in held:
@@ -167,18 +185,63 @@ def update_body(wanted: Wanted, recorded: Mapping[str, Any], remote: Mapping[str
     return {**body, "name": wanted.remote_name, "metadata": {**foreign, **wanted.payload.get("metadata", {}), **tags}}
 
 
-def _with_nulls(declared: Mapping[str, Any], recorded: Mapping[str, Any]) -> JSONObject:
-    body: JSONObject = {key: None for key in recorded if key not in declared}
+def _with_nulls(declared: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> JSONObject:
+    body: JSONObject = {key: None for payload in earlier for key in payload if key not in declared}
     for key, value in declared.items():
-        nested = isinstance(value, Mapping) and isinstance(recorded.get(key), Mapping) and key not in ("format", "metadata")
-        body[key] = _with_nulls(value, recorded[key]) if nested else plain(value)
+        nested = isinstance(value, Mapping) and key not in ("format", "metadata")
+        below = [payload[key] for payload in earlier if isinstance(payload.get(key), Mapping)]
+        body[key] = _with_nulls(value, below) if nested else plain(value)
     return body
+
+
+def reset_body(wanted: Wanted, remote: Mapping[str, Any]) -> JSONObject:
+    """The body that brings a remote object to the declared payload and nothing else, whatever set its other fields.
+
+    Every field that an assistant can declare and this one does not is sent as null; of the metadata only our tags stay.
+    """
+    tags = {key: value for key, value in (remote.get("metadata") or {}).items() if key in TAGS}
+    return update_body(wanted, remote_payload(remote, wanted.payload), {"metadata": tags})
+
+
+def reset_changes(remote: Mapping[str, Any], declared: Mapping[str, Any]) -> tuple[Change, ...]:
+    """What ``reset_body`` changes: the configured fields that differ, and each other field and metadata pair that goes."""
+    held = remote_payload(remote, declared)
+    gone = (change for change in leftovers(held, held, declared) if not _is_default(change))
+    pairs = (remote.get("metadata") or {}).items()
+    kept = {*TAGS, *declared.get("metadata", {})}
+    return (
+        *compare(remote, declared),
+        *gone,
+        *(Change(f"metadata.{key}", value, None) for key, value in pairs if key not in kept),
+    )
+
+
+def _is_default(change: Change) -> bool:
+    key = change.field.rpartition(".")[2]
+    return bool(change.before == DEFAULTS[key]) if key in DEFAULTS else not change.before
 
 
 def taking_over(wanted: Wanted, there: Mapping[str, Any], nonce: str) -> JSONObject:
     """The body that makes an existing object an instance: our name and tags, nothing else of it changed."""
-    tags = {**wanted.identity, "asst.digest": digest(projection(there, wanted.payload)), "asst.nonce": nonce}
+    tags = {**wanted.identity, "asst.digest": digest(remote_payload(there, wanted.payload)), "asst.nonce": nonce}
     return {"name": wanted.remote_name, "metadata": {**(there.get("metadata") or {}), **tags}}
+
+
+def too_many_pairs(body: Mapping[str, Any], declared: Mapping[str, Any]) -> str | None:
+    """Why a body's metadata has more pairs than the API takes, which they are and what helps; None where it has not."""
+    pairs: Mapping[str, str] = body["metadata"]
+    if len(pairs) <= MAX_PAIRS:
+        return None
+    own = [key for key in pairs if key in declared.get("metadata", {})]
+    others = [key for key in pairs if key not in TAGS and key not in own]
+    counted = [f"{len(pairs) - len(own) - len(others)} tags of ours"]
+    counted += [f"{len(own)} declared ({', '.join(own)})"] if own else []
+    counted += [f"{len(others)} that others put there ({', '.join(others)})"]
+    fewer = "declare fewer, or remove" if own else "remove"
+    return (
+        f"{len(pairs)} metadata pairs, and the API takes {MAX_PAIRS}: {', '.join(counted)}: {fewer}"
+        f" {len(pairs) - MAX_PAIRS} of the others' remotely"
+    )
 
 
 def problems(declaration: Declaration[Any], wanted: Wanted) -> list[str]:

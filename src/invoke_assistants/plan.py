@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from .payload import compare, is_ours, leftovers, projection
+from .payload import compare, is_ours, leftovers, remote_payload, reset_body, reset_changes, too_many_pairs, update_body
 from .payload import digest as digest_of
 from .records import HISTORY, Action, Change, Intent, JSONObject, Key, Record, Recorded, Row, State, Wanted
 
@@ -17,6 +17,7 @@ __all__ = [
     "judge",
     "made_by",
     "offline",
+    "owner",
     "row_to_delete",
     "rows_for",
     "undeclared",
@@ -47,7 +48,10 @@ class Remote:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one wanted instance is. ``record`` is what the store should hold of it from here on."""
+    """What one wanted instance is. ``record`` is what the store should hold of it from here on.
+
+    ``body`` is what an update sends, None where nothing is to be sent or the object is another row's.
+    """
 
     wanted: Wanted
     state: State
@@ -56,6 +60,7 @@ class Verdict:
     changes: tuple[Change, ...] = ()
     drift: str | None = None
     note: str | None = None
+    body: JSONObject | None = None
 
     def row(self, action: Action = "none", error: str | None = None, *, unsafe: bool = False) -> Row:
         """This verdict as a row, with what a command would do about it."""
@@ -74,30 +79,44 @@ def judge(wanted: Wanted, recorded: Recorded, remote: Remote) -> Verdict:
     there = remote.objects.get(record.id)
     if there is None:
         return Verdict(wanted, "missing", record, note=f"{record.id} was deleted remotely")
+    if other := owner(wanted, there):
+        drift = f"{record.id} is the instance of another row ({other}), which nothing here writes: inv asst.forget"
+        return Verdict(wanted, "drifted", record, there, _identity(wanted, there, record), f"{drift} {' '.join(wanted.key)}")
     payload = recorded.payloads[record.digest]
     carried = (there.get("metadata") or {}).get("asst.digest")
-    changes = _changes(there, payload, wanted.payload)
     lost = _identity(wanted, there, record)
+    intent = recorded.intent(wanted, "update")
+    pending = recorded.payloads[intent.digest] if intent else {}
+    if intent and not lost and carried == intent.digest and not compare(there, pending):
+        record, payload = _now(record, intent.digest, carried, wanted), pending
+    unknown = carried not in (None, wanted.digest, record.carried)  # nobody here knows which fields that payload set
+    if unknown:
+        changes = reset_changes(there, wanted.payload) or (Change("metadata.asst.digest", carried, wanted.digest),)
+    else:
+        left = (*leftovers(there, payload, wanted.payload), *leftovers(there, pending, wanted.payload))
+        changes = (*compare(there, wanted.payload), *{change.field: change for change in left}.values())
     if not changes and not lost:
         return Verdict(wanted, "in_sync", _now(record, wanted.digest, carried, wanted), there)
-    pending = recorded.intent(wanted, "update")
-    if pending and not lost and not _changes(there, payload, recorded.payloads[pending.digest]):
-        record, payload = _now(record, pending.digest, carried, wanted), recorded.payloads[pending.digest]
-        changes = _changes(there, payload, wanted.payload)
-    verdict = Verdict(wanted, "changed", record, there, (*lost, *changes))
+    body = reset_body(wanted, there) if unknown else update_body(wanted, payload, there, pending)
+    verdict = Verdict(wanted, "changed", record, there, (*lost, *changes), body=body)
     edited = (*lost, *compare(there, payload))
     if not edited and carried == record.carried:
         return verdict
     if carried and carried != record.carried and not lost:
         note = f"another checkout wrote {record.id} ({_fields(changes)})"
-        if wanted.position == 0:
+        if wanted.position == 0 or wanted.place.platform == "local":
             return replace(verdict, note=note)
         return replace(verdict, state="drifted", drift=f"{note}: {_PULL}")
     return replace(verdict, state="drifted", drift=f"{record.id} was edited by hand: {_fields(edited)}")
 
 
-def _changes(there: JSONObject, recorded: JSONObject, declared: JSONObject) -> tuple[Change, ...]:
-    return (*compare(there, declared), *leftovers(there, recorded, declared))
+def owner(wanted: Wanted, there: JSONObject) -> str | None:
+    """Whose instance an object's tags say it is, where that is another project's or another row's than the wanted one."""
+    metadata = there.get("metadata") or {}
+    tags = {key: metadata[key] for key in wanted.identity if key in metadata}
+    if tags.items() <= wanted.identity.items():
+        return None
+    return ", ".join(f"{key} {value}" for key, value in sorted(tags.items()))
 
 
 def _fields(changes: Iterable[Change]) -> str:
@@ -134,27 +153,27 @@ def adopted(
 ) -> tuple[Record, JSONObject, tuple[Change, ...]]:
     """The record of a tagged object that becomes this store's instance, the payload it names, and what differs.
 
-    Where the object does not hold the declared payload, the record names what it does hold. If another checkout made
-    it, the record's tag is not the object's, so that the next plan sees another checkout's work as it is.
+    An object that another checkout made with another payload is recorded with all that it holds and without its tag, so
+    that the next plan sees another checkout's work as it is.
 
     Args:
         before: the record that this one follows at the same place.
         payloads: those that the store holds, by digest.
         own: the object carries the nonce of our own create.
     """
-    changes = compare(there, wanted.payload)
     carried: str | None = (there.get("metadata") or {}).get("asst.digest")
-    if carried is not None and carried in payloads and (own or not (changes or compare(there, payloads[carried]))):
-        digest, payload = carried, payloads[carried]  # what it was made with, so that a removed field is seen
-    elif not changes or (own and carried == wanted.digest):
-        digest, payload = wanted.digest, wanted.payload
-    elif not own and carried == wanted.digest:
-        digest, payload = wanted.digest, wanted.payload  # edited by hand since, which the next plan sees
+    held = remote_payload(there, wanted.payload)
+    if own and carried is not None and carried in payloads:
+        payload = payloads[carried]  # what it was made with, so that a removed field is seen
+    elif carried == wanted.digest or (carried == digest_of(held) and not own):
+        payload = wanted.payload  # what differs is an edit by hand; or else the record's tag would be the object's
     else:
-        payload = projection(there, wanted.payload)
-        digest = digest_of(payload)
-    tag = carried if own or not changes else wanted.digest
+        payload = held
+    digest, tag = digest_of(payload), carried if own else None
     history = _now(before, digest, tag, wanted).history if before else ()
+    changes = (*compare(there, wanted.payload), *leftovers(there, payload, wanted.payload))
+    if not own and carried != wanted.digest:
+        changes = reset_changes(there, wanted.payload)
     return Record(there["id"], wanted.place, digest, tag if tag != digest else None, history), payload, changes
 
 
@@ -222,9 +241,13 @@ def rows_for(command: str, verdict: Verdict, recorded: Recorded, *, overwrite: b
         return verdict.row(error=f"{name}: a create is still open: run inv asst.create to settle it")
     if state == "in_sync":
         return verdict.row()
-    if verdict.drift:
-        error = None if overwrite else f"{name}: {verdict.drift}; --overwrite puts the declared values in its place"
-        return verdict.row("update", error, unsafe=not overwrite)
+    if verdict.body is None:
+        return verdict.row("none", f"{name}: {verdict.drift}", unsafe=True)
+    if verdict.drift and not overwrite:
+        return verdict.row("update", f"{name}: {verdict.drift}; --overwrite puts the declared values in its place", unsafe=True)
+    if many := too_many_pairs(verdict.body, wanted.payload):
+        assert verdict.record is not None
+        return verdict.row("none", f"{name}: {verdict.record.id} would have {many}")
     return verdict.row("update")
 
 

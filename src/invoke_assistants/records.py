@@ -16,6 +16,7 @@ __all__ = [
     "SLUG",
     "Action",
     "Change",
+    "Edits",
     "Intent",
     "JSONObject",
     "Key",
@@ -121,6 +122,10 @@ class Intent:
     nonce: str | None = None
 
 
+# Of one transaction: what instances are now, the intents opened or dropped, the instances that are no more at a place.
+Edits = tuple[Mapping[Key, Record], Mapping[tuple[Key, Place], Intent | None], Mapping[Key, Place]]
+
+
 @dataclass(frozen=True)
 class Recorded:
     """The store's content as plain values; ``intents`` are by assistant, environment and place."""
@@ -133,6 +138,12 @@ class Recorded:
         """The record that counts for a wanted instance, if there is one at its place."""
         record = self.records.get(wanted.key)
         return record.at(wanted.place) if record else None
+
+    def id(self, key: Key, place: Place) -> str | None:
+        """The id that is recorded at a place, if there is one."""
+        held = self.records.get(key)
+        record = held.at(place) if held else None
+        return record.id if record else None
 
     def intent(self, wanted: Wanted, kind: str) -> Intent | None:
         """What is open for a wanted instance, if it is of that kind."""

@@ -14,8 +14,8 @@ from .apply import Reporter, Run, Timing
 from .creating import Creation, claim
 from .errors import AsstError, Refused, RowsFailed
 from .journal import Journal
-from .payload import declarable, taking_over
-from .plan import Remote, Verdict, adopted, judge, made_by, offline, with_duplicates
+from .payload import compare, declarable, taking_over, too_many_pairs
+from .plan import Remote, Verdict, adopted, judge, made_by, offline, owner, with_duplicates
 from .platforms import Platform, connect
 from .project import Project
 from .records import Intent, JSONObject, Key, Record, Recorded, Row, Wanted
@@ -34,7 +34,7 @@ def run(project: Project, command: str, act: Callable[[Session], Awaitable[T]], 
 
     async def session() -> T:
         async with AsyncExitStack() as stack:
-            return await act(Session(project, project.store.read(), reporter, stack))
+            return await act(Session(project, project.store.read(), reporter, stack, writes=lock))
 
     def go() -> T:
         with project.store.lock(f"inv asst.{command}", reporter.say) if lock else nullcontext():
@@ -51,11 +51,12 @@ def run(project: Project, command: str, act: Callable[[Session], Awaitable[T]], 
 class Session:
     """One run in a project: the store as it was read, and the platforms that it needs, opened once each."""
 
-    def __init__(self, project: Project, recorded: Recorded, reporter: Reporter, stack: AsyncExitStack) -> None:
+    def __init__(self, project: Project, recorded: Recorded, reporter: Reporter, stack: AsyncExitStack, *, writes: bool) -> None:
         self.project = project
         self.recorded = recorded
         self.reporter = reporter
         self._stack = stack
+        self._writes = writes
         self._platforms: dict[tuple[str, Credentials | None], Platform] = {}
         self._remote: dict[Platform, Remote] = {}
         self._at: dict[Key, Platform] = {}  # where the last look at an instance was
@@ -71,7 +72,8 @@ class Session:
         """The platform of an environment; those with the same URL, key and project share one."""
         key = (environment.place.platform, environment.credentials() if environment.managed_with_key else None)
         if key not in self._platforms:
-            opened = connect(self.project.settings, environment, self.recorded, self.reporter.say)
+            say = self.reporter.say
+            opened = connect(self.project.settings, environment, self.recorded, say, write=self._writes)
             self._platforms[key] = await self._stack.enter_async_context(opened)
         return self._platforms[key]
 
@@ -263,7 +265,8 @@ class Session:
         run.journal.flush()
         if claims:
             await run.create(claims, rows)
-        return ended(rows | run.rows)
+        rows |= run.rows
+        return ended(rows | run.replaced(rows))
 
     async def bring(
         self, environments: Sequence[Environment], verdicts: Sequence[Verdict], rows: dict[Key, Row], timing: Timing
@@ -291,10 +294,11 @@ class Session:
             if here:
                 await run.update(here, rows)
                 rows |= run.rows
+                rows |= run.replaced(rows)
             if any(row.error for row in rows.values() if row.environment == environment.name):
                 stopped = environment.name
         run.journal.flush()
-        return ended(rows)
+        return ended(rows | run.replaced(rows))
 
     async def adopt(self, wanted: Wanted, id: str, timing: Timing) -> Row:
         """Make an existing object the instance of a row: tag it where it has no tags, and record what it holds.
@@ -312,23 +316,25 @@ class Session:
         there = await platform.retrieve(id)
         if there is None:
             raise AsstError(f"{name}: there is no {id} (is it the right key and project?)")
-        tags = {key: value for key, value in (there.get("metadata") or {}).items() if key in wanted.identity}
-        if tags and tags != wanted.identity:
-            owner = ", ".join(f"{key} {value}" for key, value in sorted(tags.items()))
-            raise AsstError(f"{id} is the instance of another row ({owner})")
+        if other := owner(wanted, there):
+            raise AsstError(f"{id} is the instance of another row ({other})")
+        tagged = wanted.identity.items() <= (there.get("metadata") or {}).items()
+        if tagged and before and before.id == id:
+            return Verdict(wanted, "not_created", before, there, compare(there, wanted.payload)).row()
         run = await self.begin(Run, [wanted], timing)
-        if not tags:
-            there = await platform.update(id, taking_over(wanted, there, secrets.token_hex(16)))
-        record, payload, changes = adopted(wanted, there, before, self.recorded.payloads, own=True)
+        if not tagged:
+            body = taking_over(wanted, there, secrets.token_hex(16))
+            if many := too_many_pairs(body, {}):
+                raise AsstError(f"{name}: {id} would have {many}")
+            there = await platform.update(id, body)
+        record, payload, changes = adopted(wanted, there, before, self.recorded.payloads, own=not tagged)
         run.journal.record(wanted, record, payload)
         run.journal.flush()
-        return Verdict(wanted, "not_created", record, there, changes).row(
-            "none" if before and before.id == id and tags else "adopt"
-        )
+        return Verdict(wanted, "not_created", record, there, changes).row("adopt")
 
     async def begin(self, kind: type[R], wanted: Iterable[Wanted], timing: Timing) -> R:
         """The writing part of a run that is about these instances."""
-        journal = Journal(self.project.store.commit, self.recorded, timing.flush)
+        journal = Journal(self.project.store.transact, self.recorded, timing.flush)
         platforms = {each.key: await self.platform(each) for each in wanted}
         return kind(journal, platforms, self.project.settings.concurrency, self.reporter, timing)
 

@@ -21,7 +21,7 @@ class Platform(Protocol):
     """One API with one set of credentials. Every method raises ``PlatformError``."""
 
     async def page(self, after: str | None) -> tuple[list[JSONObject], bool]:
-        """At most 100 objects after an id, newest first, and whether there are more."""
+        """At most 100 objects after an id, newest first, and whether there are more, or may be."""
         ...
 
     async def retrieve(self, id: str) -> JSONObject | None:
@@ -43,9 +43,12 @@ class Platform(Protocol):
 
 @asynccontextmanager
 async def connect(
-    settings: Settings, environment: Environment, recorded: Recorded, say: Callable[[str], None]
+    settings: Settings, environment: Environment, recorded: Recorded, say: Callable[[str], None], *, write: bool
 ) -> AsyncGenerator[Platform]:
     """Open the platform of an environment; on ``local``, first put back what its file lacks of the store's records.
+
+    Args:
+        write: into the file; else it only looks so.
 
     Raises:
         SettingsError: there is no usable key.
@@ -63,7 +66,8 @@ async def connect(
         from .local import Service, Transport
 
         service = Service(settings.local_file)
-        service.put_back(recorded, settings.project)
+        for line in service.put_back(recorded, settings.project, write=write):
+            say(line)
         transport = Transport(service)
     async with AgentsPlatform.open(
         credentials, transport, where=environment.name, variable=environment.key_variable(), say=say,

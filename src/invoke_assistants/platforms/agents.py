@@ -66,13 +66,16 @@ class AgentsPlatform:
             yield cls(client, failures, say, concurrency)
 
     async def page(self, after: str | None) -> tuple[list[JSONObject], bool]:
-        """At most 100 objects after an id, newest first, and whether there are more."""
+        """At most 100 objects after an id, newest first, and whether there are more.
+
+        Where the service does not say, there may be more behind every page that is not empty, as the SDK's pager has it.
+        """
         params = {"limit": 100, "order": "desc"} | ({"after": after} if after else {})
         answer = await self._read("/agents", params)
-        data, more = answer.get("data"), answer.get("has_more", False)
-        if not isinstance(data, list) or not isinstance(more, bool):
+        data, more = answer.get("data"), answer.get("has_more")
+        if not isinstance(data, list) or not isinstance(more, bool | None):
             raise self._failures.strange("a list without data")
-        return [self._object(item) for item in data], more
+        return [self._object(item) for item in data], bool(data) if more is None else more
 
     async def retrieve(self, id: str) -> JSONObject | None:
         """One object, or None where the service says that there is none."""

@@ -12,7 +12,7 @@ from tinydb.table import Document, Table
 
 from ..errors import StoreError
 from ..payload import digest as digest_of
-from ..records import DIGEST, ID, NONCE, SLUG, Intent, JSONObject, Key, Place, Record, Recorded, Tables
+from ..records import DIGEST, ID, NONCE, SLUG, Edits, Intent, JSONObject, Key, Place, Record, Recorded, Tables
 from ._storage import Buffer, FileStorage
 
 __all__ = ["Store"]
@@ -105,16 +105,21 @@ class Store:
         Raises:
             StoreError: the store is not ours or cannot be written; it is then as it was.
         """
+        self.transact(lambda _: (records or {}, intents or {}, forget or {}), payloads)
+
+    def transact(self, decide: Callable[[Recorded], Edits], payloads: Iterable[tuple[str, JSONObject]]) -> None:
+        """As ``commit``, with what is to be changed decided on what the store holds at that moment."""
         tables = self.storage.read()
         database = _Database(storage=Buffer, tables=tables)
         before = self._recorded(database)
+        records, intents, forget = decide(before)
         after = dict(before.records)
-        for key, record in (records or {}).items():
+        for key, record in records.items():
             after[key] = after[key].succeeded_by(record) if key in after else record
-        for key, place in (forget or {}).items():
+        for key, place in forget.items():
             if key in after and (left := after.pop(key).without(place)):
                 after[key] = left
-        open_ = {key: intent for key, intent in {**before.intents, **(intents or {})}.items() if intent}
+        open_ = {key: intent for key, intent in {**before.intents, **intents}.items() if intent}
         assistants = database.of("assistants")
         assistants.replace(_by_name({key: _dump(record) for key, record in after.items()}), gone=assistants.named())
         self._put_pending(database, open_)

@@ -13,22 +13,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import ValidationError
-
 from ... import files
 from ...errors import StoreError
-from ...payload import create_body
-from ...records import JSONObject, Place, Record, Recorded, Wanted
+from ...records import JSONObject, Recorded
 from .answers import Answerer
-from .requests import Answer, Rejected, page, parsed, rejected, unknown
+from .put_back import put_back
+from .requests import Answer, Rejected, page, parsed, unknown
 from .resources import Agent, AgentUpdate, given, merged, resolved
 from .sample import Sample
 from .session_files import SessionFiles
 from .sessions import Sessions
 
 __all__ = ["Service"]
-
-LOCAL = Place("local", "local")
 
 
 class Service:
@@ -44,6 +40,7 @@ class Service:
         self.path = path
         self.clock = clock
         self._thread_lock = threading.Lock()
+        self._shown: JSONObject | None = None  # instead of the file, where nothing may be written
         kept = SessionFiles(path.parent / "sessions")
         self._sessions = Sessions(kept, lambda one: _found(self._read(), one), self._answerer(local_model), clock)
 
@@ -107,31 +104,34 @@ class Service:
             state["deleted"].append(id)
         return {"id": id, "object": "agent.deleted", "deleted": True}
 
-    def put_back(self, recorded: Recorded, project: str) -> None:
-        """Make the store's instances that the file lacks, under their ids and tags; those deleted here stay deleted."""
-        state = self._read()
-        known = {*state["agents"], *state["deleted"]}
-        here = {key: record.at(LOCAL) for key, record in recorded.records.items()}
-        lacking = {key: record for key, record in here.items() if record and record.id not in known}
-        if lacking:
-            with self._changing() as state:
-                for key, record in lacking.items():
-                    if record.id not in state["agents"]:
-                        self._put(
-                            state, Wanted(*key, 0, LOCAL, project, recorded.payloads[record.digest], record.carried), record
-                        )
+    def put_back(self, recorded: Recorded, project: str, *, write: bool = True) -> list[str]:
+        """Make the store's instances that the file lacks, or holds under another tag, as they are recorded.
 
-    def _put(self, state: JSONObject, wanted: Wanted, record: Record) -> None:
-        body = create_body(wanted, hashlib.sha256(record.id.encode()).hexdigest()[:32])
-        try:
-            fields = resolved(given(Agent.model_validate(body)))
-        except ValidationError as error:
-            what = str(rejected(error))
-            raise StoreError(f"{wanted.name} in {wanted.environment} cannot be put back on local: {what}") from None
-        now = int(self.clock())
-        state["agents"][record.id] = {"id": record.id, "object": "agent", "created_at": now, "updated_at": now, **fields}
+        Those deleted here stay deleted.
+
+        Args:
+            write: into the file; else from here on this service only shows them so.
+
+        Returns:
+            A line for each that was there under another tag.
+        """
+        state = self._read()
+        made = put_back(state, recorded, project, int(self.clock()))
+        if made and write:
+            with self._changing() as state:
+                made = put_back(state, recorded, project, int(self.clock()))
+        elif made:
+            self._shown = state
+        return [
+            f"{name} in {environment}: on local it was under another tag than the store's; {'brought' if write else 'shown'} as"
+            " the store records it"
+            for (name, environment), was_there in made.items()
+            if was_there
+        ]
 
     def _read(self) -> JSONObject:
+        if self._shown is not None:
+            return self._shown
         content = files.read_bytes(self.path)
         if content is None:
             return {"agents": {}, "deleted": [], "version": 1}
