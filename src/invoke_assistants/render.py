@@ -162,7 +162,7 @@ def show(
 def _cells(command: str, row: Row, planned: bool) -> tuple[str, ...]:
     """Name, environment, what it is or what was done, id, digest."""
     if command == "check":
-        word = "refused" if row.error else "ok"
+        word = _checked(row)
     elif command == "resolve":
         word = _merged(row)
     elif command == "forget":
@@ -172,6 +172,10 @@ def _cells(command: str, row: Row, planned: bool) -> tuple[str, ...]:
     else:
         word = " -> ".join(word for word in (row.state, row.action) if word not in (None, "none"))
     return row.name, row.environment, word, row.id or "-", short(row.digest) if row.digest else "-"
+
+
+def _checked(row: Row) -> str:
+    return "refused" if row.error else "warning" if row.note else "ok"
 
 
 def _merged(row: Row) -> str:
@@ -184,8 +188,11 @@ def _done(row: Row) -> str:
 
 def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
     if command == "check":
-        bad = sum(row.error is not None for row in rows)
-        return f"{bad} of {len(rows)} would be refused" if bad else f"all {len(rows)} would be taken"
+        counts = Counter(map(_checked, rows))
+        doubtful = f", {counts['warning']} with a warning" if counts["warning"] else ""
+        if counts["refused"] or doubtful:
+            return f"{counts['refused'] or 'none'} of {len(rows)} would be refused{doubtful}"
+        return f"all {len(rows)} would be taken"
     if command == "resolve":
         return ", ".join(f"{number} {word}" for word, number in Counter(map(_merged, rows)).items()) or "nothing to resolve"
     if not rows:

@@ -126,7 +126,7 @@ class Service:
         try:
             fields = resolved(given(Agent.model_validate(body)))
         except ValidationError as error:
-            what = str(rejected(error))
+            what = str(rejected(Agent, error))
             raise StoreError(f"{wanted.name} in {wanted.environment} cannot be put back on local: {what}") from None
         now = int(self.clock())
         state["agents"][record.id] = {"id": record.id, "object": "agent", "created_at": now, "updated_at": now, **fields}
