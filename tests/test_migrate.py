@@ -339,6 +339,26 @@ def test_a_schema_that_is_not_strict_is_changed_and_told(tmp_path: Path) -> None
     assert "strict structured outputs refuse it: TriviaGame.more: an open object" in note
 
 
+def test_a_union_with_a_discriminator_is_carried_as_strict_mode_has_it(tmp_path: Path) -> None:
+    """Its model tells the kinds apart as before; that the schema says anyOf is told."""
+
+    def kind(name: str) -> dict[str, Any]:
+        return {
+            "type": "object", "properties": {"kind": {"type": "string", "const": name}}, "required": ["kind"],
+            "additionalProperties": False,
+        }  # fmt: skip
+
+    pet = {"oneOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}], "discriminator": {"propertyName": "kind"}}
+    schema = {
+        "type": "object", "properties": {"pet": pet}, "required": ["pet"], "additionalProperties": False,
+        "$defs": {"Cat": kind("cat"), "Dog": kind("dog")},
+    }  # fmt: skip
+    made, (outcome, note) = one(schema, tmp_path)
+    assert lint(made) == []
+    assert outcome == "changed"
+    assert note.endswith("; oneOf is anyOf, as strict structured outputs have it")
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [

@@ -13,6 +13,7 @@ from ._compare import differences, optional
 from ._fields import Draft
 from ._models import generate, load, require
 from ._names import class_name, unique
+from ._valid import nodes
 
 __all__ = ["Outputs", "outputs"]
 
@@ -74,6 +75,8 @@ def _judge(each: Draft, title: str, schema: JSONObject, model: type[Any]) -> Non
         remarks.append(f"it differs from the schema in {', '.join(unequal)}")
     if left_out := optional(schema, title):
         remarks.append(f"null where it could be left out: {', '.join(left_out)}")
+    if any(isinstance(node, Mapping) and "oneOf" in node for node in nodes(schema)):
+        remarks.append("oneOf is anyOf, as strict structured outputs have it")
     if refused := lint(made, title):
         remarks.append(f"strict structured outputs refuse it: {'; '.join(refused)}")
     note = f"json_schema {each.format.name if each.format else ''}, as the output model {title}"
