@@ -22,7 +22,7 @@ __all__ = ["migrate"]
 
 @task(
     help={
-        "file": "JSON: the body of GET /v1/assistants, one assistant object, or a list of them",
+        "file": "JSON: the body of GET /v1/assistants, one assistant object, or a list of them, once or several times",
         "to": "write the source into this new file and the report to stdout; without it, the source goes to stdout",
         "json": JSON,
     }
