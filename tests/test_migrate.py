@@ -688,6 +688,17 @@ def test_a_new_file_is_written_and_an_old_one_is_not(export: Path, capfdbinary: 
     assert path.read_text() == "mine"
 
 
+def test_the_folder_of_a_new_file_is_made(export: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """A project that begins with an export has no app yet; where no folder can be, one line says so."""
+    path = export.parent / "app" / "bots" / "assistants.py"
+    code, _, err = run(capfdbinary, export, "--to", path)
+    assert (code, err) == (0, b"")
+    assert path.read_text() == migrate(EXPORT).source
+    code, out, err = run(capfdbinary, export, "--to", path / "more.py")
+    assert (code, out) == (1, b"")
+    assert err.decode().splitlines() == [f"--to {path / 'more.py'}: its folder cannot be made: File exists"]
+
+
 def test_json_is_one_document(export: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """With the source and every field, on failure too."""
     code, out, _ = run(capfdbinary, export, "--json")
