@@ -87,6 +87,7 @@ MISSPELT: list[tuple[dict[str, Any], str]] = [
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"tools": [{"type": "function", "name": "f", "parameters": {}}]}, "tools[0].description: it is missing"),
     ({"tools": [{"name": "f"}]}, "is missing"),
+    ({"tools": [{"type": ["web_search"]}]}, "tools[0]: ['web_search'] is unknown; known: function, "),
     ({"tools": [{"type": "web_search", "allowed_domains": "a.org"}]}, "tools[0].allowed_domains: Input should be a valid list"),
     ({"reasoning": {"effort": 3}}, "reasoning.effort: 3 is unknown"),
 ]

@@ -225,7 +225,7 @@ def _misfits(wanted: Wanted) -> Iterator[tuple[str, bool]]:
     unusable = {}
     if platform == "responses":
         kinds = [(f"tools[{index}]", tool.get("type")) for index, tool in enumerate(payload["tools"])]
-        unusable = {where: kind for where, kind in kinds if kind not in TOOLS}
+        unusable = {where: kind for where, kind in kinds if kind not in list(TOOLS)}  # it may be a list itself
     for where, kind in unusable.items():
         yield f"{where} is {kind!r:.80}; on responses these can be used: {', '.join(sorted(TOOLS))}", False
     typed = {key: payload[key] for key in ("text", "reasoning", "tools", "service_tier") if key in payload}
