@@ -219,6 +219,18 @@ def test_check_shows_a_warning_and_goes_on(host: Host) -> None:
     assert f"unknown to openai-python {TYPES}" in done.err
 
 
+@pytest.mark.parametrize("value", ["loud", "lwo", "hihg"])
+def test_check_says_whose_each_remark_is(host: Host, value: str) -> None:
+    """A remark stands below the first row of each assistant that it is about, an error as well as a warning."""
+    declared = [f'Assistant("{name}", model="m", verbosity="{value}")' for name in ("one", "two")]
+    host.declare(f"{MODELS}ASSISTANTS = [{', '.join(declared)}]\n")
+    lines = host.inv("asst.check").out.splitlines()
+    for name in ("one", "two"):
+        [at] = [index for index, line in enumerate(lines) if line.startswith(f"{name}  development")]
+        assert f"    verbosity: '{value}' is unknown" in lines[at + 1]
+        assert lines[at + 2].startswith(f"{name}  production")
+
+
 def test_check_refuses_for_the_embedded_platform_what_it_would_refuse(local_host: Host) -> None:
     """There is no newer one; create refuses it before it writes anything."""
     local_host.declare(DOUBTFUL)

@@ -138,7 +138,7 @@ def show(
         refused: nothing was done, though it was asked for.
         error: what the command ends with; what it says is not said here as well.
     """
-    said: set[str] = set()
+    said: set[tuple[str, str]] = set()
     planned = planned or refused
     console = _console(stream)
     lines = [_cells(command, row, planned) for row in rows]
@@ -147,9 +147,10 @@ def show(
         text = _text("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
         text.highlight_words([cells[2]], "red" if row.error else _STYLES.get(row.state or "", "green"))
         console.print(text, soft_wrap=True)
+        whose = row.name if command == "check" else ""  # its remarks do not name the assistant, so each stands by its own
         for remark, style in ((row.error, "red"), (row.note, "dim")):
-            if remark and remark not in said and remark not in (error or ""):
-                said.add(remark)
+            if remark and (whose, remark) not in said and (whose or remark not in (error or "")):
+                said.add((whose, remark))
                 console.print(_text(f"    {remark}", style), soft_wrap=True)
         if planned or row.action == "update":
             for change in row.changes:
