@@ -15,7 +15,8 @@ LAYERS = [
     # L0: nouns
     {"errors", "records", "declaration", "replies", "settings", "sources", "turns"},
     # L1: pure, and the primitives that L2 stands on
-    {"plan", "payload", "functions", "request", "schema", "parsing", "merge", "migrate"} | {"files", "git", "loading"},
+    {"plan", "payload", "configuration", "functions", "request", "schema", "parsing", "merge", "migrate"}
+    | {"files", "git", "loading"},
     # L2: ports, one owner per outside world
     {"platforms", "store"},
     # L3: verbs
@@ -32,7 +33,7 @@ OWNERS = {
     "rich": {"render"},
     "filelock": {"files"},
     "dotenv": {"sources"},
-    "pydantic": {"schema", "functions", "parsing", "platforms"},
+    "pydantic": {"schema", "configuration", "functions", "parsing", "platforms"},
     "watchfiles": {"watch"},
     "datamodel_code_generator": {"migrate"},
 }

@@ -415,11 +415,11 @@ def test_bad_declarations_are_one_line(host: Host, server: Loopback, source: str
     assert server.seen == []
 
 
-def test_a_schema_that_strict_mode_refuses_stops_before_any_request(host: Host, server: Loopback) -> None:
+@pytest.mark.parametrize("tags", ["dict[str, int]", "dict[str, typing.Any]", "dict"])
+def test_a_schema_that_strict_mode_refuses_stops_before_any_request(host: Host, server: Loopback, tags: str) -> None:
     """Found offline, with the model and the field, by check and by every writing verb."""
-    host.declare(
-        MODELS + 'class Open(BaseModel):\n    tags: dict[str, int]\nASSISTANTS = [Assistant("a", model="m", output=Open)]'
-    )
+    declared = f'class Open(BaseModel):\n    tags: {tags}\nASSISTANTS = [Assistant("a", model="m", output=Open)]'
+    host.declare(f"import typing\n{MODELS}{declared}")
     assert all("Open.tags: an open object" in (row.error or "") for row in asst.check(host.root))
     for verb in (asst.create, asst.update, asst.deploy, asst.plan):
         with pytest.raises(DeclarationError, match=r"a in development: Open\.tags: an open object.*run inv asst\.check"):

@@ -8,7 +8,7 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -145,8 +145,11 @@ class _DuplicateKey(ValueError):
     pass
 
 
-def load_json(path: Path | str, content: bytes) -> Any:
+def load_json(path: Path | str, content: bytes, *, several: bool = False) -> Any:
     """JSON as RFC 8259 has it: UTF-8, no NaN, no key twice, no depth that exhausts the stack.
+
+    Args:
+        several: take one value behind the other (JSON Lines, too), and return a list of them.
 
     Raises:
         StoreError: anything else; the message has the path and the line.
@@ -165,7 +168,8 @@ def load_json(path: Path | str, content: bytes) -> Any:
     text = ""
     try:
         text = content.decode("utf-8-sig")
-        return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+        decoder = json.JSONDecoder(object_pairs_hook=pairs, parse_constant=constant)
+        return list(_values(decoder, text)) if several else decoder.decode(text)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise StoreError(f"{path}, line {line}: not UTF-8") from None
@@ -179,6 +183,19 @@ def load_json(path: Path | str, content: bytes) -> Any:
     except ValueError as error:
         name = str(error).split()[0]
         raise StoreError(f"{path}, line {line_of(text, name)}: {str(error)[:80]}") from None
+
+
+def _values(decoder: json.JSONDecoder, text: str) -> Iterator[Any]:
+    def behind_blanks(at: int) -> int:
+        return next((index for index in range(at, len(text)) if text[index] not in " \t\r\n"), len(text))
+
+    at = behind_blanks(0)
+    while True:
+        value, at = decoder.raw_decode(text, at)
+        yield value
+        at = behind_blanks(at)
+        if at == len(text):
+            return
 
 
 def line_of(text: str, needle: str, *, last: bool = False) -> int:

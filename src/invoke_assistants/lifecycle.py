@@ -16,7 +16,7 @@ from .apply import QUIET, TIMING, Reporter, Timing
 from .deleting import Asked, delete_object, delete_recorded
 from .errors import DeclarationError, Refused, SettingsError
 from .git import refuse_tracked_key
-from .payload import problems
+from .payload import problems, warnings
 from .project import Project, runtime_root
 from .records import ID, Row
 from .resolving import Versions, chosen, settle
@@ -286,6 +286,8 @@ def status(
 def check(root: str | Path | None = None, only: Iterable[str] = ()) -> list[Row]:
     """Validate every declaration offline, in every environment; a row's ``error`` holds what the platform would refuse.
 
+    Its ``note`` holds what is unknown here and a newer API may take.
+
     Raises:
         AsstError: the settings, the app or a declaration is wrong already.
     """
@@ -298,8 +300,8 @@ def check(root: str | Path | None = None, only: Iterable[str] = ()) -> list[Row]
             row = Row(declaration.name, environment.name, environment.place.platform, None)
             try:
                 each = project.instance(declaration, environment)
-                found = problems(declaration, each)
-                row = replace(row, digest=each.digest, error="; ".join(found) or None)
+                found, doubtful = problems(declaration, each), warnings(each)
+                row = replace(row, digest=each.digest, error="; ".join(found) or None, note="; ".join(doubtful) or None)
             except DeclarationError as error:
                 row = replace(row, error=str(error))
             rows.append(row)

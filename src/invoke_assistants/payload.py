@@ -29,6 +29,7 @@ __all__ = [
     "taking_over",
     "too_many_pairs",
     "update_body",
+    "warnings",
 ]
 
 # Limits of the Agents API, from the parameter documentation of openai-python 3.54 (`client.beta.agents.create`).
@@ -258,12 +259,7 @@ def problems(declaration: Declaration[Any], wanted: Wanted) -> list[str]:
         )
     if (bytes_ := size(payload["tools"])) > MAX_TOOLS:
         found.append(f"tools hold {bytes_:,} bytes of JSON; at most {MAX_TOOLS:,} (3 MiB) are allowed")
-    if wanted.place.platform == "responses":
-        for index, tool in enumerate(payload["tools"]):
-            if tool.get("type") not in TOOLS:
-                found.append(
-                    f"tools[{index}] is {tool.get('type')!r:.80}; on responses these can be used: {', '.join(sorted(TOOLS))}"
-                )
+    found += [text for text, newer in _misfits(wanted) if not newer]
     pairs = create_body(wanted, "n" * 32)["metadata"]
     if len(pairs) > MAX_PAIRS:
         found.append(f"metadata has {len(pairs)} pairs with our 5 tags; at most {MAX_PAIRS} are allowed")
@@ -277,6 +273,28 @@ def problems(declaration: Declaration[Any], wanted: Wanted) -> list[str]:
     except UnicodeEncodeError:
         found.append("some text holds a lone surrogate, which is no valid Unicode")
     return found
+
+
+def warnings(wanted: Wanted) -> list[str]:
+    """What of a declared instance this package does not know and a newer API may take, offline."""
+    return [f"{text}; a newer API may take it" for text, newer in _misfits(wanted) if newer]
+
+
+def _misfits(wanted: Wanted) -> Iterator[tuple[str, bool]]:
+    """What does not fit the API's types, and whether a newer API may take it, which the embedded platform is not."""
+    from .configuration import Configuration, Pinned, misfits
+
+    platform, payload = wanted.place.platform, wanted.payload
+    unusable = {}
+    if platform == "responses":
+        kinds = [(f"tools[{index}]", tool.get("type")) for index, tool in enumerate(payload["tools"])]
+        unusable = {where: kind for where, kind in kinds if kind not in list(TOOLS)}  # it may be a list itself
+    for where, kind in unusable.items():
+        yield f"{where} is {kind!r:.80}; on responses these can be used: {', '.join(sorted(TOOLS))}", False
+    typed = {key: payload[key] for key in ("text", "reasoning", "tools", "service_tier") if key in payload}
+    for fault in misfits(Pinned if platform == "responses" else Configuration, typed):
+        if fault.param not in unusable:
+            yield f"{fault.param.removeprefix('text.')}: {fault.reason}", fault.newer and platform != "local"
 
 
 def is_ours(metadata: Mapping[str, Any], project_name: str) -> bool:

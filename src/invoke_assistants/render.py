@@ -138,7 +138,7 @@ def show(
         refused: nothing was done, though it was asked for.
         error: what the command ends with; what it says is not said here as well.
     """
-    said: set[str] = set()
+    said: set[tuple[str, str]] = set()
     planned = planned or refused
     console = _console(stream)
     lines = [_cells(command, row, planned) for row in rows]
@@ -147,9 +147,10 @@ def show(
         text = _text("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
         text.highlight_words([cells[2]], "red" if row.error else _STYLES.get(row.state or "", "green"))
         console.print(text, soft_wrap=True)
+        whose = row.name if command == "check" else ""  # its remarks do not name the assistant, so each stands by its own
         for remark, style in ((row.error, "red"), (row.note, "dim")):
-            if remark and remark not in said and remark not in (error or ""):
-                said.add(remark)
+            if remark and (whose, remark) not in said and (whose or remark not in (error or "")):
+                said.add((whose, remark))
                 console.print(_text(f"    {remark}", style), soft_wrap=True)
         if planned or row.action == "update":
             for change in row.changes:
@@ -162,7 +163,7 @@ def show(
 def _cells(command: str, row: Row, planned: bool) -> tuple[str, ...]:
     """Name, environment, what it is or what was done, id, digest."""
     if command == "check":
-        word = "refused" if row.error else "ok"
+        word = _checked(row)
     elif command == "resolve":
         word = _merged(row)
     elif command == "forget":
@@ -172,6 +173,10 @@ def _cells(command: str, row: Row, planned: bool) -> tuple[str, ...]:
     else:
         word = " -> ".join(word for word in (row.state, row.action) if word not in (None, "none"))
     return row.name, row.environment, word, row.id or "-", short(row.digest) if row.digest else "-"
+
+
+def _checked(row: Row) -> str:
+    return "refused" if row.error else "warning" if row.note else "ok"
 
 
 def _merged(row: Row) -> str:
@@ -184,8 +189,11 @@ def _done(row: Row) -> str:
 
 def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
     if command == "check":
-        bad = sum(row.error is not None for row in rows)
-        return f"{bad} of {len(rows)} would be refused" if bad else f"all {len(rows)} would be taken"
+        counts = Counter(map(_checked, rows))
+        doubtful = f", {counts['warning']} with a warning" if counts["warning"] else ""
+        if counts["refused"] or doubtful:
+            return f"{counts['refused'] or 'none'} of {len(rows)} would be refused{doubtful}"
+        return f"all {len(rows)} would be taken"
     if command == "resolve":
         return ", ".join(f"{number} {word}" for word, number in Counter(map(_merged, rows)).items()) or "nothing to resolve"
     if not rows:

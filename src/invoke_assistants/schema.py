@@ -1,8 +1,10 @@
 """The strict JSON schema of an output model, and what strict structured outputs refuse. Pure; needs no openai.
 
 The transform follows the published rule that the SDK's ``agent_text_format`` applies (a property test holds the two
-equal). The limits and the supported subset are those of OpenAI's guide "Structured model outputs", section "Supported
-schemas"; where the guide is silent (``oneOf``, tuples, sets), what the service is known to refuse is refused here.
+equal), but for unions with a discriminator: the SDK leaves pydantic's ``oneOf``, which the service refuses, and here they
+become what they would be without one. The limits and the supported subset are those of OpenAI's guide "Structured model
+outputs", section "Supported schemas"; where the guide is silent (tuples, sets), what the service is known to refuse is
+refused here.
 """
 
 from __future__ import annotations
@@ -78,6 +80,8 @@ def output_schema(output: type[Any]) -> JSONObject:
 def strict(schema: Mapping[str, Any]) -> JSONObject:
     """A new schema in the strict form: objects closed, every property required, references with siblings inlined.
 
+    A ``oneOf`` becomes an ``anyOf``, and its discriminator goes.
+
     Raises:
         ValueError: a reference leads nowhere, or a described field contains itself without an end.
     """
@@ -86,6 +90,10 @@ def strict(schema: Mapping[str, Any]) -> JSONObject:
 
 def _strict(schema: Mapping[str, Any], root: Mapping[str, Any], inlining: tuple[str, ...]) -> JSONObject:
     out = dict(schema)
+    if "oneOf" in out and "anyOf" not in out:
+        del out["oneOf"]
+        out.pop("discriminator", None)
+        out = {"anyOf": schema["oneOf"], **out}  # where pydantic puts it, which sorts keys
     for table in ("$defs", "definitions"):
         if isinstance(entries := out.get(table), dict):
             out[table] = {name: _strict(entry, root, inlining) for name, entry in entries.items()}
@@ -172,7 +180,7 @@ def _lint_node(node: Mapping[str, Any]) -> Iterator[str]:
 
 def _hint(keyword: str) -> str:
     return {
-        "oneOf": " (a discriminated union: leave out the discriminator)",
+        "oneOf": " (use anyOf)",
         "prefixItems": " (a tuple: use a model or a list)",
         "uniqueItems": " (a set: use a list)",
         "patternProperties": " (a dict: use a model)",

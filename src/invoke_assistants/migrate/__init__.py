@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..declaration import Declaration
+from ..declaration import Declaration, plain
 from ..errors import DeclarationError
 from ._export import assistants, label, read
 from ._fields import Draft, FieldNote, draft
-from ._names import slug, unique, variable
-from ._outputs import outputs
+from ._models import load
+from ._names import slug, snake_case, unique, variable
+from ._outputs import judge, outputs
 from ._report import report
 from ._source import bound, declaration, module
 from ._valid import broken
@@ -41,7 +42,7 @@ def migrate(document: Any) -> Migration:
         SettingsError: it is no export of assistants.
         DeclarationError: an output model is needed and datamodel-code-generator is missing.
     """
-    objects, more = assistants(document)
+    objects, export = assistants(document)
     drafts: dict[str, Draft] = {}
     left_out: list[tuple[str, str]] = []
     for index, item in enumerate(objects):
@@ -51,13 +52,15 @@ def migrate(document: Any) -> Migration:
             left_out.append((label(item, index), str(error)))
     made = outputs(drafts)
     left_out += [(drafts.pop(name).label, problem) for name, problem in made.unusable.items()]
-    notes = [
-        FieldNote(None, "has_more", "dropped", "the export is one page of several; what is on the others is not in it")
-    ] * more
+    source = _module(drafts, made.source, made.titles) if drafts else None
+    for name, assistant in _read_back(source, drafts).items() if source else ():
+        if assistant.output:
+            judge(drafts[name], assistant.output)
+    notes = [FieldNote(None, *note) for note in export]
     notes += [FieldNote(name, *note) for name, each in drafts.items() for note in each.notes]
     notes += [FieldNote(name, "assistant", "dropped", f"left out: {problem}") for name, problem in left_out]
     errors = tuple(f"assistant {name!r:.80} is left out: {problem}" for name, problem in left_out)
-    return Migration(_module(drafts, made.source, made.titles) if drafts else None, tuple(notes), errors)
+    return Migration(source, tuple(notes), errors)
 
 
 def _add(drafts: dict[str, Draft], item: Any, name: str) -> None:
@@ -67,9 +70,9 @@ def _add(drafts: dict[str, Draft], item: Any, name: str) -> None:
     out = draft(item, name)
     if out.format and (problem := broken(out.format.schema)):
         raise DeclarationError(f"the schema of its response format is invalid: {problem}")
-    chosen = unique(slug(out.name) or slug(item.get("id") or "") or "assistant", drafts)
+    chosen = unique(slug(snake_case(out.name)) or slug(item.get("id") or "") or "assistant", drafts)
     out.rename(chosen)
-    Declaration(chosen, **out.options)  # says what no platform would take
+    _read_back(_module({chosen: out}, "", {}), {chosen: out})  # raises what no platform would take, too
     drafts[chosen] = out
 
 
@@ -81,3 +84,24 @@ def _module(drafts: Mapping[str, Draft], models: str, titles: Mapping[str, str])
         variables.append(variable(name, {*taken, *variables}))
         statements.append(declaration(variables[-1], name, titles.get(name), each.options, each.remark))
     return module(models, statements, variables)
+
+
+def _read_back(source: str, drafts: Mapping[str, Draft]) -> dict[str, Declaration[Any]]:
+    """The assistants of a module by name, imported as the app will, with the values that they are to have.
+
+    Raises:
+        DeclarationError: it cannot be imported, or a value is another one than in the export.
+    """
+    try:
+        declared: list[Declaration[Any]] = load(source, ["ASSISTANTS"])["ASSISTANTS"]
+    except DeclarationError:
+        raise
+    except Exception as error:  # source that is wrong can raise anything
+        raise DeclarationError(
+            f"the source made from the export cannot be imported: {type(error).__name__}: {error!s:.200}"
+        ) from None
+    for assistant, (name, each) in zip(declared, drafts.items(), strict=True):
+        for key, value in {**each.options, "name": name}.items():
+            if plain(getattr(assistant, key)) != value:
+                raise DeclarationError(f"the source made from the export gives {key} another value")
+    return {assistant.name: assistant for assistant in declared}

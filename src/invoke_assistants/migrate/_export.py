@@ -2,48 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError, StoreError
 from ..files import load_json
+from ._fields import Outcome
 
 __all__ = ["assistants", "label", "read"]
 
-EXPECTED = "expected the body of GET /v1/assistants, one of its assistant objects, or a list of them"
+EXPECTED = "expected the body of GET /v1/assistants, one of its assistant objects, or a list of them, once or several times"
 
 
 def read(path: Path) -> Any:
-    """The JSON in a file.
+    """The JSON in a file; a list where several values stand there one behind the other.
 
     Raises:
         SettingsError: it is missing or unreadable, or its content is no JSON.
     """
     try:
-        return load_json(path, path.read_bytes())
+        values = load_json(path, path.read_bytes(), several=True)
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}; {EXPECTED}") from None
     except ValueError as error:  # a path with a null character
         raise SettingsError(f"{str(path)!r:.80} cannot be read: {error}") from None
     except StoreError as error:
         raise SettingsError(f"{error}; {EXPECTED}") from None
+    return values[0] if len(values) == 1 else values
 
 
-def assistants(document: Any) -> tuple[list[Any], bool]:
-    """The objects of an export, and whether it says that more were on a further page.
+def assistants(document: Any) -> tuple[list[Any], list[tuple[str, Outcome, str]]]:
+    """The objects of an export, those of all its pages, and what there is to tell of the export itself.
 
     Raises:
         SettingsError: it is no export of assistants.
     """
-    if _is_assistant(document):
-        return [document], False
-    listed = document.get("data") if isinstance(document, Mapping) else document
-    if not isinstance(listed, list):
+    parts = document if isinstance(document, list) else [document]
+    pages = [part for part in parts if isinstance(part, Mapping) and isinstance(part.get("data"), list)]
+    if not (isinstance(document, list) or pages or _is_assistant(document)):
         raise SettingsError(f"not an export of assistants: {EXPECTED}")
-    if not any(map(_is_assistant, listed)):
+    objects: list[Any] = []
+    notes: list[tuple[str, Outcome, str]] = []
+    if pages and all(page.get("has_more") is True for page in pages):
+        notes.append(("has_more", "dropped", "none of its pages is the last one; what is on the others is not in it"))
+    for item in _listed(parts):
+        if _is_assistant(item) and item in objects:
+            notes.append(("data", "dropped", f"{label(item, 0)} stands in it twice, and is declared once"))
+        else:
+            objects.append(item)
+    if not any(map(_is_assistant, objects)):
         raise SettingsError(f"no assistant is in it: {EXPECTED}")
-    return listed, isinstance(document, Mapping) and document.get("has_more") is True
+    return objects, notes
+
+
+def _listed(parts: list[Any]) -> Iterator[Any]:
+    for part in parts:
+        data = part.get("data") if isinstance(part, Mapping) and not _is_assistant(part) else part
+        yield from data if isinstance(data, list) else [part]
 
 
 def _is_assistant(item: Any) -> bool:

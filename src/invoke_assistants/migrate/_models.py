@@ -78,7 +78,8 @@ def _called(name: str, schemas: Mapping[str, Any]) -> str:
     if name.startswith(OUTPUT):
         return name.removeprefix(OUTPUT)
     out = class_name(name)
-    return f"{out}Model" if out in schemas else out
+    # For what is in a list, the generator makes the singular of it: none for S, and for Assistants what we import.
+    return f"{out}Model" if out in schemas or out in ("S", "Assistants") else out
 
 
 def _definitions(name: str, schema: JSONObject) -> JSONObject:
@@ -136,8 +137,8 @@ def _below(node: Any) -> Iterator[Mapping[str, Any]]:
             yield from _below(item)
 
 
-def load(source: str, names: Iterable[str]) -> dict[str, type[Any]]:
-    """The classes of these names that generated source defines: it is run as the app's import will run it.
+def load(source: str, names: Iterable[str]) -> dict[str, Any]:
+    """What source binds to these names: it is run as the app's import will run it.
 
     Raises:
         Exception: it cannot be imported.
@@ -147,7 +148,7 @@ def load(source: str, names: Iterable[str]) -> dict[str, type[Any]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            exec(compile(source, _PROBE, "exec"), module.__dict__)  # noqa: S102 - our own generated classes
+            exec(compile(source, _PROBE, "exec"), module.__dict__)  # noqa: S102 - our own generated source
         return {name: getattr(module, name) for name in names}
     finally:
         del sys.modules[_PROBE]

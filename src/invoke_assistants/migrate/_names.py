@@ -10,7 +10,7 @@ from collections.abc import Container
 
 from ..records import SLUG
 
-__all__ = ["class_name", "slug", "unique", "variable"]
+__all__ = ["class_name", "slug", "snake_case", "unique", "variable"]
 
 LONGEST = 64  # characters of a slug
 
@@ -19,8 +19,13 @@ def slug(name: str) -> str:
     """The nearest slug to a name; empty where nothing of it can stay."""
     if SLUG.fullmatch(name):
         return name
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9_.-]+", "_", plain).lstrip("_.-")[:LONGEST].rstrip("_.-")
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9_.-]+", "_", plain.lower()).lstrip("_.-")[:LONGEST].rstrip("_.-")
+
+
+def snake_case(name: str) -> str:
+    """A name with ``_`` between the words of what is written in CamelCase: ``createRecipe``, ``HTTPServer``."""
+    return re.sub(r"(?<=[^\W_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
 
 
 def unique(name: str, taken: Container[str], longest: int = LONGEST) -> str:

@@ -13,8 +13,9 @@ from ._compare import differences, optional
 from ._fields import Draft
 from ._models import generate, load, require
 from ._names import class_name, unique
+from ._valid import nodes
 
-__all__ = ["Outputs", "outputs"]
+__all__ = ["Outputs", "judge", "outputs"]
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Outputs:
 
 
 def outputs(drafts: Mapping[str, Draft]) -> Outputs:
-    """Make the output models, and note in each draft what became of its response format.
+    """Make the source of the output models that an export's assistants need.
 
     Raises:
         DeclarationError: datamodel-code-generator is missing where a model is needed.
@@ -44,10 +45,10 @@ def outputs(drafts: Mapping[str, Draft]) -> Outputs:
             continue
         schemas[title], out.titles[name] = each.format.schema, title
     if schemas:
-        out.source = generate(schemas)
-        classes = load(out.source, schemas)
-        for name, title in out.titles.items():
-            _judge(drafts[name], title, schemas[title], classes[title])
+        try:
+            out.source = generate(schemas)
+        except Exception as error:  # the generator raises what it likes
+            raise DeclarationError(f"the output models have no common module: {type(error).__name__}: {error!s:.200}") from None
     return out
 
 
@@ -67,16 +68,20 @@ def _unusable(title: str, schema: JSONObject) -> str | None:
     return None
 
 
-def _judge(each: Draft, title: str, schema: JSONObject, model: type[Any]) -> None:
-    made = output_schema(model)
+def judge(each: Draft, model: type[Any]) -> None:
+    """Note in a draft what became of its response format, by the class that its module has."""
+    assert each.format is not None
+    title, schema, made = model.__name__, each.format.schema, output_schema(model)
     remarks = []
     if unequal := differences(schema, made, title):
         remarks.append(f"it differs from the schema in {', '.join(unequal)}")
     if left_out := optional(schema, title):
         remarks.append(f"null where it could be left out: {', '.join(left_out)}")
+    if any(isinstance(node, Mapping) and "oneOf" in node for node in nodes(schema)):
+        remarks.append("oneOf is anyOf, as strict structured outputs have it")
     if refused := lint(made, title):
         remarks.append(f"strict structured outputs refuse it: {'; '.join(refused)}")
-    note = f"json_schema {each.format.name if each.format else ''}, as the output model {title}"
+    note = f"json_schema {each.format.name}, as the output model {title}"
     if remarks:
         each.changed("response_format", f"{note}; {'; '.join(remarks)}")
     else:

@@ -30,7 +30,7 @@ def module(models: str, declarations: Sequence[str], variables: Sequence[str]) -
 def _split(source: str) -> tuple[list[ast.ImportFrom], str]:
     nodes = [node for node in ast.parse(source).body if isinstance(node, ast.ImportFrom)]
     after = nodes[-1].end_lineno or 0 if nodes else 0
-    body = "\n".join(source.splitlines()[after:]).strip("\n") if nodes else ""
+    body = "\n".join(source.split("\n")[after:]).strip("\n") if nodes else ""
     return [node for node in nodes if node.module != "__future__"], body
 
 
@@ -99,9 +99,7 @@ def _parts(value: str, room: int) -> list[str]:
 def _lines(value: str) -> str:
     body = "\n".join(_escaped(line) for line in value.split("\n"))
     body = re.sub(r" +$", lambda found: found[0][:-1] + "\\x20", body, flags=re.M)  # editors strip spaces at the end of lines
-    body = body.replace('"""', '\\"\\"\\"')
-    if body.endswith('"'):
-        body = body[:-1] + '\\"'
+    body = re.sub(r'"{3,}|"+\Z', lambda found: '\\"' * len(found[0]), body)
     return f'"""\\\n{body}"""'
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..schema import strict
 
-__all__ = ["broken"]
+__all__ = ["broken", "nodes"]
 
 TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
 LITERAL = frozenset({"enum", "const", "default", "examples"})  # hold values, not schemas
@@ -30,7 +30,7 @@ def broken(schema: Mapping[str, Any]) -> str | None:
     It comes before the generator, which would open the files and addresses that references name.
     """
     try:
-        for node in _nodes(schema):
+        for node in nodes(schema):
             if problem := _broken(node, schema):
                 return problem
         strict(schema)
@@ -61,7 +61,7 @@ def _broken(node: Any, root: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _nodes(node: Any) -> Iterator[Any]:
+def nodes(node: Any) -> Iterator[Any]:
     """Every schema inside a schema, whatever keyword it stands under."""
     yield node
     for key, value in node.items() if isinstance(node, Mapping) else ():
@@ -72,7 +72,7 @@ def _nodes(node: Any) -> Iterator[Any]:
         else:
             below = [value] if isinstance(value, Mapping) and key not in LITERAL else []
         for entry in below:
-            yield from _nodes(entry)
+            yield from nodes(entry)
 
 
 def _leads(reference: Any, schema: Mapping[str, Any]) -> bool:

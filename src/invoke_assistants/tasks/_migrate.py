@@ -22,7 +22,7 @@ __all__ = ["migrate"]
 
 @task(
     help={
-        "file": "JSON: the body of GET /v1/assistants, one assistant object, or a list of them",
+        "file": "JSON: the body of GET /v1/assistants, one assistant object, or a list of them, once or several times",
         "to": "write the source into this new file and the report to stdout; without it, the source goes to stdout",
         "json": JSON,
     }
@@ -60,6 +60,10 @@ def _made(file: str, to: str | None) -> Migration:
         raise SettingsError(f"--to {to} exists already: name a new file" if to.strip() else "--to needs the name of a new file")
     made = migrate(read(Path(file)))
     if to is not None and made.source is not None:
+        try:
+            Path(to).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"--to {to}: its folder cannot be made: {error.strerror}") from None
         write_atomic(Path(to), made.source.encode())
     return made
 

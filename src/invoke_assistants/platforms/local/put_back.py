@@ -8,13 +8,12 @@ from pydantic import ValidationError
 
 from ...errors import StoreError
 from ...payload import create_body
-from ...records import JSONObject, Key, Place, Recorded, Wanted
+from ...records import JSONObject, Key, Recorded, Wanted
+from ...settings import LOCAL
 from .requests import rejected
 from .resources import Agent, given, resolved
 
 __all__ = ["put_back"]
-
-LOCAL = Place("local", "local")
 
 
 def put_back(state: JSONObject, recorded: Recorded, project: str, now: int) -> dict[Key, bool]:
@@ -58,5 +57,5 @@ def _fields(wanted: Wanted, nonce: str) -> JSONObject:
     try:
         return resolved(given(Agent.model_validate(create_body(wanted, nonce))))
     except ValidationError as error:
-        what = str(rejected(error))
+        what = str(rejected(Agent, error))
         raise StoreError(f"{wanted.name} in {wanted.environment} cannot be put back on local: {what}") from None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from ...configuration import Strict, faults
 from ...records import JSONObject
 from ...schema import lint
 from .events import EventStream
@@ -15,10 +16,7 @@ from .events import EventStream
 __all__ = ["Answer", "Rejected", "page", "parsed", "rejected", "unknown"]
 
 Answer = tuple[int, JSONObject | EventStream]
-Kind = TypeVar("Kind", bound=BaseModel)
-
-TAGGED = ("format", "transport")  # fields of which the type says which one it is,
-LISTS = ("tools", "events", "content")  # and lists of such: pydantic names the type in between
+Kind = TypeVar("Kind", bound=Strict)
 
 
 class Rejected(Exception):
@@ -44,7 +42,7 @@ def parsed(kind: type[Kind], body: bytes) -> Kind:
     try:
         request = kind.model_validate(content)
     except ValidationError as error:
-        raise rejected(error) from None
+        raise rejected(kind, error) from None
     for at, configuration in (("", content), ("agent.", content.get("agent") or {})):
         form = (configuration.get("text") or {}).get("format") or {}
         if form.get("type") == "json_schema" and (found := lint(form["schema"])):
@@ -53,25 +51,14 @@ def parsed(kind: type[Kind], body: bytes) -> Kind:
     return request
 
 
-def rejected(error: ValidationError) -> Rejected:
+def rejected(kind: type[Strict], error: ValidationError) -> Rejected:
     """The first of what is wrong with a request, as the API would say it."""
-    first: Any = error.errors(include_url=False, include_input=False)[0]
-    steps = first["loc"]
-    param = ""
-    for index, part in enumerate(steps):
-        before = steps[index - 1] if index else ""
-        tag = steps[index - 2] in LISTS if isinstance(before, int) and index > 1 else before in TAGGED
-        if isinstance(part, int):
-            param += f"[{part}]"
-        elif not tag:
-            param += f".{part}" if param else part
-    kind = first["type"]
-    if kind == "missing":
-        return Rejected(400, f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
-    if kind == "extra_forbidden":
-        return Rejected(400, f"Unknown parameter: '{param}'.", param, "unknown_parameter")
-    code = "invalid_type" if kind.endswith("_type") else "invalid_value"
-    return Rejected(400, f"Invalid value for '{param}': {first['msg']}.", param or None, code)
+    first = faults(kind, error)[0]
+    message = {
+        "missing_required_parameter": f"Missing required parameter: '{first.param}'.",
+        "unknown_parameter": f"Unknown parameter: '{first.param}'.",
+    }.get(first.code, f"Invalid value for '{first.param}': {first.reason.removesuffix('?')}.")
+    return Rejected(400, message, first.param or None, first.code)
 
 
 def unknown(method: str, parts: Sequence[str]) -> Rejected:

@@ -5,141 +5,18 @@ Limits and defaults are those in the SDK's parameter documentation (``openai.typ
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
+
+from ...configuration import Configuration, Strict
 
 __all__ = ["Agent", "AgentUpdate", "Configuration", "Metadata", "Strict", "given", "merged", "resolved"]
 
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
-Tier = Literal["auto", "default", "flex", "priority", "fast", "ultrafast"]
-Level = Literal["low", "medium", "high"]
-
-
-class Strict(BaseModel):
-    """No unknown keys, no conversions."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=False)
-
-
-class TextFormat(Strict):
-    type: Literal["text"]
-
-
-class SchemaFormat(Strict):
-    type: Literal["json_schema"]
-    schema_: dict[str, Any] = Field(alias="schema")
-
-
-class Text(Strict):
-    format: Annotated[TextFormat | SchemaFormat, Field(discriminator="type")] | None = None
-    verbosity: Level | None = None
-
-
-class Reasoning(Strict):
-    effort: Effort | None = None
-    summary: Literal["concise", "detailed", "auto"] | None = None
-
-
-class Compaction(Strict):
-    async_: bool | None = Field(default=False, alias="async")
-
-
-class Experimental(Strict):
-    time_awareness: bool = False
-
-
-class MultiAgent(Strict):
-    enabled: bool
-    max_concurrent_subagents: int | None = None
-
-
-class Function(Strict):
-    type: Literal["function"]
-    name: str
-    description: str
-    parameters: dict[str, Any]
-    async_: bool = Field(default=False, alias="async")
-    defer_loading: bool = False
-
-
-class ToolSearch(Strict):
-    type: Literal["tool_search"]
-
-
-class Programmatic(Strict):
-    type: Literal["programmatic_tool_calling"]
-    enabled: bool = True
-
-
-class HTTPTransport(Strict):
-    type: Literal["http"]
-    server_url: str
-    headers: dict[str, str] | None = None
-
-
-class StdioTransport(Strict):
-    type: Literal["stdio"]
-    command: str
-    cwd: str
-    args: list[str] | None = None
-    env_vars: list[str] | None = None
-
-
-class MCP(Strict):
-    type: Literal["mcp"]
-    server_label: str
-    transport: Annotated[HTTPTransport | StdioTransport, Field(discriminator="type")]
-    allowed_tools: list[str] | None = None
-    connection_origin: Literal["service", "environment"] | None = None
-    credential_id: str | None = None
-    request_metadata: dict[str, Any] | None = None
-    required: bool = False
-
-
-class Location(Strict):
-    city: str | None = None
-    country: str | None = None
-    region: str | None = None
-    timezone: str | None = None
-
-
-class WebSearch(Strict):
-    type: Literal["web_search"]
-    allowed_domains: list[str] | None = None
-    context_size: Level | None = None
-    location: Location | None = None
-    mode: Literal["disabled", "cached", "live"] | None = None
-
-
-class ComputerUse(Strict):
-    type: Literal["computer_use"]
-    include_screenshots: bool = False
-
-
-class Automations(Strict):
-    type: Literal["automations"]
-
-
-Tool = Annotated[Function | ToolSearch | Programmatic | MCP | WebSearch | ComputerUse | Automations, Field(discriminator="type")]
 Metadata = Annotated[
     dict[Annotated[str, StringConstraints(min_length=1, max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
     Field(max_length=16),
 ]
-
-
-class Configuration(Strict):
-    """What a session may set anew: anything left out is unchanged, null goes back to the default."""
-
-    model: str = Field(default="", min_length=1)
-    instructions: str | None = Field(default=None, max_length=1_048_576)
-    compaction: Compaction | None = None
-    experimental: Experimental | None = None
-    multi_agent: MultiAgent | None = None
-    reasoning: Reasoning | None = None
-    service_tier: Tier | None = None
-    text: Text | None = None
-    tools: list[Tool] | None = None
 
 
 class AgentUpdate(Configuration):
