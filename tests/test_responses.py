@@ -291,6 +291,7 @@ def test_chat_completions_are_shown_as_they_come(declared: dict[str, Assistant[A
         for piece in stream:
             take(piece)
     assert early[0]
+    assert len(pieces) > 1
     assert json.loads("".join(pieces)) == {"good": True, "why": "Is it?"}
     assert stream.reply.usage is not None
     assert stream.reply.usage.total_tokens == 12
