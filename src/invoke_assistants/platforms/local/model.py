@@ -102,12 +102,13 @@ class Model:
 
     async def _named(self, client: openai.AsyncOpenAI, conversation: Conversation) -> str:
         """What the server calls the model: what the settings say, else its first, else what is declared."""
-        if self._name is None:
+        if self._name is None and self._model.served:
             try:
-                listed = [str(model.id) for model in (await client.models.list()).data or ()]
-            except (openai.APIStatusError, openai.APIResponseValidationError):  # not every server lists its models
-                listed = []
-            self._name = next(iter(listed), None)
+                page: Any = await client.models.list()
+            except openai.APIStatusError:  # not every server lists its models
+                page = None
+            listed = [getattr(model, "id", None) for model in getattr(page, "data", None) or ()]
+            self._name = next((id for id in listed if isinstance(id, str)), None)
         return self._name or str(conversation.agent["model"])
 
     def _body(self, conversation: Conversation) -> JSONObject:
