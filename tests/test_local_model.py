@@ -23,6 +23,8 @@ from conftest import MODELS, Host
 from app.trivia.models import TriviaGame
 from invoke_assistants import AnswerIncomplete, Assistant, PlatformError, SettingsError, lifecycle, runtime
 from invoke_assistants.platforms.local import Service
+from invoke_assistants.platforms.local.answers import Conversation
+from invoke_assistants.platforms.local.model import Model
 from invoke_assistants.settings import LocalModel
 
 APP = """
@@ -393,3 +395,16 @@ def test_a_file_that_is_no_model_is_named(local_host: Host, monkeypatch: pytest.
     monkeypatch.setenv("ASST_LOCAL_MODEL", "no.gguf")
     with pytest.raises(PlatformError, match=r"/host/no.gguf cannot be loaded"):
         declared(local_host)["talker"].run("Hello.")
+
+
+def test_only_a_file_is_asked_for_short_strings() -> None:
+    """A string that the schema leaves open gets a longest length for a GGUF file; one that says its own keeps it."""
+    free, long = {"type": "string"}, {"type": "string", "maxLength": 500}
+    form = {"type": "json_schema", "schema": {"type": "object", "properties": {"free": free, "long": long}}}
+    message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello."}], "turn_id": "t"}
+    agent = {"model": "m", "instructions": None, "text": {"format": form}, "tools": []}
+    for address, expected in (("/m.gguf", {"minLength": 1, "type": "string", "maxLength": 80}), ("http://127.0.0.1/v1", free)):
+        body = Model(LocalModel(address))._body(Conversation(agent, (message,), 1))
+        properties = body["response_format"]["json_schema"]["schema"]["properties"]
+        assert properties == {"free": expected, "long": long}
+        assert ("max_tokens" in body) == (address == "/m.gguf")
