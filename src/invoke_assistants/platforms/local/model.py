@@ -50,7 +50,7 @@ class Model:
 
     def __init__(self, model: LocalModel) -> None:
         self._model = model
-        self._lock = threading.Lock()  # of what is learnt and loaded at the first answer
+        self._lock = threading.Lock()  # of loading, which the first answer does
         self._llama: _Llama | None = None
         self._name = model.name
         self._takes_tools = True
