@@ -320,7 +320,8 @@ def test_a_server_sees_no_openai_setting(local_host: Host, chat: Chat, monkeypat
         ("http://models.example.com/v1", "ASST_LOCAL_MODEL must be https .*network at models.example.com"),
         ("https://me:hunter2@models.example.com/v1", "ASST_LOCAL_MODEL holds a user or password"),
         ("http://me:hunter2@127.0.0.1:9/v1", "ASST_LOCAL_MODEL holds a user or password"),
-        ("ftp://me:hunter2@127.0.0.1:9/v1", "ASST_LOCAL_MODEL is not an http"),
+        ("ftp://me:hunter2@127.0.0.1:9/v1", "ASST_LOCAL_MODEL holds a user or password"),
+        ("ftp://127.0.0.1:9/v1", "ASST_LOCAL_MODEL is not an http"),
     ],
 )
 def test_a_servers_url_obeys_the_rules_of_a_base_url(

@@ -18,7 +18,7 @@ from .errors import SettingsError
 from .records import SLUG, Place
 from .sources import Sources, nearest
 
-__all__ = ["PLATFORMS", "Credentials", "Environment", "LocalModel", "Secret", "Settings", "find_root", "loopback"]
+__all__ = ["PLATFORMS", "Credentials", "Environment", "LocalModel", "Secret", "Settings", "find_root", "is_loopback"]
 
 PLATFORMS = ("agents", "responses", "local")
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -194,7 +194,9 @@ class Settings:
         if named is None:
             return None
         if "://" in named:
-            _origin(named, "ASST_LOCAL_MODEL", shown="prompts", credentials="the embedded platform sends none")
+            if "@" in named:
+                raise SettingsError("ASST_LOCAL_MODEL holds a user or password: take them out, a local model is sent none")
+            _origin(named, "ASST_LOCAL_MODEL")
             return LocalModel(named, name)
         return LocalModel(str((self.root or Path.cwd()) / Path(named).expanduser()), name)
 
@@ -287,18 +289,12 @@ def _environment(sources: Sources, name: str, position: int, table: Mapping[str,
         return Environment(name, position, LOCAL, LOCAL_URL, sources, table)
     specific = Environment(name, position, Place(platform, ""), "", sources, table).variable("OPENAI_BASE_URL")
     url = sources.get(specific) or sources.get("OPENAI_BASE_URL") or table.get("base_url") or DEFAULT_URL
-    origin = _origin(url, f"the base URL of {name}", shown="the key", credentials="put credentials in OPENAI_API_KEY")
+    origin = _origin(url, f"the base URL of {name}")
     return Environment(name, position, PINNED if platform == "responses" else Place(platform, origin), url, sources, table)
 
 
-def _origin(url: str, what: str, *, shown: str, credentials: str) -> str:
-    """host[:port] of a base URL, which must be https unless it stays on this machine.
-
-    Args:
-        what: names the URL in messages.
-        shown: what http would show to the network.
-        credentials: what is said where the URL holds some.
-    """
+def _origin(url: str, what: str) -> str:
+    """host[:port] of a base URL, which must be https unless it stays on this machine; ``what`` names it in messages."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -307,13 +303,14 @@ def _origin(url: str, what: str, *, shown: str, credentials: str) -> str:
     if not host or not url.isprintable() or " " in url or parts.scheme not in ("https", "http"):
         raise SettingsError(f"{what} is not an http(s) URL")
     if parts.username is not None or parts.password is not None:
-        raise SettingsError(f"{what} holds a user or password: {credentials}")
-    if parts.scheme == "http" and not loopback(host):
-        raise SettingsError(f"{what} must be https (http would show {shown} to the network at {host})")
-    name = f"[{host}]" if ":" in host else host
-    return name if port in (None, {"https": 443, "http": 80}[parts.scheme]) else f"{name}:{port}"
+        raise SettingsError(f"{what} holds a user or password: put credentials in OPENAI_API_KEY")
+    if parts.scheme == "http" and not is_loopback(url):
+        raise SettingsError(f"{what} must be https (http would show the key to the network at {host})")
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port in (None, {"https": 443, "http": 80}[parts.scheme]) else f"{shown}:{port}"
 
 
-def loopback(host: str) -> bool:
-    """Whether a host's name is this machine's own."""
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine."""
+    host = urlsplit(url).hostname or ""
     return host in ("localhost", "::1") or host.startswith("127.")

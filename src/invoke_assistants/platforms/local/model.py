@@ -15,14 +15,13 @@ import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 import openai
 
 from ...records import JSONObject
 from ...request import chat_request
-from ...settings import LocalModel, loopback
+from ...settings import LocalModel, is_loopback
 from ..chunks import Chunks
 from ..failures import FAILURES, message
 from .answers import Answered, Call, Conversation, Failed
@@ -136,7 +135,7 @@ def _client(url: str, key: str) -> openai.AsyncOpenAI:
             del request.headers[name]
         request.headers["Authorization"] = f"Bearer {key}"
 
-    http = openai.DefaultAsyncHttpxClient(event_hooks={"request": [strip]}, trust_env=not loopback(urlsplit(url).hostname or ""))
+    http = openai.DefaultAsyncHttpxClient(event_hooks={"request": [strip]}, trust_env=not is_loopback(url))
     return openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0, http_client=http)
 
 
