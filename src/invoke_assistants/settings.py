@@ -194,7 +194,7 @@ class Settings:
         if named is None:
             return None
         if "://" in named:
-            if "@" in named:
+            if "@" in named.split("/")[2]:
                 raise SettingsError("ASST_LOCAL_MODEL holds a user or password: take them out, a local model is sent none")
             _origin(named, "ASST_LOCAL_MODEL")
             return LocalModel(named, name)
