@@ -46,7 +46,9 @@ class Compatible(ThreadingHTTPServer):
     """A server whose ``model`` answers.
 
     ``ignores_format`` answers prose on /responses whatever the schema; ``lacks`` answers 404 to paths that end so;
-    ``stateless`` refuses previous_response_id, as llama.cpp's server does.
+    ``stateless`` refuses previous_response_id, ``typed`` wants a type on resent assistant messages, as llama.cpp's server does;
+    ``strings`` wants text as the content of every chat message, as llama-cpp-python does; ``models`` are known, if any are given;
+    ``fastapi`` answers errors in FastAPI's shape; ``between`` is called after each frame of a stream.
     """
 
     daemon_threads = True
@@ -57,7 +59,9 @@ class Compatible(ThreadingHTTPServer):
         self.asked: list[Asked] = []
         self.ignores_format = False
         self.lacks = ""
-        self.stateless = False
+        self.stateless = self.typed = self.strings = self.fastapi = False
+        self.models: list[str] = []
+        self.between: Callable[[], object] = lambda: None
         self.conversations: dict[str, list[JSON]] = {}
         self.numbers = itertools.count(1)
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -74,7 +78,10 @@ class Compatible(ThreadingHTTPServer):
     def answer(self, path: str, body: JSON) -> tuple[int, JSON]:
         """Status and body of the answer to one request."""
         if self.lacks and path.endswith(self.lacks):
-            return 404, _error("Not Found")
+            return 404, {"detail": "Not Found"} if self.fastapi else _error("Not Found")
+        if self.models and body["model"] not in self.models:
+            said = f"Model {body['model']} not found"
+            return 404, {"detail": said} if self.fastapi else _error(said)
         return self._response(path, body) if path.endswith("/responses") else self._completion(path, body)
 
     def _response(self, path: str, body: JSON) -> tuple[int, JSON]:
@@ -84,6 +91,8 @@ class Compatible(ThreadingHTTPServer):
         if before and before not in self.conversations:
             return 400, _error(f"Previous response with id '{before}' not found.", "previous_response_not_found")
         given = body["input"] if isinstance(body["input"], list) else [{"role": "user", "content": body["input"]}]
+        if self.typed and any(each.get("role") == "assistant" and "type" not in each for each in given):
+            return 400, _error("Cannot determine type of 'item'")
         asked = Asked(path, body, [*self.conversations.get(before, []), *given])
         self.asked.append(asked)
         said = Said("As you like.") if self.ignores_format else self.model(asked)
@@ -107,6 +116,10 @@ class Compatible(ThreadingHTTPServer):
         }  # fmt: skip
 
     def _completion(self, path: str, body: JSON) -> tuple[int, JSON]:
+        for number, each in enumerate(body["messages"]):
+            if self.strings and not isinstance(each.get("content"), str):
+                problem = {"loc": ["body", "messages", number, "content"], "msg": "Input should be a valid string"}
+                return 422, {"detail": [problem]}
         asked = Asked(path, body, body["messages"])
         self.asked.append(asked)
         said = self.model(asked)
@@ -141,9 +154,21 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         status, answer = self.server.answer(self.path, body)
         if body.get("stream") and status == 200:
-            self._send("text/event-stream", "".join(_events(answer)).encode())
+            self._stream(_chunks(answer) if "choices" in answer else _events(answer))
         else:
             self._send("application/json", json.dumps(answer).encode(), status)
+
+    def _stream(self, frames: list[str]) -> None:
+        """Frame by frame; after each piece of text the server waits where the test says so."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for frame in frames:
+            self.wfile.write(frame.encode())
+            self.wfile.flush()
+            self.server.between()
+        self.close_connection = True
 
     def _send(self, kind: str, content: bytes, status: int = 200) -> None:
         self.send_response(status)
@@ -159,12 +184,34 @@ class _Handler(BaseHTTPRequestHandler):
 def _events(response: JSON) -> list[str]:
     """A response as server-sent events, its text in pieces of eight characters."""
     text = "".join(part.get("text", "") for item in response["output"] for part in item.get("content", []))
-    pieces = [text[start : start + 8] for start in range(0, len(text), 8)]
     where = {"item_id": "msg_1", "output_index": 0, "content_index": 0, "logprobs": []}
     events: list[JSON] = [{"type": "response.created", "response": {**response, "output": [], "status": "in_progress"}}]
-    events += [{"type": "response.output_text.delta", "delta": piece, **where} for piece in pieces]
+    events += [{"type": "response.output_text.delta", "delta": piece, **where} for piece in _pieces(text)]
     events.append({"type": f"response.{response['status']}", "response": response})
     return [
         f"event: {event['type']}\ndata: {json.dumps({**event, 'sequence_number': number})}\n\n"
         for number, event in enumerate(events)
     ]
+
+
+def _chunks(completion: JSON) -> list[str]:
+    """A completion as server-sent chunks, text and arguments in pieces of eight characters, its usage last."""
+    [choice] = completion["choices"]
+    message = choice["message"]
+    deltas: list[JSON] = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": piece} for piece in _pieces(message["content"] or "")]
+    deltas += [{"refusal": piece} for piece in _pieces(message["refusal"] or "")]
+    for index, call in enumerate(message.get("tool_calls", ())):
+        named = {**call["function"], "arguments": ""}
+        deltas.append({"tool_calls": [{**call, "index": index, "function": named}]})
+        pieces = _pieces(call["function"]["arguments"])
+        deltas += [{"tool_calls": [{"index": index, "function": {"arguments": piece}}]} for piece in pieces]
+    choices: list[JSON] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices.append({"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]})
+    bodies: list[JSON] = [{"choices": [each]} for each in choices] + [{"choices": [], "usage": completion["usage"]}]
+    common = {key: completion[key] for key in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
+    return [f"data: {json.dumps({**common, **body})}\n\n" for body in bodies] + ["data: [DONE]\n\n"]
+
+
+def _pieces(text: str) -> list[str]:
+    return [text[start : start + 8] for start in range(0, len(text), 8)]

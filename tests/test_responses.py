@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -153,6 +155,18 @@ def test_a_server_that_keeps_no_conversations_is_told_them_again(
     assert len(model.asked) == 3
 
 
+def test_a_resent_conversation_is_one_that_a_typed_api_takes(
+    declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible
+) -> None:
+    """A server that wants the type of each message, as llama.cpp's does, is told it, with and without an output model."""
+    model.stateless = model.typed = True
+    for name in ("talker", "judge"):
+        first = ask(declared[name], "One.")
+        second = ask(declared[name], "Two.", session=first.session)
+        assert "One. | Two." in str(second.output)
+    assert {asked.path for asked in model.asked} == {"/v1/responses"}
+
+
 @pytest.mark.parametrize("bad", ["ignores_format", "lacks"])
 def test_a_server_that_cannot_hold_to_the_schema_is_asked_on_chat_completions(
     declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible, caplog: pytest.LogCaptureFixture, bad: str
@@ -232,8 +246,70 @@ def test_functions_are_called_on_chat_completions_too(declared: dict[str, Assist
         outputs = [each["content"] for each in asked.conversation if each["role"] == "tool"]
         return Said(outputs[0]) if outputs else Said(calls=(("temperature", {"city": "Rome", "unit": "K"}),))
 
-    model.model, model.lacks = calling, "/responses"
+    model.model, model.lacks, model.strings = calling, "/responses", True
     assert ask(declared["weather"], "How is it?").output == "21 K in Rome"
+    assert [tool["function"]["name"] for tool in model.asked[0].body["tools"]] == ["temperature", "wind", "broken"]
+
+
+@pytest.mark.parametrize("fastapi", [False, True])
+def test_what_the_server_says_of_a_model_that_it_lacks_is_shown(
+    declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible, fastapi: bool
+) -> None:
+    """Also where it has no /responses, and in FastAPI's shape of errors; what both endpoints said is there."""
+    model.lacks, model.models, model.fastapi = "/responses", ["llama3.2"], fastapi
+    with pytest.raises(PlatformError, match=r"404 Model gpt-6-luna not found .*/responses: 404 Not Found"):
+        ask(declared["talker"], "Hello.")
+    model.lacks = ""
+    with pytest.raises(PlatformError, match=r"404 Model gpt-6-luna not found$"):
+        ask(declared["talker"], "Hello.")
+
+
+@pytest.mark.parametrize("shape", ["async", "sync"])
+def test_chat_completions_are_shown_as_they_come(declared: dict[str, Assistant[Any]], model: Compatible, shape: str) -> None:
+    """The first piece is there while the server still holds the last ones back."""
+    model.lacks = "/responses"
+    declared["judge"].run("A first one.")  # from here on the model is asked on chat completions
+    go_on = threading.Event()
+    sent = itertools.count()
+    model.between = lambda: next(sent) == 2 and go_on.wait(10)  # the role and one piece are sent
+    stream = declared["judge"].stream("Is it?")
+    pieces: list[str] = []
+    early: list[bool] = []
+
+    def take(piece: str) -> None:
+        pieces.append(piece)
+        early.append(not go_on.is_set())
+        go_on.set()
+
+    async def take_all() -> None:
+        async for piece in stream:
+            take(piece)
+
+    if shape == "async":
+        asyncio.run(take_all())
+    else:
+        for piece in stream:
+            take(piece)
+    assert early[0]
+    assert len(pieces) > 1
+    assert json.loads("".join(pieces)) == {"good": True, "why": "Is it?"}
+    assert stream.reply.usage is not None
+    assert stream.reply.usage.total_tokens == 12
+
+
+def test_a_conversation_that_ends_with_its_process_is_not_offered(
+    declared: dict[str, Assistant[Any]], host: Host, model: Compatible
+) -> None:
+    """asst.run names no session that the next asst.run refuses, in text and in JSON; others it does."""
+    kept = host.inv("asst.run", "talker", "Hello.")
+    assert "go on with --session resp_" in kept.err
+    assert host.inv("asst.run", "talker", "Hello.", "--json").json["session"].startswith("resp_")
+    model.lacks = "/responses"
+    passing = host.inv("asst.run", "talker", "Hello.")
+    assert passing.code == 0
+    assert "chat_" not in passing.out + passing.err
+    assert "--session" not in passing.err
+    assert host.inv("asst.run", "talker", "Hello.", "--json").json["session"] is None
 
 
 def test_a_function_that_the_app_has_not_is_named(declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from .records import Change, Row, short
+from .turns import PASSING
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,7 +79,9 @@ def reply(row: Row, answer: Reply[Any], output: Any, *, shown: bool) -> None:
     for line in [""] if shown else _lines(output):
         console.print(_text(line), soft_wrap=True)
     spent = f"{answer.usage.total_tokens} tokens; " if answer.usage else ""
-    print(f"{row.id}: {spent}go on with --session {answer.session}", file=sys.stderr, flush=True)
+    lasts = not answer.session.startswith(PASSING)
+    on = f"go on with --session {answer.session}" if lasts else "the server keeps no conversation to go on with"
+    print(f"{row.id}: {spent}{on}", file=sys.stderr, flush=True)
 
 
 def _lines(value: Any, indent: str = "") -> Iterator[str]:

@@ -18,7 +18,7 @@ from .errors import SettingsError
 from .records import SLUG, Place
 from .sources import Sources, nearest
 
-__all__ = ["PLATFORMS", "Credentials", "Environment", "Secret", "Settings", "find_root"]
+__all__ = ["PLATFORMS", "Credentials", "Environment", "LocalModel", "Secret", "Settings", "find_root", "is_loopback"]
 
 PLATFORMS = ("agents", "responses", "local")
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -124,6 +124,24 @@ class Environment:
 
 
 @dataclass(frozen=True)
+class LocalModel:
+    """The real model that answers in sessions of the embedded platform.
+
+    Attributes:
+        address: the absolute path of a GGUF file, or the base URL of a server.
+        name: what the server calls the model; None takes the first that it lists.
+    """
+
+    address: str
+    name: str | None = None
+
+    @property
+    def served(self) -> bool:
+        """Whether a server has it."""
+        return "://" in self.address
+
+
+@dataclass(frozen=True)
 class Settings:
     """Every setting of a project, resolved. ``root`` is None where an absolute store needs none."""
 
@@ -134,7 +152,6 @@ class Settings:
     project: str
     concurrency: int
     current: str
-    local_model: str | None
 
     @classmethod
     def load(cls, root: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -158,13 +175,30 @@ class Settings:
         return cls(
             root, sources.text("assistants", "ASST_ASSISTANTS", "app.assistants:ASSISTANTS"),
             root / path if root else path, environments, _project(sources), int(concurrency), current,
-            _local_model(sources, root),
         )  # fmt: skip
 
     @property
     def local_file(self) -> Path:
         """Where the embedded platform keeps its objects."""
         return (self.root or self.store.parent) / ".asst" / "local.json"
+
+    @property
+    def local_model(self) -> LocalModel | None:
+        """What answers in sessions of the embedded platform; None where samples do.
+
+        Raises:
+            SettingsError: it is the URL of a server that must not be used.
+        """
+        sources = self.environments[0].sources
+        named, name = sources.get("ASST_LOCAL_MODEL"), sources.get("ASST_LOCAL_MODEL_NAME")
+        if named is None:
+            return None
+        if "://" in named:
+            if "@" in named.split("/")[2]:
+                raise SettingsError("ASST_LOCAL_MODEL holds a user or password: take them out, a local model is sent none")
+            _origin(named, "ASST_LOCAL_MODEL")
+            return LocalModel(named, name)
+        return LocalModel(str((self.root or Path.cwd()) / Path(named).expanduser()), name)
 
     def environment(self, name: str) -> Environment:
         """The environment of that name.
@@ -208,14 +242,6 @@ def find_root(start: Path, needed: bool = True) -> Path | None:
     if needed:
         raise SettingsError(f"no pyproject.toml in {start} or above it: run this in your project")
     return None
-
-
-def _local_model(sources: Sources, root: Path | None) -> str | None:
-    """The absolute path of a model's file, or the URL of a server."""
-    named = sources.get("ASST_LOCAL_MODEL")
-    if named is None or "://" in named:
-        return named
-    return str((root or Path.cwd()) / Path(named).expanduser())
 
 
 def _project(sources: Sources) -> str:
@@ -263,23 +289,28 @@ def _environment(sources: Sources, name: str, position: int, table: Mapping[str,
         return Environment(name, position, LOCAL, LOCAL_URL, sources, table)
     specific = Environment(name, position, Place(platform, ""), "", sources, table).variable("OPENAI_BASE_URL")
     url = sources.get(specific) or sources.get("OPENAI_BASE_URL") or table.get("base_url") or DEFAULT_URL
-    origin = _origin(url, name)
+    origin = _origin(url, f"the base URL of {name}")
     return Environment(name, position, PINNED if platform == "responses" else Place(platform, origin), url, sources, table)
 
 
-def _origin(url: str, environment: str) -> str:
-    """host[:port] of a base URL, which must be https unless it stays on this machine."""
+def _origin(url: str, what: str) -> str:
+    """host[:port] of a base URL, which must be https unless it stays on this machine; ``what`` names it in messages."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         host, port, parts = "", None, urlsplit("")
-    loopback = host in ("localhost", "::1") or host.startswith("127.")
     if not host or not url.isprintable() or " " in url or parts.scheme not in ("https", "http"):
-        raise SettingsError(f"the base URL of {environment} is not an http(s) URL")
+        raise SettingsError(f"{what} is not an http(s) URL")
     if parts.username is not None or parts.password is not None:
-        raise SettingsError(f"the base URL of {environment} holds a user or password: put credentials in OPENAI_API_KEY")
-    if parts.scheme == "http" and not loopback:
-        raise SettingsError(f"the base URL of {environment} must be https (http would show the key to the network at {host})")
+        raise SettingsError(f"{what} holds a user or password: put credentials in OPENAI_API_KEY")
+    if parts.scheme == "http" and not is_loopback(url):
+        raise SettingsError(f"{what} must be https (http would show the key to the network at {host})")
     shown = f"[{host}]" if ":" in host else host
     return shown if port in (None, {"https": 443, "http": 80}[parts.scheme]) else f"{shown}:{port}"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL's host is this machine."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")

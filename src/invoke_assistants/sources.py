@@ -15,7 +15,7 @@ _KEYS = frozenset({"assistants", "store", "platform", "environments", "environme
 _PLAIN = frozenset(
     [
         "ASST_ASSISTANTS", "ASST_STORE", "ASST_PLATFORM", "ASST_ENV", "APP_ENV", "ASST_PROJECT", "ASST_CONCURRENCY",
-        "ASST_LOCAL_MODEL",
+        "ASST_LOCAL_MODEL", "ASST_LOCAL_MODEL_NAME",
     ]
 )  # fmt: skip
 _OPENAI = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_PROJECT_ID", "OPENAI_ORG_ID")

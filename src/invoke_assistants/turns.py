@@ -9,7 +9,9 @@ from typing import Any
 from .records import JSONObject
 from .replies import Usage
 
-__all__ = ["Answer", "Turn"]
+__all__ = ["PASSING", "Answer", "Turn"]
+
+PASSING = "chat_"  # how the ids of conversations begin that last no longer than their process
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import Any
 import openai
 
 from ..records import Recorded
-from ..settings import Credentials, Environment, Settings
+from ..settings import Credentials, Environment, LocalModel, Settings
 from .local import Service, Transport
 from .responses import Served
 
 __all__ = ["Clients"]
 
-Account = tuple[Credentials, Path | None, str | None]  # of ``local``, the file and the model belong to it, too
+Account = tuple[Credentials, Path | None, LocalModel | None]  # of ``local``, the file and the model belong to it, too
 
 
 class Clients:

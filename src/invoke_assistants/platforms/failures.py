@@ -15,7 +15,7 @@ import openai
 from ..errors import PlatformError
 from ..settings import Secret
 
-__all__ = ["FAILURES", "LONGEST_WAIT", "Failures"]
+__all__ = ["FAILURES", "LONGEST_WAIT", "Failures", "message"]
 
 LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is not waited for
 FAILURES = (openai.OpenAIError, httpx2.HTTPError, json.JSONDecodeError, UnicodeError)  # what the SDK raises for bad answers
@@ -84,7 +84,7 @@ class Failures:
         elif code == "insufficient_quota":
             text = f"the quota of the key in {self.variable} is used up (429 insufficient_quota){note}"
         else:
-            text = f"{status} {_message(error)}{note}"
+            text = f"{message(error)}{note}"
         if status == 429 and wait is not None and wait > LONGEST_WAIT:
             back = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + wait))
             text += f"; come back in {wait:.0f} s, at {back}"
@@ -99,11 +99,23 @@ class Failures:
         )
 
 
-def _message(error: openai.APIStatusError) -> str:
-    body = error.body
-    if isinstance(body, Mapping) and isinstance(body.get("message"), str):
-        return str(body["message"])
-    return error.response.reason_phrase or "an answer without a message"
+def message(error: Exception) -> str:
+    """What a server said of an error: OpenAI's shape, a bare string as Ollama's, or FastAPI's ``detail``; else its own text."""
+    if not isinstance(error, openai.APIStatusError):
+        return str(error)
+    return f"{error.status_code} {_said(error.body) or error.response.reason_phrase or 'an answer without a message'}"
+
+
+def _said(body: object) -> str:
+    if isinstance(body, str):
+        return "" if body.lstrip().startswith("<") else body.strip()  # a page of HTML says nothing in one line
+    if isinstance(body, list):  # FastAPI's validation errors
+        return "; ".join(filter(None, map(_said, body)))
+    if not isinstance(body, Mapping):
+        return ""
+    where = ".".join(map(str, body["loc"])) if isinstance(body.get("loc"), list) else ""
+    text = next((text for key in ("message", "msg", "detail", "error") if (text := _said(body.get(key)))), "")
+    return f"{where}: {text}" if where and text else text
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

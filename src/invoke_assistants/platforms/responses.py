@@ -16,14 +16,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import openai
-from openai.types.chat import ChatCompletion
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 
 from ..errors import AnswerIncomplete, AnswerRefused, PlatformError
 from ..records import JSONObject
 from ..replies import Usage
 from ..request import chat_request, responses_request
-from ..turns import Answer, Turn
+from ..turns import PASSING, Answer, Turn
+from .chunks import Chunks
 from .failures import FAILURES, Failures
 from .handlers import Handler, async_handlers, handlers
 
@@ -104,12 +105,14 @@ def ask(client: openai.OpenAI, failures: Failures, served: Served, turn: Turn) -
             try:
                 came: Any = None
                 if step.shown:
-                    with client.responses.create(**step.body, stream=True) as events:
+                    streamed = _Streamed()
+                    begin: Any = client.chat.completions.create if step.chat else client.responses.create
+                    with begin(**step.body, stream=True) as events:
                         for event in events:
-                            if text := _text_of(event):
+                            if text := streamed.text_of(event):
                                 shown = True
                                 yield text
-                            came = _end_of(event) or came
+                    came = streamed.whole()
                 else:
                     came = client.chat.completions.create(**step.body) if step.chat else client.responses.create(**step.body)
             except FAILURES as error:
@@ -137,12 +140,14 @@ async def aask(client: openai.AsyncOpenAI, failures: Failures, served: Served, t
             try:
                 came: Any = None
                 if step.shown:
-                    async with await client.responses.create(**step.body, stream=True) as events:
+                    streamed = _Streamed()
+                    begin: Any = client.chat.completions.create if step.chat else client.responses.create
+                    async with await begin(**step.body, stream=True) as events:
                         async for event in events:
-                            if text := _text_of(event):
+                            if text := streamed.text_of(event):
                                 shown = True
                                 yield text
-                            came = _end_of(event) or came
+                    came = streamed.whole()
                 elif step.chat:
                     came = await client.chat.completions.create(**step.body)
                 else:
@@ -158,20 +163,31 @@ async def aask(client: openai.AsyncOpenAI, failures: Failures, served: Served, t
     yield answer
 
 
-def _text_of(event: Any) -> str:
-    return event.delta if event.type == "response.output_text.delta" else ""
+class _Streamed:
+    """What a stream has brought so far: the Responses API's last event holds all of it, chunks of chat are put together."""
 
+    def __init__(self) -> None:
+        self._chunks = Chunks()
+        self._response: Any = None
 
-def _end_of(event: Any) -> Any:
-    """The whole response, which the last event holds."""
-    return event.response if event.type in ENDS else None
+    def text_of(self, event: Any) -> str:
+        """The piece of text that an event brings, if it does."""
+        if isinstance(event, ChatCompletionChunk):
+            return self._chunks.take(event)
+        if event.type in ENDS:
+            self._response = event.response
+        return str(event.delta) if event.type == "response.output_text.delta" else ""
+
+    def whole(self) -> Any:
+        """The response or the completion; None where the stream ended before it."""
+        return self._response or self._chunks.whole()
 
 
 def _steps(turn: Turn, served: Served, failures: Failures) -> Steps:
     """One turn: on the Responses API, and where its answer does not follow the schema, once on chat completions."""
     model = turn.payload["model"]
     said = served.said(turn.session)
-    if model in served.chat_only or (turn.session or "").startswith("chat_"):
+    if model in served.chat_only or (turn.session or "").startswith(PASSING):
         return (yield from _chat(turn, served, failures, said))
     shown = turn.shown and (served.proven or turn.payload["text"]["format"]["type"] == "text")
     try:
@@ -181,8 +197,8 @@ def _steps(turn: Turn, served: Served, failures: Failures) -> Steps:
             raise
         try:
             answer = yield from _chat(turn, served, failures, said)
-        except PlatformError:
-            raise error from None
+        except PlatformError as failed:
+            raise _of_both(error, failed, failures) from None
         _go_on_with_chat(served, failures, model, "has no /responses for it")
         return answer
     if turn.follows(answer.text):
@@ -194,6 +210,16 @@ def _steps(turn: Turn, served: Served, failures: Failures) -> Steps:
     if turn.follows(second.text):
         _go_on_with_chat(served, failures, model, "did not hold it to the schema on /responses")
     return second
+
+
+def _of_both(first: PlatformError, second: PlatformError, failures: Failures) -> PlatformError:
+    """Neither endpoint answered, and either may be the one that says why."""
+    if first.detail == second.detail:
+        return second
+    return failures.error(
+        f"{second.detail} (on /chat/completions; on /responses: {first.detail})", status=second.status, code=second.code,
+        unknown=second.unknown, transient=second.transient, retry_after=second.retry_after,
+    )  # fmt: skip
 
 
 def _go_on_with_chat(served: Served, failures: Failures, model: str, why: str) -> None:
@@ -210,7 +236,7 @@ def _responses(turn: Turn, served: Served, failures: Failures, said: Messages | 
     before = said if served.stateless and said is not None else None
     spent: Usage | None = None
     for _ in range(ROUNDS):
-        sent = {**body, "input": [*(before or []), *asked]}
+        sent = {**body, "input": [*map(_item, before or []), *asked]}
         if turn.session and before is None:
             sent["previous_response_id"] = turn.session
         try:
@@ -267,18 +293,21 @@ def _chat(turn: Turn, served: Served, failures: Failures, said: Messages | None)
             f"session {turn.session} is of another process, and {failures.host} keeps no conversations: begin a new session"
         )
     body = chat_request(turn.payload)
+    if turn.shown:
+        body["stream_options"] = {"include_usage": True}
     system = [{"role": "system", "content": turn.payload["instructions"]}] if turn.payload.get("instructions") else []
     messages: Messages = [*system, *said, {"role": "user", "content": turn.prompt}]
     spent: Usage | None = None
     for _ in range(ROUNDS):
-        completion = yield _Ask(chat=True, body={**body, "messages": messages})
+        completion = yield _Ask(chat=True, body={**body, "messages": messages}, shown=turn.shown)
         message = _of_completion(completion, turn, failures)
         spent = _added(spent, completion.usage, "prompt_tokens", "completion_tokens")
         if not message.tool_calls:
-            session = f"chat_{secrets.token_hex(12)}"
+            session = f"{PASSING}{secrets.token_hex(12)}"
             served.keep(session, [*said, *_exchange(turn, message.content or "")])
             return Answer(message.content or "", session, spent)
-        messages = [*messages, message.to_dict()]
+        calls = [call.to_dict() for call in message.tool_calls]
+        messages = [*messages, {"role": "assistant", "content": message.content or "", "tool_calls": calls}]
         for call in message.tool_calls:
             output = yield _call(call.function.name, call.function.arguments, turn, failures)
             messages.append({"role": "tool", "tool_call_id": call.id, "content": output})
@@ -321,6 +350,11 @@ def _text_of_output(output: Any) -> Any:
 
 def _exchange(turn: Turn, text: str) -> Messages:
     return [{"role": "user", "content": turn.prompt}, {"role": "assistant", "content": text}]
+
+
+def _item(message: JSONObject) -> JSONObject:
+    """A message of a conversation as the Responses API takes it; llama.cpp's server takes an assistant's only with its type."""
+    return {"type": "message", **message}
 
 
 def _added(spent: Usage | None, usage: Any, sent: str, received: str) -> Usage | None:

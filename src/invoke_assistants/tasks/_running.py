@@ -10,6 +10,7 @@ from invoke.exceptions import Exit
 
 from ..ending import told
 from ..errors import AnswerError
+from ..turns import PASSING
 from ._task import JSON, root, task
 
 __all__ = ["run"]
@@ -43,9 +44,8 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
         raise Exit(error, code) from None
     if json:
         usage = vars(reply.usage) if reply.usage else None
-        print(
-            render.document("run", [row], None, True, output=output, session=reply.session, usage=usage, answer=None), flush=True
-        )
+        session = None if reply.session.startswith(PASSING) else reply.session
+        print(render.document("run", [row], None, True, output=output, session=session, usage=usage, answer=None), flush=True)
     else:
         render.reply(row, reply, output, shown=bool(shown))
     return reply

@@ -77,6 +77,7 @@ class Answerer(Protocol):
         """Answer, or call functions, giving each piece of text to ``on_text`` as it comes.
 
         Raises:
-            Failed: there is no answer. What ``on_text`` raises is passed on: the turn was cancelled.
+            Failed: there is no answer. What ``on_text`` raises is passed on: the turn was cancelled. With no text, it only
+                tells that.
         """
         ...

@@ -16,6 +16,7 @@ from typing import Any
 from ... import files
 from ...errors import StoreError
 from ...records import JSONObject, Recorded
+from ...settings import LocalModel
 from .answers import Answerer
 from .put_back import put_back
 from .requests import Answer, Rejected, page, parsed, unknown
@@ -33,10 +34,10 @@ class Service:
     Args:
         path: the file; its folder is made where it is lacking.
         clock: seconds since 1970, for ``created_at``.
-        local_model: who answers in sessions: a model's file or the URL of a server; samples where it is None.
+        local_model: who answers in sessions; samples where it is None.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time, local_model: str | None = None) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time, local_model: LocalModel | None = None) -> None:
         self.path = path
         self.clock = clock
         self._thread_lock = threading.Lock()
@@ -45,7 +46,7 @@ class Service:
         self._sessions = Sessions(kept, lambda one: _found(self._read(), one), self._answerer(local_model), clock)
 
     @staticmethod
-    def _answerer(local_model: str | None) -> Answerer:
+    def _answerer(local_model: LocalModel | None) -> Answerer:
         if local_model is None:
             return Sample()
         from .model import Model
