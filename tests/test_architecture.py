@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "invoke_assistants"
 
 LAYERS = [
     # L0: nouns
-    {"errors", "records", "declaration", "replies", "settings", "sources", "turns"},
+    {"errors", "records", "declaration", "replies", "settings", "sources", "base_url", "text", "turns"},
     # L1: pure, and the primitives that L2 stands on
     {"plan", "payload", "functions", "request", "schema", "parsing", "merge", "migrate"} | {"files", "git", "loading"},
     # L2: ports, one owner per outside world
