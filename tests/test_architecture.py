@@ -15,7 +15,7 @@ LAYERS = [
     # L0: nouns
     {"errors", "records", "declaration", "replies", "settings", "sources", "base_url", "text", "turns"},
     # L1: pure, and the primitives that L2 stands on
-    {"plan", "payload", "functions", "request", "schema", "parsing", "merge", "migrate"} | {"files", "git", "loading"},
+    {"plan", "payload", "functions", "request", "schema", "parsing", "merge", "migrate", "edits"} | {"files", "git", "loading"},
     # L2: ports, one owner per outside world
     {"platforms", "store"},
     # L3: verbs
