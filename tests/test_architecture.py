@@ -13,14 +13,14 @@ SOURCE = Path(__file__).parent.parent / "src" / "invoke_assistants"
 
 LAYERS = [
     # L0: nouns
-    {"errors", "records", "declaration", "replies", "settings", "sources", "turns"},
+    {"errors", "records", "declaration", "replies", "settings", "sources", "base_url", "text", "turns"},
     # L1: pure, and the primitives that L2 stands on
-    {"plan", "payload", "configuration", "functions", "request", "schema", "parsing", "merge", "migrate"}
+    {"plan", "payload", "configuration", "functions", "request", "schema", "parsing", "merge", "migrate", "edits"}
     | {"files", "git", "loading"},
     # L2: ports, one owner per outside world
     {"platforms", "store"},
     # L3: verbs
-    {"lifecycle", "apply", "creating", "journal", "project", "resolving", "runtime", "session", "sweep"},
+    {"lifecycle", "apply", "creating", "deleting", "settling", "journal", "project", "resolving", "runtime", "session", "sweep"},
     # L4: edges
     {"tasks", "ending", "render", "assistant", "merge_driver", "round", "watch", "__init__"},
 ]

@@ -387,7 +387,7 @@ def test_adopt_on_the_command_line(host: Host, server: Loopback) -> None:
     "line", ["OPENAI_API_KEY=sk-canary-12345678", "export OPENAI_API_KEY_PRODUCTION='x'", "OTHER=sk-canary-12345678"]
 )
 def test_a_tracked_env_file_with_a_key_is_refused_by_check(local_host: Host, line: str) -> None:
-    """The file and the variable are named with the way out, the value is not; an untracked file is nobody's business."""
+    """The file, the variable and the way out, beside what else is wrong; an untracked file is nobody's business."""
     path = local_host.root / ".env"
     path.write_text(f"ASST_PLATFORM=local\n{line}\n")
     assert local_host.inv("asst.check").code == 0
@@ -398,5 +398,10 @@ def test_a_tracked_env_file_with_a_key_is_refused_by_check(local_host: Host, lin
     assert ".env is tracked by git" in result.err
     assert ".env.local" in result.err
     assert "canary" not in result.err + result.out
+    local_host.edit("tools=TOOLS", "tools=[lambda: None]")
+    both = local_host.inv("asst.check", "--json")
+    assert ".env is tracked by git" in both.json["error"]
+    assert "a lambda cannot be a tool" in both.rows()["planner", "production"]["error"]
+    local_host.edit("tools=[lambda: None]", "tools=TOOLS")
     path.write_text("ASST_PLATFORM=local\nOPENAI_API_KEY=\n")
     assert local_host.inv("asst.check").code == 0

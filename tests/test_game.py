@@ -81,6 +81,25 @@ def test_the_game_asks_judges_counts_and_repeats_nothing(
     assert "The player answered: the eternal city" in model.asked[1].prompts[0]
 
 
+def test_what_a_model_says_does_not_steer_the_terminal(project: Host, model: Compatible, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The topic, a question, a choice, a comment: shown, not obeyed."""
+    nasty = "\x1b]0;owned\x07\n::error::x\u202e"
+    game = json.loads(questions(f"One?{nasty}", "Two?", "Three?"))
+    game["topic"] += nasty
+    for question in game["questions"]:
+        question |= {"explanation": nasty, "choices": [f"Rome{nasty}", "Paris", "Oslo", "Bonn"]}
+    verdict = {"verdict": "close", "points": 1, "comment": nasty}
+    model.model = lambda asked: Said(json.dumps(verdict if "verdict" in asked.schema["properties"] else game))
+    for name, value in model.env().items():
+        monkeypatch.setenv(name, value)
+    lifecycle.create(project.root)
+    _, _, said = played("", "the eternal city", "a", "")
+    text = "\n".join(said)
+    assert text.count("owned") > 8
+    assert not any(each in text for each in "\x1b\x07\u202e")
+    assert not any(line.lstrip().startswith("::") for line in text.splitlines())
+
+
 def test_the_end_of_the_input_ends_the_game(project: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the embedded platform, too: what was counted is told."""
     monkeypatch.setenv("ASST_PLATFORM", "local")
@@ -94,5 +113,5 @@ def test_the_end_of_the_input_ends_the_game(project: Host, monkeypatch: pytest.M
 def test_where_nothing_is_created_the_command_to_type_is_named(project: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """The game ends with the error that names it."""
     monkeypatch.setenv("ASST_PLATFORM", "local")
-    with pytest.raises(NotCreated, match="create_trivia_game is not created in development on local local: run inv asst.create"):
+    with pytest.raises(NotCreated, match="create_trivia_game is not created in development on local: run inv asst.create"):
         played("")

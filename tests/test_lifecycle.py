@@ -393,7 +393,7 @@ def test_a_same_name_without_tags_is_somebody_elses(host: Host, server: Loopback
             "import nothing_like_that",
             r"cannot import hosted_\w+: ModuleNotFoundError: No module named 'nothing_like_that' \(hosted",
         ),
-        ("def broken(:", "cannot import .*SyntaxError"),
+        ("def broken(:", r"cannot import hosted_\w+: SyntaxError: invalid syntax \(hosted_\w+\.py, line 1\)$"),
         ("raise SystemExit(3)", "cannot import .*SystemExit"),
         ("X = 1", "has no ASSISTANTS"),
         ("ASSISTANTS = 3", "must be a list"),
@@ -413,6 +413,15 @@ def test_bad_declarations_are_one_line(host: Host, server: Loopback, source: str
         assert "\n" not in str(caught.value)
     assert not host.path.exists()
     assert server.seen == []
+
+
+def test_a_syntax_error_is_told_with_its_path(host: Host) -> None:
+    """Of the module that has it, be it one that the declarations import: two files may have one name."""
+    (host.root / "part_of_the_app").mkdir()
+    (host.root / "part_of_the_app" / "models.py").write_text("x = 1\ndef broken(:\n")
+    host.declare("import part_of_the_app.models")
+    with pytest.raises(SettingsError, match=r"SyntaxError: invalid syntax \(part_of_the_app/models\.py, line 2\)$"):
+        asst.check(host.root)
 
 
 @pytest.mark.parametrize("tags", ["dict[str, int]", "dict[str, typing.Any]", "dict"])

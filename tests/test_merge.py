@@ -317,6 +317,21 @@ def test_lines_that_merge_where_the_record_does_not(repository: Repository) -> N
     assert repository.store.read().records[row.key].tag == digest(S)
 
 
+def test_conflict_markers_that_git_does_not_know_of(repository: Repository) -> None:
+    """Added or committed with the markers in it: the way back is git's, and no command sends to itself."""
+    assert repository.merge(put("a", "development", Q), put("a", "development", S)) == 1
+    repository.git("add", "assistants_store.json")
+    for commit in (False, True):
+        if commit:
+            repository.git("commit", "-qm", "merge")
+        with pytest.raises(
+            StoreError, match=r"line \d+: merge conflict markers; git knows of no conflict here: git checkout"
+        ) as caught:
+            lifecycle.resolve(repository.root)
+        assert "asst.resolve" not in str(caught.value)
+        assert "git checkout COMMIT -- assistants_store.json" in str(caught.value)
+
+
 def test_a_first_store_on_both_sides(tmp_path: Path) -> None:
     """Two branches that each made the store have no common ancestor: what differs is a conflict, the rest is joined."""
     repository = Repository(tmp_path / "repository")

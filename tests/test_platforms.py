@@ -190,6 +190,20 @@ def test_what_is_not_created_is_named(project: Host) -> None:
         talker.run("Hello.", environment="production")
 
 
+def test_where_it_is_not_created_is_said_in_words(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The platform and where its service is: local and pinned releases have no address."""
+    monkeypatch.setenv("ASST_ROOT", str(local_host.root))
+    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    talker: Assistant[str] = Assistant("talker", model="gpt-6-luna")
+    lifecycle.create(local_host.root)
+    for platform, where in [("agents", "agents at api.openai.com"), ("responses", "responses")]:
+        monkeypatch.setenv("ASST_PLATFORM", platform)
+        with pytest.raises(NotCreated) as caught:
+            talker.run("Hello.")
+        expected = f"talker is not created in development on {where} (it is recorded on local): run inv asst.create"
+        assert str(caught.value) == expected
+
+
 def test_a_changed_model_is_warned_of_once(project: Host) -> None:
     """The model is held to the saved schema; that the app's own differs is said once, with the command that brings it."""
     lifecycle.create(project.root)

@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -374,6 +375,43 @@ def test_a_service_that_fails_is_said_without_the_key(
     with pytest.raises(PlatformError, match=r"^talker in development: cannot reach 127.0.0.1:9") as failed:
         ask(declared["talker"], "Hello.")
     assert CANARY not in str(failed.value)
+
+
+NASTY = "\x1b]0;owned\x07\x1b[2J\n::error::x\n\tone\u202e"
+
+
+def test_what_a_server_says_does_not_steer_the_terminal(
+    declared: dict[str, Assistant[Any]], host: Host, model: Compatible
+) -> None:
+    """An answer, one that does not fit, a refusal, the id of a response: shown, not obeyed, and no id but an id to be typed."""
+    model.model = lambda asked: Said(json.dumps({"good": True, "why": NASTY}) if asked.schema else f"{NASTY} talks")
+    model.numbers = iter(["1\x1b[2J; rm -rf ~"] * 9)  # type: ignore[assignment]
+    talked = host.inv("asst.run", "talker", "Hello.")
+    assert talked.out == "\\x1b]0;owned\\x07\\x1b[2J\n\\x3a:error::x\n\tone\\u202e talks\n"
+    assert "--session" not in talked.err
+    assert "rm" not in talked.err
+    judged = host.inv("asst.run", "judge", "Hello.")
+    assert judged.out == "good: true\nwhy: \\x1b]0;owned\\x07\\x1b[2J\n  \\x3a:error::x\n  \tone\\u202e\n"
+    exact = host.inv("asst.run", "judge", "Hello.", "--json").json
+    assert exact["output"] == {"good": True, "why": NASTY}
+    model.model = lambda asked: Said(NASTY)
+    unfit = host.inv("asst.run", "judge", "Hello.")
+    assert (unfit.code, unfit.out) == (1, "")
+    assert "the answer as it came:\n\\x1b]0;owned" in unfit.err
+    assert host.inv("asst.run", "judge", "Hello.", "--json").json["answer"] == NASTY
+    model.model = lambda asked: Said(refusal=NASTY)
+    refused = host.inv("asst.run", "talker", "Hello.")
+    for each in (unfit, refused):
+        assert "\x1b" not in each.err
+        assert "\u202e" not in each.err
+        assert not re.search(r"^\s*::error", each.err, re.M)
+
+
+def test_a_proper_id_is_offered_to_be_typed(declared: dict[str, Assistant[Any]], host: Host) -> None:
+    """The conversation goes on with what was printed."""
+    first = host.inv("asst.run", "talker", "One.")
+    again = host.inv("asst.run", "talker", "Two.", "--session", first.err.split("--session ")[1].strip())
+    assert again.out == "One. | Two.\n"
 
 
 def test_streams_show_what_comes_once_the_server_is_proven(declared: dict[str, Assistant[Any]], model: Compatible) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from invoke_assistants.errors import SettingsError
 from invoke_assistants.project import runtime_root
-from invoke_assistants.settings import Settings, find_root
+from invoke_assistants.settings import Secret, Settings, find_root
 
 KEY = "sk-canary-1111111111"
 
@@ -105,6 +105,20 @@ def test_no_secret_is_in_a_repr(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "text", "masked"),
+    [
+        ("sk-long-enough", "no key sk-long-enough, x_sk-long-enough_y", "no key ***, x_***_y"),
+        ("a", "a path /a/b.a was taken at last", "*** path /a/b.a was taken at last"),
+        ("ollama", 'ollama at http://ollama.local/ollama-7b said "ollama".', '*** at http://ollama.local/ollama-7b said "***".'),
+        ("x.y", "x.y, xay", "***, xay"),
+    ],
+)
+def test_a_key_is_masked_whole(key: str, text: str, masked: str) -> None:
+    """A long one wherever it stands, one that may be a word only where it stands alone."""
+    assert Secret(key).masked(text) == masked
+
+
 def test_an_authorization_header_from_outside_is_refused(tmp_path: Path) -> None:
     """OPENAI_CUSTOM_HEADERS would beat the key that we were told to use."""
     environ = {"OPENAI_API_KEY": KEY, "OPENAI_CUSTOM_HEADERS": "X-A: 1\nauthorization: Bearer other"}
@@ -116,6 +130,9 @@ def test_an_authorization_header_from_outside_is_refused(tmp_path: Path) -> None
     ("url", "message"),
     [
         ("http://api.example/v1", "must be https"),
+        ("http://127.evil.example/v1", "must be https"),
+        ("http://localhost.evil.example/v1", "must be https"),
+        ("http://127.1/v1", "must be https"),
         ("ftp://api.example/v1", "not an http"),
         ("api.example", "not an http"),
         ("https://user:pw@api.example/v1", "user or password"),
@@ -128,7 +145,7 @@ def test_base_urls_are_https_or_loopback(tmp_path: Path, url: str, message: str)
         Settings.load(project(tmp_path), {"OPENAI_BASE_URL": url})
     for fine, origin in [
         ("http://127.0.0.1:8787/v1", "127.0.0.1:8787"), ("http://localhost/v1", "localhost"),
-        ("http://[::1]:1/v1", "[::1]:1"), ("https://api.example:443/v1", "api.example"),
+        ("http://[::1]:1/v1", "[::1]:1"), ("http://127.1.2.3/v1", "127.1.2.3"), ("https://api.example:443/v1", "api.example"),
     ]:  # fmt: skip
         assert Settings.load(tmp_path, {"OPENAI_BASE_URL": fine}).environments[0].place.origin == origin
 
@@ -145,6 +162,8 @@ def test_base_urls_are_https_or_loopback(tmp_path: Path, url: str, message: str)
         ("environments = []", "no environment"),
         ('environments = "a"', "must be a list"),
         ('environments = ["Prod"]', "not a slug"),
+        ('environments = ["dev", "prod-eu", "prod.eu"]', "'prod-eu' and 'prod.eu' would share .*OPENAI_API_KEY_PROD_EU"),
+        ("[tool.asst.environments.a-b]\n[tool.asst.environments.a_b]", "'a-b' and 'a_b' would share"),
         ("[tool.asst.environments.a]\nkey = 'x'", "must be one of"),
         ('concurrency = "many"', "from 1 to 1000"),
         ("concurrency = 0", "from 1 to 1000"),
@@ -226,5 +245,5 @@ def test_the_root_is_the_nearest_pyproject(tmp_path: Path, monkeypatch: pytest.M
         runtime_root({"ASST_ROOT": str(tmp_path / "nowhere")})
     monkeypatch.chdir("/")
     assert runtime_root({"ASST_STORE": "/x/store.json"}) is None
-    with pytest.raises(SettingsError, match=r"no pyproject\.toml"):
+    with pytest.raises(SettingsError, match=r"no pyproject\.toml .*: set ASST_ROOT to the project's folder, or ASST_STORE"):
         runtime_root({})

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CANARY, MODELS, ROOT, Host
+from compatible import Compatible, Said
+from conftest import CANARY, MODELS, ROOT, THREE, Host
 from loopback import Fault, Loopback
 
 COMMANDS = ["create", "update", "deploy", "admin", "plan", "status", "check", "resolve"]
@@ -73,6 +74,11 @@ def test_drift_exits_with_3(host: Host, server: Loopback) -> None:
         (["asst.admin"], {}, "ACTION is not set"),
         (["asst.admin"], {"ACTION": "destroy"}, "no ACTION 'destroy'; known: create, update, deploy, plan, status, check"),
         (["asst.admin"], {"ACTION": "deply"}, "did you mean 'deploy'"),
+        (
+            ["asst.admin"],
+            {"ACTION": "delete"},
+            "asst.admin does create, update, deploy, plan, status, check alone; run inv asst.delete",
+        ),
         (["asst.admin", "--overwrite"], {"ACTION": "status"}, "ACTION=status takes no --overwrite"),
         (["asst.admin"], {"ACTION": "update", "APP_ENV": "test"}, "no environment 'test'; known: development, production"),
         (["asst.status", "--env", "prod"], {}, "did you mean 'production'"),
@@ -280,6 +286,54 @@ def test_what_others_wrote_does_not_steer_the_terminal(host: Host, server: Loopb
     shown = host.inv("asst.status").out
     assert "\x1b" not in shown
     assert r"\x1b]0;owned\x07" in shown
+
+
+def test_a_plan_shows_every_edit_of_a_long_prompt(local_host: Host) -> None:
+    """Two edits of one line, far apart, are both in the plan, each a line of what was and one of what is."""
+    filler = " ".join(f"rule{number}" for number in range(1000))
+    local_host.declare(THREE.replace("Talk.", f"Never offer a refund. {filler} Be kind."))
+    local_host.inv("asst.create")
+    local_host.edit("Never offer", "Always offer")
+    local_host.edit("Be kind.", "Be unkind.")
+    lines = [line.strip() for line in local_host.inv("asst.plan", "--env", "development").out.splitlines()]
+    assert [line for line in lines if line[0] in "+-"] == [
+        '- "Never offer a refund. rule0 rule1 rule2 rule3…',
+        '+ "Always offer a refund. rule0 rule1 rule2 rule3…',
+        '- …rule996 rule997 rule998 rule999 Be kind."',
+        '+ …rule996 rule997 rule998 rule999 Be unkind."',
+    ]
+
+
+def test_what_many_requests_wait_for_is_said_once(host: Host, server: Loopback) -> None:
+    """Each of several updates is put off by the service: one line says so."""
+    host.inv("asst.create")
+    host.declare(THREE.replace('"gpt-6-luna"', '"gpt-6-astra"'))
+    server.once(Fault(status=429, raw=b"{}", headers={"retry-after-ms": "50"}), path="/v1/agents/", times=3)
+    updated = host.inv("asst.update")
+    assert "3 updated" in updated.out
+    assert updated.err == "development: the service asks to wait; trying again in 0 s\n"
+
+
+def test_the_help_of_run_names_what_chooses_the_environment(local_host: Host) -> None:
+    """ASST_ENV and APP_ENV, as at run time."""
+    text = " ".join(local_host.inv("--help", "asst.run").out.split())
+    assert "by default what ASST_ENV or APP_ENV says, else the first environment's" in text
+
+
+def test_a_streamed_answer_does_not_steer_the_terminal(host: Host, server: Loopback) -> None:
+    """Its pieces are shown as they come, whichever way a sequence is cut in two."""
+    model = Compatible(lambda asked: Said("1234567\n::error::x\n123456\x1b]0;owned\x07\tend"))  # in pieces of eight
+    try:
+        env = model.env()
+        assert host.inv("asst.create", env=env).code == 0
+        code, shown = run_on_a_terminal(host, "asst.run", "talker", "Hello.", env=env)
+    finally:
+        model.shutdown()
+        model.server_close()
+    assert code == 0, shown
+    assert "\x1b]" not in shown
+    answer = "1234567\r\n\\x3a:error::x\r\n123456\\x1b]0;owned\\x07\tend\r\n"
+    assert answer in shown
 
 
 def test_serve(local_host: Host) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from app.assistants import create_trivia_game, judge_answer
 from app.trivia.models import TriviaGame, TriviaQuestion
+from invoke_assistants import printable
 
 __all__ = ["Round", "play"]
 
@@ -40,6 +41,7 @@ def play(read: Callable[[str], str], say: Callable[[str], None]) -> Round:
         AsstError: an assistant could not be asked, or gave no answer.
     """
     so_far = Round()
+    say = _harmless(say)
     try:
         topic = read("A topic, or Enter for a surprise: ").strip()
         reply = create_trivia_game.run(f"Create a new trivia game{f' about {topic}' if topic else ''}.")
@@ -62,6 +64,11 @@ def play(read: Callable[[str], str], say: Callable[[str], None]) -> Round:
         say("")
     say(f"You have {so_far.points} of {FULL * len(so_far.asked)} points. Goodbye!")
     return so_far
+
+
+def _harmless(say: Callable[[str], None]) -> Callable[[str], None]:
+    """``say``, but what a model wrote cannot steer the terminal."""
+    return lambda line: say(printable(line, prose=True))
 
 
 def _ask(question: TriviaQuestion, so_far: Round, read: Callable[[str], str], say: Callable[[str], None]) -> None:

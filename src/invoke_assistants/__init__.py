@@ -19,6 +19,7 @@ from .errors import (
     StoreError,
 )
 from .replies import Reply, Usage
+from .text import printable
 
 __all__ = [
     "AnswerError",
@@ -38,4 +39,5 @@ __all__ = [
     "SettingsError",
     "StoreError",
     "Usage",
+    "printable",
 ]

@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING
 
 from .errors import AsstError
+from .text import one_line
 
 if TYPE_CHECKING:
     from .records import Row
@@ -45,15 +46,11 @@ def interruptible() -> Generator[None]:
 def told(error: BaseException) -> tuple[str, int]:
     """One line for people and the exit code."""
     if isinstance(error, AsstError):
-        return one_line(str(error)), error.exit_code
+        return str(error), error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; the same command goes on from here", TERMINATED if _terminated.is_set() else INTERRUPTED
     logging.getLogger(__name__).debug("unexpected", exc_info=error)
     return one_line(f"unexpected {type(error).__name__}: {error}; inv --debug shows where"), AsstError.exit_code
-
-
-def one_line(text: str) -> str:
-    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def judged(rows: Iterable[Row]) -> tuple[int, str | None]:

@@ -21,6 +21,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
+from .text import one_line
+
 if TYPE_CHECKING:
     from .records import Row
 
@@ -47,7 +49,7 @@ class AsstError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, rows: Iterable[Row] = ()) -> None:
-        super().__init__(message)
+        super().__init__(one_line(message))  # parts of it may be what a service sent
         self.rows: tuple[Row, ...] = tuple(rows)
 
 
@@ -98,7 +100,7 @@ class PlatformError(AsstError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(f"{where}: {detail}" if where else detail)
-        self.detail = detail
+        self.detail = one_line(detail)
         self.status = status
         self.code = code
         self.unknown = unknown

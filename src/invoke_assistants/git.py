@@ -6,9 +6,9 @@ import re
 import subprocess
 from pathlib import Path
 
-from .errors import SettingsError, StoreError
+from .errors import StoreError
 
-__all__ = ["add", "marked", "refuse_tracked_key", "versions"]
+__all__ = ["add", "marked", "tracked_key", "versions"]
 
 
 _NAMED = re.compile(r"^\s*(?:export\s+)?(OPENAI_(?:ADMIN_|API_)*KEY\w*)\s*=\s*[\"']?[^\s\"'#]", re.M)
@@ -53,22 +53,24 @@ def marked(base: Path, ours: Path, theirs: Path) -> bytes:
     return b"<<<<<<< ours\n%s\n=======\n%s\n>>>>>>> theirs\n" % (ours.read_bytes().rstrip(), theirs.read_bytes().rstrip())
 
 
-def refuse_tracked_key(root: Path) -> None:
-    """Raise where a ``.env`` file that git tracks holds something like a key.
-
-    Raises:
-        SettingsError: with the file, the variable (never its value) and the way out.
-    """
+def tracked_key(root: Path) -> str | None:
+    """What is wrong where a ``.env`` file that git tracks holds something like a key: the file, the variable, the way out."""
     for name in (".env", ".env.local"):
         path = root / name
         if not path.is_file() or not _tracked(root, name):
             continue
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if found := _NAMED.search(text) or _SHAPED.search(text):
-            raise SettingsError(
-                f"{name} is tracked by git and {found[1]} in it looks like a key: revoke that key, move the line to"
+        if variable := _key_in(path.read_text(encoding="utf-8", errors="replace")):
+            return (
+                f"{name} is tracked by git and {variable} in it looks like a key: revoke that key, move the line to"
                 f" .env.local, and keep .env.local out of git (git rm --cached {name} where the file was secrets only)"
             )
+    return None
+
+
+def _key_in(text: str) -> str | None:
+    """The name of a variable that is set to something like a key."""
+    found = _NAMED.search(text) or _SHAPED.search(text)
+    return found[1] if found else None
 
 
 def _tracked(root: Path, name: str) -> bool:

@@ -15,7 +15,7 @@ from . import plan as planning
 from .apply import QUIET, TIMING, Reporter, Timing
 from .deleting import Asked, delete_object, delete_recorded
 from .errors import DeclarationError, Refused, SettingsError
-from .git import refuse_tracked_key
+from .git import tracked_key
 from .payload import problems, warnings
 from .project import Project, runtime_root
 from .records import ID, Row
@@ -289,11 +289,9 @@ def check(root: str | Path | None = None, only: Iterable[str] = ()) -> list[Row]
     Its ``note`` holds what is unknown here and a newer API may take.
 
     Raises:
-        AsstError: the settings, the app or a declaration is wrong already.
+        AsstError: the settings, the app or a declaration is wrong already; or, with the rows, git tracks a key.
     """
     project = Project.load(root, only)
-    if project.settings.root:
-        refuse_tracked_key(project.settings.root)
     rows = []
     for declaration in project.chosen():
         for environment in project.settings.environments:
@@ -305,6 +303,8 @@ def check(root: str | Path | None = None, only: Iterable[str] = ()) -> list[Row]
             except DeclarationError as error:
                 row = replace(row, error=str(error))
             rows.append(row)
+    if project.settings.root and (problem := tracked_key(project.settings.root)):
+        raise SettingsError(problem, rows)
     return rows
 
 

@@ -67,8 +67,11 @@ def _stdout_to_stderr() -> Generator[None]:
 
 def _cause(error: BaseException, root: Path | None) -> str:
     """The error on one line, with the place in the app where it was raised."""
-    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return text[:400] + ("" if isinstance(error, SyntaxError) else _where(error, root))
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_file():
+        path = Path(error.filename)  # what it says by itself is the file's name alone
+        path = path.relative_to(root) if root and path.is_relative_to(root) else path
+        return f"{type(error).__name__}: {error.msg} ({path}, line {error.lineno or 1})"
+    return f"{type(error).__name__}: {error}"[:400] + _where(error, root)
 
 
 def _where(error: BaseException, root: Path | None) -> str:

@@ -15,6 +15,7 @@ from .errors import StoreError
 from .merge import merge
 from .records import Tables
 from .store import FileStorage, Store, Version
+from .text import one_line
 
 __all__ = ["main"]
 
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         tables, why = _merged(base, ours, theirs), "both sides changed the same record"
     except Exception as error:  # whatever it is: git would take an untouched file for a whole one
-        tables, why = None, str(error)
+        tables, why = None, one_line(str(error))
     if tables is not None:
         FileStorage(ours).write(tables)
         return 0

@@ -15,7 +15,7 @@ from .payload import build, digest, problems
 from .plan import undeclared
 from .records import Key, Place, Record, Recorded, Row, State, Wanted
 from .settings import Environment, Settings, find_root
-from .sources import nearest
+from .sources import Variables, nearest
 from .store import FileStorage, Store
 
 __all__ = ["Project", "runtime_root"]
@@ -211,8 +211,15 @@ def runtime_root(environ: Mapping[str, str]) -> Path | None:
     Raises:
         SettingsError: there is no ``pyproject.toml`` to be found.
     """
+    environ = Variables(environ)  # a traceback may show it
     if named := environ.get("ASST_ROOT"):
         if not Path(named).is_dir():
             raise SettingsError(f"ASST_ROOT is {named!r:.200}, which is no folder")
         return Path(named).resolve()
-    return find_root(Path.cwd(), needed=not Path(environ.get("ASST_STORE", "")).is_absolute())
+    root = find_root(Path.cwd(), needed=False)
+    if root is None and not Path(environ.get("ASST_STORE", "")).is_absolute():
+        raise SettingsError(
+            f"no pyproject.toml in {Path.cwd()} or above it: set ASST_ROOT to the project's folder, or ASST_STORE to an"
+            " absolute path"
+        )
+    return root

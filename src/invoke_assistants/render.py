@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import signal
 import sys
@@ -12,7 +11,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from .records import Change, Row, short
+from .edits import edits
+from .records import ID, Change, Row, short
+from .text import PrintableStream, one_line, printable
 from .turns import PASSING
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from .replies import Reply
 
-__all__ = ["Terminal", "ask", "document", "reply", "show", "waiting"]
+__all__ = ["Terminal", "ask", "document", "raw_answer", "reply", "show", "waiting"]
 
 _STYLES = {
     "in_sync": "green",
@@ -40,7 +41,6 @@ _DONE = {
     "delete": "deleted",
     "none": "unchanged",
 }
-_VALUE = 100  # characters of a value in a difference
 
 
 def document(command: str, rows: Sequence[Row], error: str | None, ok: bool, **more: Any) -> str:
@@ -75,13 +75,19 @@ def reply(row: Row, answer: Reply[Any], output: Any, *, shown: bool) -> None:
         output: as plain JSON.
         shown: the text has been printed already, as it came, but for the end of its last line.
     """
-    console = _console(sys.stdout)
-    for line in [""] if shown else _lines(output):
-        console.print(_text(line), soft_wrap=True)
+    print("" if shown else printable("\n".join(_lines(output)), prose=True), flush=True)
     spent = f"{answer.usage.total_tokens} tokens; " if answer.usage else ""
-    lasts = not answer.session.startswith(PASSING)
-    on = f"go on with --session {answer.session}" if lasts else "the server keeps no conversation to go on with"
+    on = f"go on with --session {answer.session}"
+    if answer.session.startswith(PASSING):
+        on = "the server keeps no conversation to go on with"
+    elif not ID.fullmatch(answer.session):  # what is offered to be typed into a shell must be an id and nothing else
+        on = "the session's id is not one to be typed"
     print(f"{row.id}: {spent}{on}", file=sys.stderr, flush=True)
+
+
+def raw_answer(text: str) -> None:
+    """Print on stderr the answer that an error is about."""
+    print(f"the answer as it came:\n{printable(text, prose=True)}", file=sys.stderr, flush=True)
 
 
 def _lines(value: Any, indent: str = "") -> Iterator[str]:
@@ -116,19 +122,21 @@ def _scalar(value: Any) -> str:
 def waiting(label: str) -> Generator[Callable[[str], None]]:
     """Something that moves on a terminal until the block ends, or until text is given to what it yields, which prints it."""
     status = _console(sys.stderr).status(label) if sys.stderr.isatty() else None
+    stream = PrintableStream()
     if status:
         status.start()
 
     def show(text: str) -> None:
         if status:
             status.stop()
-        print("\n".join(str(_text(line)) for line in text.split("\n")), end="", flush=True)
+        print(stream.take(text), end="", flush=True)
 
     try:
         yield show
     finally:
         if status:
             status.stop()
+        print(stream.rest(), end="", flush=True)
 
 
 def show(
@@ -225,31 +233,14 @@ def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
 
 def _difference(change: Change) -> Iterator[Text]:
     yield _text(f"    {change.field}", "bold")
-    before, after = change.before, change.after
-    if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
-        lines = list(difflib.unified_diff(before.split("\n"), after.split("\n"), lineterm="", n=1))[2:]
-        for line in lines:
-            yield _text(f"      {line}", {"-": "red", "+": "green"}.get(line[0], "dim"))
-        return
-    old, new = (json.dumps(value, ensure_ascii=False) for value in (before, after))
-    same = next((index for index, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
-    start = max(0, same - 30)  # so that a change at the end of a long text shows
-    yield _text(f"      - {_part(old, start)}", "red")
-    yield _text(f"      + {_part(new, start)}", "green")
-
-
-def _part(text: str, start: int) -> str:
-    if len(text) <= _VALUE:
-        return text
-    shown = text[start : start + _VALUE]
-    return ("…" if start else "") + shown + ("…" if start + _VALUE < len(text) else "")
+    for line in edits(change.before, change.after):
+        yield _text(f"      {line}", {"-": "red", "+": "green"}.get(line[0], "dim"))
 
 
 def _text(text: str, style: str = "") -> Text:
     from rich.text import Text
 
-    # What others wrote remotely must not steer the terminal.
-    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text), style=style)
+    return Text(printable(text), style=style)  # what others wrote remotely must not steer the terminal
 
 
 def _console(stream: IO[str]) -> Console:
@@ -264,10 +255,14 @@ class Terminal:
     def __init__(self) -> None:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
+        self._said: set[str] = set()
 
     def say(self, message: str) -> None:
-        """Print one line."""
-        print(message, file=sys.stderr, flush=True)
+        """Print one line, unless it was printed already: a loop that waits says so once."""
+        line = one_line(message)
+        if line not in self._said:
+            self._said.add(line)
+            print(line, file=sys.stderr, flush=True)
 
     def start(self, label: str, total: int) -> None:
         """Begin a step; the bar appears once it has lasted a second, and only on a terminal."""

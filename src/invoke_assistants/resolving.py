@@ -58,10 +58,11 @@ def _whole(store: Store) -> None:
     try:
         store.read()
     except StoreError as error:
-        name = store.storage.path.name
-        again = f"git checkout --merge -- {name} brings back one that was added"
+        path, line = store.storage.path, store.storage.conflict()
+        broken = f"{path}, line {line}: merge conflict markers" if line else str(error)
         raise StoreError(
-            f"git knows of no conflict in {name} ({again}; else: git checkout COMMIT -- {name}), yet {error}"
+            f"{broken}; git knows of no conflict here: git checkout --merge -- {path.name} brings back one that was added, git"
+            f" checkout COMMIT -- {path.name} the file of a commit before it"
         ) from None
 
 

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         except (Exception, KeyboardInterrupt) as error:
             reporter.stop()
             message, code = told(error)
-            if isinstance(error, AsstError) and error.rows:
+            if isinstance(error, AsstError) and any(row.state for row in error.rows):  # check's rows have none
                 _show(error.rows, refused=code == 3)
             print(message, file=sys.stderr)
             return code

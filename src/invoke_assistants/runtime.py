@@ -147,8 +147,9 @@ def instance(
     found = known.recorded.records.get((declaration.name, here.name))
     record = found.at(here.place) if found else None
     if record is None:
-        elsewhere = f" (it is recorded on {found.place})" if found else ""
-        raise NotCreated(f"{declaration.name} is not created in {here.name} on {here.place}{elsewhere}: run inv asst.create")
+        elsewhere = f" (it is recorded on {found.place.shown})" if found else ""
+        where = f"{here.name} on {here.place.shown}{elsewhere}"
+        raise NotCreated(f"{declaration.name} is not created in {where}: run inv asst.create")
     return known, here, record
 
 

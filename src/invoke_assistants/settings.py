@@ -11,14 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from .base_url import origin
 from .declaration import slug_rule
 from .errors import SettingsError
 from .records import SLUG, Place
-from .sources import Sources, nearest
+from .sources import Sources, Variables, nearest
 
-__all__ = ["PLATFORMS", "Credentials", "Environment", "LocalModel", "Secret", "Settings", "find_root", "is_loopback"]
+__all__ = ["PLATFORMS", "Credentials", "Environment", "LocalModel", "Secret", "Settings", "find_root"]
 
 PLATFORMS = ("agents", "responses", "local")
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -29,6 +29,7 @@ SHUT_DOWN = (
     f" {' or '.join(map(repr, PLATFORMS))}, and turn an export of your assistants into declarations with: inv asst.migrate FILE"
 )
 
+GUESSED = 8  # characters of a key; shorter ones are placeholders like "ollama", and words
 _TABLE = frozenset({"platform", "base_url", "openai_project", "openai_organization"})
 
 
@@ -52,6 +53,12 @@ class Secret:
     def reveal(self) -> str:
         """The value itself."""
         return self._value
+
+    def masked(self, text: str) -> str:
+        """A text that does not hold it; a short one, which may be part of any word or path, is hidden where it stands alone."""
+        if len(self._value) >= GUESSED:
+            return text.replace(self._value, "***")
+        return re.sub(rf"(?<![\w-])(?<!\w[./]){re.escape(self._value)}(?![\w-]|[./]\w)", "***", text)
 
 
 @dataclass(frozen=True)
@@ -96,28 +103,28 @@ class Environment:
             SettingsError: the key is missing, blank or no possible header value; its variable is named, never itself.
         """
         if self.place.platform == "local":
-            return Credentials(self.base_url, Secret("local"), "", "")
+            return Credentials(self.base_url, Secret("no-key-needed"), "", "")  # the SDK wants one
         variable = self.key_variable()
-        key = self.sources.raw(variable)
-        if key is None:
+        # No local here is a plain string that holds a key: tracebacks with locals end up in logs.
+        if self.sources.raw(variable) is None:
             raise SettingsError(
                 f"no key for {self.name}: set OPENAI_API_KEY (or {self.variable('OPENAI_API_KEY')}) in the environment or"
                 " in .env.local; ASST_PLATFORM=local needs none"
             )
-        if not key.strip():
+        key = Secret(self.sources.raw(variable) or "")
+        if not key.reveal().strip():
             raise SettingsError(f"the key for {self.name} is blank: {variable} is set to nothing")
-        if not all("!" <= character <= "~" for character in key):
+        if not all("!" <= character <= "~" for character in key.reveal()):
             raise SettingsError(
                 f"the key for {self.name} cannot be sent: {variable} holds a space, a line break or another character that"
                 " no key has"
             )
-        headers = self.sources.environ.get("OPENAI_CUSTOM_HEADERS", "")
-        if any(line.partition(":")[0].strip().lower() == "authorization" for line in headers.split("\n")):
+        if _sets_authorization(self.sources.environ.get("OPENAI_CUSTOM_HEADERS", "")):
             raise SettingsError(
                 f"OPENAI_CUSTOM_HEADERS carries an Authorization line, which would be sent instead of {variable}: unset it"
             )
         project = self._openai("OPENAI_PROJECT_ID", "openai_project")
-        return Credentials(self.base_url, Secret(key), project, self._openai("OPENAI_ORG_ID", "openai_organization"))
+        return Credentials(self.base_url, key, project, self._openai("OPENAI_ORG_ID", "openai_organization"))
 
     def _openai(self, variable: str, key: str) -> str | None:
         return self.sources.get(self.variable(variable)) or self.sources.get(variable) or self.table.get(key)
@@ -160,7 +167,8 @@ class Settings:
         Raises:
             SettingsError: a file cannot be read, or a value is not of its kind; the source is named.
         """
-        sources = Sources.read(root, os.environ if environ is None else environ)
+        environ = Variables(os.environ if environ is None else environ)
+        sources = Sources.read(root, environ)
         environments = _environments(sources)
         store = sources.text("store", "ASST_STORE", "assistants_store.json")
         if not store.strip():
@@ -196,7 +204,7 @@ class Settings:
         if "://" in named:
             if "@" in named.split("/")[2]:
                 raise SettingsError("ASST_LOCAL_MODEL holds a user or password: take them out, a local model is sent none")
-            _origin(named, "ASST_LOCAL_MODEL")
+            origin(named, "ASST_LOCAL_MODEL")
             return LocalModel(named, name)
         return LocalModel(str((self.root or Path.cwd()) / Path(named).expanduser()), name)
 
@@ -244,6 +252,10 @@ def find_root(start: Path, needed: bool = True) -> Path | None:
     return None
 
 
+def _sets_authorization(headers: str) -> bool:
+    return any(line.partition(":")[0].strip().lower() == "authorization" for line in headers.split("\n"))
+
+
 def _project(sources: Sources) -> str:
     tables = (sources.pyproject.get("project", {}), sources.pyproject.get("tool", {}).get("poetry", {}))
     named = [table["name"] for table in tables if isinstance(table, dict) and isinstance(table.get("name"), str)]
@@ -268,7 +280,13 @@ def _environments(sources: Sources) -> tuple[Environment, ...]:
         raise SettingsError(f"{where} must be a list of names, or a table for each name")
     if not tables:
         raise SettingsError(f"{where} names no environment")
-    return tuple(_environment(sources, name, position, table) for position, (name, table) in enumerate(tables.items()))
+    environments = tuple(_environment(sources, name, position, table) for position, (name, table) in enumerate(tables.items()))
+    by_variable: dict[str, str] = {}
+    for each in environments:
+        variable = each.variable("OPENAI_API_KEY")
+        if (other := by_variable.setdefault(variable, each.name)) != each.name:
+            raise SettingsError(f"{where}: {other!r} and {each.name!r} would share their key, {variable}: rename one of them")
+    return environments
 
 
 def _environment(sources: Sources, name: str, position: int, table: Mapping[str, str]) -> Environment:
@@ -289,28 +307,5 @@ def _environment(sources: Sources, name: str, position: int, table: Mapping[str,
         return Environment(name, position, LOCAL, LOCAL_URL, sources, table)
     specific = Environment(name, position, Place(platform, ""), "", sources, table).variable("OPENAI_BASE_URL")
     url = sources.get(specific) or sources.get("OPENAI_BASE_URL") or table.get("base_url") or DEFAULT_URL
-    origin = _origin(url, f"the base URL of {name}")
-    return Environment(name, position, PINNED if platform == "responses" else Place(platform, origin), url, sources, table)
-
-
-def _origin(url: str, what: str) -> str:
-    """host[:port] of a base URL, which must be https unless it stays on this machine; ``what`` names it in messages."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port, parts = "", None, urlsplit("")
-    if not host or not url.isprintable() or " " in url or parts.scheme not in ("https", "http"):
-        raise SettingsError(f"{what} is not an http(s) URL")
-    if parts.username is not None or parts.password is not None:
-        raise SettingsError(f"{what} holds a user or password: put credentials in OPENAI_API_KEY")
-    if parts.scheme == "http" and not is_loopback(url):
-        raise SettingsError(f"{what} must be https (http would show the key to the network at {host})")
-    shown = f"[{host}]" if ":" in host else host
-    return shown if port in (None, {"https": 443, "http": 80}[parts.scheme]) else f"{shown}:{port}"
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL's host is this machine."""
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    where = origin(url, f"the base URL of {name}")
+    return Environment(name, position, PINNED if platform == "responses" else Place(platform, where), url, sources, table)

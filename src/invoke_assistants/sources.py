@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import SettingsError
 
-__all__ = ["VARIABLES", "Sources", "nearest"]
+__all__ = ["VARIABLES", "Sources", "Variables", "nearest"]
 
 _KEYS = frozenset({"assistants", "store", "platform", "environments", "environment", "project", "concurrency"})
 _PLAIN = frozenset(
@@ -22,17 +22,36 @@ _OPENAI = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_PROJECT_ID", "OPENAI_ORG
 VARIABLES = (*sorted(_PLAIN), "OPENAI_BASE_URL")  # of the environment: what settings other than credentials depend on
 
 
+class Variables(Mapping[str, str]):
+    """Variables by name, which show themselves nowhere: keys are among them."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return "Variables(***)"
+
+
 @dataclass(frozen=True, repr=False)
 class Sources:
     """The places that settings come from, read once; only names that we know are taken from the files."""
 
-    environ: Mapping[str, str]
-    files: tuple[Mapping[str, str], ...]
+    environ: Variables
+    files: tuple[Variables, ...]
     table: Mapping[str, Any]
     pyproject: Mapping[str, Any]
 
     @classmethod
-    def read(cls, root: Path | None, environ: Mapping[str, str]) -> Sources:
+    def read(cls, root: Path | None, environ: Variables) -> Sources:
         """Read the files of the project at ``root``, if there is one.
 
         Raises:
@@ -91,26 +110,30 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid TOML: {reason}") from None
 
 
-def _read_dotenv(path: Path) -> dict[str, str]:
+def _read_dotenv(path: Path) -> Variables:
     if not path.is_file():
-        return {}
-    from io import StringIO
-
+        return Variables({})
     from dotenv import dotenv_values
-    from dotenv.parser import parse_stream
 
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        line = _unreadable(path.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8: save it as UTF-8 text") from None
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
-    # dotenv_values only logs a line that it cannot parse, and an unclosed quote swallows the lines after it.
-    for binding in parse_stream(StringIO(text)):
-        if binding.error:
-            raise SettingsError(f"{path}, line {binding.original.line}: cannot be read (is a quote not closed?)")
+    if line:
+        raise SettingsError(f"{path}, line {line}: cannot be read (is a quote not closed?)")
     values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
-    return {name: value for name, value in values.items() if value is not None and _known(name)}
+    return Variables({name: value for name, value in values.items() if value is not None and _known(name)})
+
+
+def _unreadable(text: str) -> int | None:
+    """The first line that python-dotenv cannot parse: it would only log it, and an unclosed quote swallows what follows."""
+    from io import StringIO
+
+    from dotenv.parser import parse_stream
+
+    return next((binding.original.line for binding in parse_stream(StringIO(text)) if binding.error), None)
 
 
 def _known(name: str) -> bool:
@@ -123,7 +146,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     names = list(known)
     lower = {candidate.lower(): candidate for candidate in names}
-    close = get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
+    close = get_close_matches(name.lower(), lower, n=1, cutoff=0.7)
     starts = [candidate for candidate in names if name and candidate.startswith(name.lower())]
     match = starts[0] if starts else lower[close[0]] if close else None
     return f"; did you mean {match!r}?" if match else ""

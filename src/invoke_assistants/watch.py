@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from .errors import SettingsError
 from .settings import Settings
+from .text import printable
 
 if TYPE_CHECKING:
     from watchfiles import DefaultFilter
@@ -48,7 +49,7 @@ def watch(root: Path, only: Iterable[str] = (), *, say: Callable[[str], None] = 
         saved = sorted({os.path.relpath(path, root) for kind, path in changes if before(kind, path) and wanted(kind, path)})
         if saved:
             more = f" and {len(saved) - SHOWN} more" if len(saved) > SHOWN else ""
-            say(f"\n{time.strftime('%H:%M:%S')} saved: {', '.join(saved[:SHOWN])}{more}")
+            say(f"\n{time.strftime('%H:%M:%S')} saved: {printable(', '.join(saved[:SHOWN]))}{more}")
         if saved or number == 0:
             _round(root, only)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from ..text import printable
 from ._fields import FieldNote
 
 __all__ = ["report"]
@@ -13,17 +14,12 @@ __all__ = ["report"]
 def report(fields: Iterable[FieldNote]) -> Iterator[str]:
     """Lines: each assistant, below it its fields, at the end how many were carried, changed and dropped."""
     fields = list(fields)
-    width = max((len(_shown(note.field)) for note in fields), default=0)
+    width = max((len(printable(note.field)) for note in fields), default=0)
     before: object = ...
     for note in fields:
         if note.name != before:
-            yield _shown(note.name) if note.name is not None else "the export"
+            yield printable(note.name) if note.name is not None else "the export"
             before = note.name
-        yield f"  {note.outcome:7}  {_shown(note.field):{width}}  {_shown(note.note)}"
+        yield f"  {note.outcome:7}  {printable(note.field):{width}}  {printable(note.note)}"
     counts = Counter(note.outcome for note in fields)
     yield ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("carried", "changed", "dropped"))
-
-
-def _shown(text: str) -> str:
-    # What stands in an export must not steer the terminal.
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -13,6 +13,7 @@ import openai
 from ..errors import PlatformError
 from ..records import ID, JSONObject
 from ..settings import Credentials
+from . import connections
 from .failures import FAILURES, LONGEST_WAIT, Failures
 
 __all__ = ["AgentsPlatform"]
@@ -52,10 +53,12 @@ class AgentsPlatform:
     ) -> AsyncGenerator[AgentsPlatform]:
         """A platform over HTTP, or over a transport in this process; closed at the end of the block."""
         limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+        transport = transport or connections.async_transport(credentials.base_url, limits)
+        url = connections.url(credentials.base_url)
         http = httpx2.AsyncClient(transport=transport, timeout=TIMEOUT, limits=limits)
         async with openai.AsyncOpenAI(
             api_key=credentials.key.reveal(),
-            base_url=credentials.base_url,
+            base_url=url,
             project=credentials.project,
             organization=credentials.organization,
             max_retries=0,

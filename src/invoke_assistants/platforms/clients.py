@@ -12,6 +12,7 @@ import openai
 
 from ..records import Recorded
 from ..settings import Credentials, Environment, LocalModel, Settings
+from . import connections
 from .local import Service, Transport
 from .responses import Served
 
@@ -40,7 +41,7 @@ class Clients:
         with self._lock:
             transport = self._transport(account, settings, recorded)
             if account not in self._clients:
-                http = openai.DefaultHttpxClient(transport=transport) if transport else None
+                http = connections.sync_client(account[0].base_url, transport)
                 self._clients[account] = openai.OpenAI(http_client=http, **_options(account[0]))
             return self._clients[account]
 
@@ -57,7 +58,7 @@ class Clients:
             clients = self._loops.setdefault(asyncio.get_running_loop(), {})
             if account in clients:
                 return clients[account][0]
-            http = openai.DefaultAsyncHttpxClient(transport=transport) if transport else None
+            http = connections.async_client(account[0].base_url, transport)
             client = openai.AsyncOpenAI(http_client=http, **_options(account[0]))
             closing = _closed_at_shutdown(client)
             clients[account] = client, closing
@@ -95,7 +96,7 @@ def _account(settings: Settings, environment: Environment) -> Account:
 def _options(credentials: Credentials) -> dict[str, Any]:
     return {
         "api_key": credentials.key.reveal(),
-        "base_url": credentials.base_url,
+        "base_url": connections.url(credentials.base_url),
         "project": credentials.project,
         "organization": credentials.organization,
     }

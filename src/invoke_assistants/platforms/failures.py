@@ -14,9 +14,11 @@ import openai
 
 from ..errors import PlatformError
 from ..settings import Secret
+from ..text import one_line
 
 __all__ = ["FAILURES", "LONGEST_WAIT", "Failures", "message"]
 
+LONGEST = 500  # characters of a message
 LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is not waited for
 FAILURES = (openai.OpenAIError, httpx2.HTTPError, json.JSONDecodeError, UnicodeError)  # what the SDK raises for bad answers
 
@@ -56,10 +58,8 @@ class Failures:
         return self.error(f"the answer is not the {self.api}'s ({what}); is the base URL right?", unknown=True)
 
     def error(self, text: str, **about: Any) -> PlatformError:
-        """One line for people: no control characters, no secret, not endless."""
-        clean = "".join(character if character.isprintable() else " " for character in text)
-        text = " ".join(clean.split()).replace(self.secret.reveal(), "***")[:500]
-        return PlatformError(text, where=self.where, **about)
+        """One line for people: nothing that steers a terminal, no secret, not endless."""
+        return PlatformError(self.secret.masked(one_line(text))[:LONGEST], where=self.where, **about)
 
     def _connection(self, error: openai.APIConnectionError) -> PlatformError:
         cause = error.__cause__

@@ -56,9 +56,8 @@ class FileStorage(Storage):
             return None
         if not content.strip():
             raise StoreError(f"{self.label}, line 1: the file is empty; bring it back with git checkout -- {self.path.name}")
-        for number, line in enumerate(content.splitlines(), 1):
-            if line.startswith((b"<<<<<<< ", b">>>>>>> ")):
-                raise StoreError(f"{self.label}, line {number}: merge conflict markers; run inv asst.resolve")
+        if line := _conflict(content):
+            raise StoreError(f"{self.label}, line {line}: merge conflict markers; run inv asst.resolve")
         try:
             tables = files.load_json(self.label, content)
         except StoreError as error:
@@ -66,6 +65,10 @@ class FileStorage(Storage):
         if not isinstance(tables, dict) or not tables or not all(_is_table(table) for table in tables.values()):
             raise StoreError(f"{self.label}, line 1: not a store of assistants; bring it back with git")
         return tables
+
+    def conflict(self) -> int | None:
+        """The line of the first merge conflict marker, or None without one."""
+        return _conflict(self.content() or b"")
 
     def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace the file, unless it holds these very bytes.
@@ -122,6 +125,11 @@ class Version(FileStorage):
             StoreError: always.
         """
         raise StoreError(f"{self.label} is one side of a merge: it is not written")
+
+
+def _conflict(content: bytes) -> int | None:
+    lines = enumerate(content.splitlines(), 1)
+    return next((number for number, line in lines if line.startswith((b"<<<<<<< ", b">>>>>>> "))), None)
 
 
 def _is_table(table: Any) -> bool:

@@ -102,10 +102,13 @@ def _raise(error: AsstError, *_: object, **__: object) -> list[Row]:
 
 def _action(action: str) -> AsstTask:
     from ..sources import nearest
+    from . import ns
 
     if action in ACTIONS:
         return ACTIONS[action]
     known = ", ".join(ACTIONS)
+    if action in ns.tasks and action != "admin":
+        raise SettingsError(f"ACTION={action}: asst.admin does {known} alone; run inv asst.{action}")
     if not action:
         raise SettingsError(f"the variable ACTION is not set: ACTION=NAME inv asst.admin, with one of {known}")
     raise SettingsError(f"no ACTION {action!r:.80}; known: {known}{nearest(action, ACTIONS)}")

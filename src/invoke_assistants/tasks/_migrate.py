@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from ..ending import one_line, told
+from ..ending import told
 from ..errors import AsstError, SettingsError
+from ..text import one_line
 from ._task import JSON, task
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ __all__ = ["run"]
     help={
         "name": "the assistant",
         "prompt": "what to say to it",
-        "env": "whose instance to ask, by default the first environment's, or what ASST_ENV says",
+        "env": "whose instance to ask, by default what ASST_ENV or APP_ENV says, else the first environment's",
         "session": "go on in this conversation",
         "json": JSON,
     }
@@ -40,7 +40,7 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
         if json:
             print(render.document("run", [], error, False, output=None, session=None, usage=None, answer=answer), flush=True)
         elif answer:
-            print(f"the answer as it came:\n{answer}", file=sys.stderr, flush=True)
+            render.raw_answer(answer)
         raise Exit(error, code) from None
     if json:
         usage = vars(reply.usage) if reply.usage else None

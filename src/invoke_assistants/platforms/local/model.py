@@ -19,9 +19,10 @@ from typing import Any
 import httpx2
 import openai
 
+from ...base_url import is_loopback
 from ...records import JSONObject
 from ...request import chat_request
-from ...settings import LocalModel, is_loopback
+from ...settings import LocalModel
 from ..chunks import Chunks
 from ..failures import FAILURES, message
 from .answers import Answered, Call, Conversation, Failed

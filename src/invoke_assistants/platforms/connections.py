@@ -1,0 +1,50 @@
+"""HTTP clients for the openai SDK. They are made before a key is at hand, so that what fails here shows none."""
+
+from __future__ import annotations
+
+import contextlib
+
+import httpx2
+import openai
+
+from ..base_url import is_loopback
+from ..errors import SettingsError
+
+__all__ = ["async_client", "async_transport", "sync_client", "url"]
+
+
+class _Client(openai.DefaultHttpxClient):
+    """Closes itself when it is forgotten, as the one that the SDK makes does."""
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):
+            self.close()
+
+
+def sync_client(base_url: str, transport: httpx2.BaseTransport | None) -> httpx2.Client:
+    """A client with the SDK's defaults, over a transport of this process or the network."""
+    if transport is None and is_loopback(base_url):
+        transport = httpx2.HTTPTransport(limits=openai.DEFAULT_CONNECTION_LIMITS)
+    return _Client(transport=transport)
+
+
+def async_client(base_url: str, transport: httpx2.AsyncBaseTransport | None) -> httpx2.AsyncClient:
+    """As ``sync_client``, for an event loop."""
+    return openai.DefaultAsyncHttpxClient(transport=transport or async_transport(base_url, openai.DEFAULT_CONNECTION_LIMITS))
+
+
+def async_transport(base_url: str, limits: httpx2.Limits) -> httpx2.AsyncBaseTransport | None:
+    """The transport to this machine, or None for another one: with its own, a client asks the system for no proxy."""
+    return httpx2.AsyncHTTPTransport(limits=limits) if is_loopback(base_url) else None
+
+
+def url(base_url: str) -> httpx2.URL:
+    """A base URL as the transport has it.
+
+    Raises:
+        SettingsError: it holds something that no URL can, like a host that is no name.
+    """
+    try:
+        return httpx2.URL(base_url)
+    except httpx2.InvalidURL as error:
+        raise SettingsError(f"the base URL {base_url!r:.200} cannot be used: {error}") from None

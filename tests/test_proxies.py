@@ -1,0 +1,118 @@
+"""A key for this machine goes to this machine: a real proxy listens, and is sent nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+import socketserver
+import threading
+from collections.abc import Iterator
+
+import pytest
+from compatible import Compatible, Said
+from conftest import CANARY, Host
+from loopback import Loopback
+
+from invoke_assistants import Assistant, PlatformError, lifecycle, runtime
+from invoke_assistants.base_url import is_loopback
+
+
+class Proxy(socketserver.ThreadingTCPServer):
+    """A proxy that notes what it is sent, and refuses it."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self) -> None:
+        self.sent = b""
+        super().__init__(("127.0.0.1", 0), _Noted)
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    def env(self) -> dict[str, str]:
+        """The variables that lead every client here."""
+        url = f"http://127.0.0.1:{self.server_address[1]}"
+        names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+        return dict.fromkeys([*names, *map(str.lower, names)], url)
+
+
+class _Noted(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.server.sent += self.request.recv(65536)
+        self.request.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    server = Proxy()
+    for name, value in server.env().items():
+        monkeypatch.setenv(name, value)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def talker(host: Host, monkeypatch: pytest.MonkeyPatch) -> Assistant[str]:
+    """An assistant of the host project, as its app sees it."""
+    monkeypatch.setenv("ASST_ROOT", str(host.root))
+    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    return Assistant("talker", model="gpt-6-luna", instructions="Talk.", verbosity="low", reasoning={"effort": "low"})
+
+
+def test_the_agents_of_this_machine_are_reached_without_a_proxy(host: Host, talker: Assistant[str], proxy: Proxy) -> None:
+    """Managing, asking in a thread and in a loop: each client goes straight there."""
+    lifecycle.create(host.root)
+    lifecycle.delete(host.root, env="production", yes=True)
+    assert talker.run("Hello.").output
+    assert asyncio.run(talker.arun("Hello.")).output
+    assert proxy.sent == b""
+
+
+def test_a_server_of_this_machine_is_reached_without_a_proxy(
+    host: Host, talker: Assistant[str], proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On responses, too."""
+    model = Compatible(lambda asked: Said("Hello."))
+    try:
+        for name, value in model.env().items():
+            monkeypatch.setenv(name, value)
+        lifecycle.create(host.root)
+        assert talker.run("Hello.").output == asyncio.run(talker.arun("Hello.")).output == "Hello."
+    finally:
+        model.shutdown()
+        model.server_close()
+    assert proxy.sent == b""
+
+
+def test_other_servers_are_reached_through_the_proxy(
+    host: Host, server: Loopback, talker: Assistant[str], proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that somebody set is used for the rest of the world, by every client, through a tunnel that hides the key."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://api.example/v1")
+    with pytest.raises(PlatformError):
+        lifecycle.create(host.root, only=["talker"], env="development")
+    assert proxy.sent.startswith(b"CONNECT api.example:443 ")
+    monkeypatch.setenv("ASST_PLATFORM", "responses")
+    lifecycle.create(host.root, only=["talker"])
+    for ask in (talker.run, lambda prompt: asyncio.run(talker.arun(prompt))):
+        proxy.sent = b""
+        with pytest.raises(PlatformError):
+            ask("Hello.")
+        assert proxy.sent.startswith(b"CONNECT api.example:443 ")
+    assert CANARY.encode() not in proxy.sent
+
+
+@pytest.mark.parametrize(
+    ("url", "loopback"),
+    [
+        ("http://127.0.0.1:1/v1", True), ("http://127.8.9.10/v1", True), ("http://[::1]/v1", True), ("http://LOCALHOST/v1", True),
+        ("http://127.evil.example/v1", False), ("http://127.0.0.1.evil.example/v1", False),
+        ("http://localhost.evil.example", False),
+        ("http://127.1/v1", False), ("http://0.0.0.0/v1", False), ("http://[::2]/v1", False), ("http://10.0.0.1/v1", False),
+        ("http://localhost:1@evil.example", False), ("http://[broken", False), ("local", False),
+    ],
+)  # fmt: skip
+def test_only_addresses_of_this_machine_and_localhost_are_this_machine(url: str, loopback: bool) -> None:
+    """A name that begins like an address belongs to whoever registered it."""
+    assert is_loopback(url) is loopback
