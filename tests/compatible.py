@@ -45,8 +45,9 @@ class Asked:
 class Compatible(ThreadingHTTPServer):
     """A server whose ``model`` answers.
 
-    ``ignores_format`` answers prose on /responses whatever the schema; ``lacks`` answers 404 to paths that end so;
-    ``stateless`` refuses previous_response_id, as llama.cpp's server does.
+    ``ignores_format`` answers prose on /responses whatever the schema; ``lacks`` answers 404 (or ``absent``) to paths that
+    end so; ``stateless`` refuses previous_response_id, as llama.cpp's server does; ``keeps_metadata`` says whether a
+    response that is looked at still has its metadata. ``seen`` holds method and path of each request.
     """
 
     daemon_threads = True
@@ -57,6 +58,13 @@ class Compatible(ThreadingHTTPServer):
         self.asked: list[Asked] = []
         self.ignores_format = False
         self.lacks = ""
+        self.absent = 404
+        self.keeps_metadata = True
+        self.hang = threading.Event()  # answers are given once it is set
+        self.hang.set()
+        self.failing: list[tuple[int, dict[str, str]]] = []  # status and headers of the next answers
+        self.seen: list[tuple[str, str]] = []
+        self.metadata: dict[str, JSON] = {}
         self.stateless = False
         self.conversations: dict[str, list[JSON]] = {}
         self.numbers = itertools.count(1)
@@ -74,7 +82,7 @@ class Compatible(ThreadingHTTPServer):
     def answer(self, path: str, body: JSON) -> tuple[int, JSON]:
         """Status and body of the answer to one request."""
         if self.lacks and path.endswith(self.lacks):
-            return 404, _error("Not Found")
+            return self.absent, _error("Not Found")
         return self._response(path, body) if path.endswith("/responses") else self._completion(path, body)
 
     def _response(self, path: str, body: JSON) -> tuple[int, JSON]:
@@ -97,6 +105,7 @@ class Compatible(ThreadingHTTPServer):
             part = {"type": "refusal", "refusal": said.refusal} if said.refusal else _text(said.text)
             output = [{"type": "message", "id": f"msg_{id}", "role": "assistant", "status": "completed", "content": [part]}]
         self.conversations[id] = [*asked.conversation, *output]
+        self.metadata[id] = body.get("metadata") or {}
         return 200, {
             "id": id, "object": "response", "created_at": 1, "model": body["model"], "output": output, "tools": [],
             "status": "incomplete" if said.cut else "completed", "error": None, "parallel_tool_calls": True,
@@ -137,16 +146,33 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: Compatible
 
+    def do_GET(self) -> None:
+        self.server.seen.append(("GET", self.path))
+        id = self.path.rsplit("/", 1)[-1]
+        found = id in self.server.metadata and not self.server.lacks
+        response = {"id": id, "object": "response", "output": []}
+        if self.server.keeps_metadata:
+            response["metadata"] = self.server.metadata.get(id)
+        self._send("application/json", json.dumps(response if found else _error("Not Found")).encode(), 200 if found else 404)
+
     def do_POST(self) -> None:
+        self.server.seen.append(("POST", self.path))
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.hang.wait(20)
+        if self.server.failing:
+            status, headers = self.server.failing.pop(0)
+            return self._send("application/json", json.dumps(_error("no")).encode(), status, headers)
         status, answer = self.server.answer(self.path, body)
         if body.get("stream") and status == 200:
             self._send("text/event-stream", "".join(_events(answer)).encode())
         else:
             self._send("application/json", json.dumps(answer).encode(), status)
+        return None
 
-    def _send(self, kind: str, content: bytes, status: int = 200) -> None:
+    def _send(self, kind: str, content: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -14,6 +14,7 @@ from ..records import Recorded
 from ..settings import Credentials, Environment, Settings
 from .local import Service, Transport
 from .responses import Served
+from .timeouts import HTTPClient
 
 __all__ = ["Clients"]
 
@@ -40,8 +41,7 @@ class Clients:
         with self._lock:
             transport = self._transport(account, settings, recorded)
             if account not in self._clients:
-                http = openai.DefaultHttpxClient(transport=transport) if transport else None
-                self._clients[account] = openai.OpenAI(http_client=http, **_options(account[0]))
+                self._clients[account] = openai.OpenAI(http_client=HTTPClient(transport), **_options(account[0]))
             return self._clients[account]
 
     async def of_loop(self, settings: Settings, environment: Environment, recorded: Recorded) -> openai.AsyncOpenAI:

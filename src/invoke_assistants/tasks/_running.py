@@ -10,7 +10,7 @@ from invoke.exceptions import Exit
 
 from ..ending import told
 from ..errors import AnswerError
-from ._task import JSON, root, task
+from ._task import JSON, is_dry, root, task
 
 __all__ = ["run"]
 
@@ -32,7 +32,9 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
     shown = sys.stdout.isatty() and not json
     try:
         with render.waiting(f"asking {name}") as show:
-            row, reply, output = verb(root(c), name, prompt, env=env, session=session, show=show if shown else None)
+            row, reply, output = verb(
+                root(c), name, prompt, env=env, session=session, show=show if shown else None, dry=is_dry(c, False)
+            )
     except (Exception, KeyboardInterrupt) as raised:
         error, code = told(raised)
         answer = raised.answer if isinstance(raised, AnswerError) else None
@@ -42,10 +44,11 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
             print(f"the answer as it came:\n{answer}", file=sys.stderr, flush=True)
         raise Exit(error, code) from None
     if json:
-        usage = vars(reply.usage) if reply.usage else None
-        print(
-            render.document("run", [row], None, True, output=output, session=reply.session, usage=usage, answer=None), flush=True
-        )
+        usage = vars(reply.usage) if reply and reply.usage else None
+        session = reply.session if reply else None
+        print(render.document("run", [row], None, True, output=output, session=session, usage=usage, answer=None), flush=True)
+    elif reply is None:
+        print(f"would ask {row.name} in {row.environment}, {row.id}; nobody was asked")
     else:
         render.reply(row, reply, output, shown=bool(shown))
     return reply
