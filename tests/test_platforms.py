@@ -483,20 +483,22 @@ def test_a_dry_run_asks_nobody(local_host: Host) -> None:
     assert not list((local_host.root / ".asst").glob("sessions/*.json"))
 
 
-def test_a_sync_function_leaves_the_loop_free(project: Host) -> None:
+def test_a_sync_function_leaves_the_loop_free(project: Host, caplog: pytest.LogCaptureFixture) -> None:
     """While a function without async is at work under arun, other tasks of the loop go on."""
-    project.edit("    THREADS.append(threading.current_thread())\n", "    assert FREE.wait(10), 'the loop stood still'\n")
-    project.edit("THREADS = []", "FREE = threading.Event()")
+    project.edit(
+        "    THREADS.append(threading.current_thread())\n",
+        "    LOOPS[0].call_soon_threadsafe(FREE.set)\n    assert FREE.wait(5)\n",
+    )
+    project.edit("THREADS = []", "LOOPS, FREE = [], threading.Event()")
     lifecycle.create(project.root)
     helper = declared(project)["helper"]
-    free = helper.tools[0].__globals__["FREE"]
 
-    async def both() -> Any:
-        asyncio.get_running_loop().call_later(0.3, free.set)
+    async def asked() -> Any:
+        helper.tools[0].__globals__["LOOPS"].append(asyncio.get_running_loop())
         return await helper.arun("Use look_up, please.")
 
-    assert asyncio.run(both()).output
-    assert free.is_set()
+    assert asyncio.run(asked()).output
+    assert not caplog.records, "the function waited in vain"
 
 
 def test_a_run_puts_back_what_the_embedded_platform_lacks(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ class Assistant(Declaration[Output]):
     """An assistant, declared once in the app's code: see ``Declaration`` for what it takes.
 
     ``Assistant[TriviaGame]`` is what a declaration with ``output=TriviaGame`` is; without ``output`` it is
-    ``Assistant[str]``.
+    ``Assistant[str]``, which is also what ``Assistant`` alone means; ``list[Assistant[Any]]`` holds several outputs.
     """
 
     def payload(self, environment: str) -> JSONObject:
