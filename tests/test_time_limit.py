@@ -286,11 +286,12 @@ def test_what_a_function_cancels_is_its_own_failure(
     assert record.getMessage() == f"helper in development: tool {tool} failed"
 
 
-def test_a_function_that_ends_the_process_ends_the_turn(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", ["run", "arun"])
+def test_a_function_that_ends_the_process_ends_the_turn(local_host: Host, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     """SystemExit goes through, and the turn does not wait for a result that cannot come."""
     helper, _ = on_local(local_host, monkeypatch)
     with pytest.raises(SystemExit):
-        helper.run("Use leave, please.")
+        ways(helper, "Use leave, please.")[way]()
     assert eventually(lambda: not turn_threads())
 
 

@@ -89,7 +89,7 @@ async def aask(client: openai.AsyncOpenAI, failures: Failures, recorded: Recorde
         if turn.deadline.over:
             await _acancel(client, seen, opening)
         raise seen.failed(error, failures) from None
-    except (asyncio.CancelledError, GeneratorExit):
+    except BaseException:
         await _acancel(client, seen, opening)
         raise
     yield seen.answer(result)
