@@ -65,11 +65,14 @@ def _bound(response: httpx2.Response) -> None:
     response.stream = _Bounded(response.stream, threading.Timer(max(0.0, left), end))
 
 
+HOOKS: dict[str, list[Callable[..., Any]]] = {"request": [_refuse_late], "response": [_bound]}  # of a sync client
+
+
 class HTTPClient(openai.DefaultHttpxClient):
     """The sync client of the SDK's defaults, whose answers end with the turn's time; it is closed with its last user."""
 
     def __init__(self, transport: httpx2.BaseTransport | None) -> None:
-        super().__init__(transport=transport, event_hooks={"request": [_refuse_late], "response": [_bound]})
+        super().__init__(transport=transport, event_hooks=HOOKS)
 
     def __del__(self) -> None:
         try:  # noqa: SIM105 - at the interpreter's end, modules such as contextlib may be gone
