@@ -45,10 +45,12 @@ class Asked:
 class Compatible(ThreadingHTTPServer):
     """A server whose ``model`` answers.
 
-    ``ignores_format`` answers prose on /responses whatever the schema; ``lacks`` answers 404 to paths that end so;
-    ``stateless`` refuses previous_response_id, ``typed`` wants a type on resent assistant messages, as llama.cpp's server does;
-    ``strings`` wants text as the content of every chat message, as llama-cpp-python does; ``models`` are known, if any are given;
-    ``fastapi`` answers errors in FastAPI's shape; ``between`` is called after each frame of a stream.
+    ``ignores_format`` answers prose on /responses whatever the schema; ``lacks`` answers 404 (or ``absent``) to paths that
+    end so; ``stateless`` refuses previous_response_id, ``typed`` wants a type on resent assistant messages, as llama.cpp's
+    server does; ``strings`` wants text as the content of every chat message, as llama-cpp-python does; ``models`` are known,
+    if any are given; ``fastapi`` answers errors in FastAPI's shape; ``between`` is called after each frame of a stream;
+    ``keeps_metadata`` says whether a response that is looked at still has its metadata. ``seen`` holds method and path of
+    each request.
     """
 
     daemon_threads = True
@@ -59,6 +61,13 @@ class Compatible(ThreadingHTTPServer):
         self.asked: list[Asked] = []
         self.ignores_format = False
         self.lacks = ""
+        self.absent = 404
+        self.keeps_metadata = True
+        self.hang = threading.Event()  # answers are given once it is set
+        self.hang.set()
+        self.failing: list[tuple[int, dict[str, str]]] = []  # status and headers of the next answers
+        self.seen: list[tuple[str, str]] = []
+        self.metadata: dict[str, JSON] = {}
         self.stateless = self.typed = self.strings = self.fastapi = False
         self.models: list[str] = []
         self.between: Callable[[], object] = lambda: None
@@ -78,7 +87,7 @@ class Compatible(ThreadingHTTPServer):
     def answer(self, path: str, body: JSON) -> tuple[int, JSON]:
         """Status and body of the answer to one request."""
         if self.lacks and path.endswith(self.lacks):
-            return 404, {"detail": "Not Found"} if self.fastapi else _error("Not Found")
+            return self.absent, {"detail": "Not Found"} if self.fastapi else _error("Not Found")
         if self.models and body["model"] not in self.models:
             said = f"Model {body['model']} not found"
             return 404, {"detail": said} if self.fastapi else _error(said)
@@ -106,6 +115,7 @@ class Compatible(ThreadingHTTPServer):
             part = {"type": "refusal", "refusal": said.refusal} if said.refusal else _text(said.text)
             output = [{"type": "message", "id": f"msg_{id}", "role": "assistant", "status": "completed", "content": [part]}]
         self.conversations[id] = [*asked.conversation, *output]
+        self.metadata[id] = body.get("metadata") or {}
         return 200, {
             "id": id, "object": "response", "created_at": 1, "model": body["model"], "output": output, "tools": [],
             "status": "incomplete" if said.cut else "completed", "error": None, "parallel_tool_calls": True,
@@ -150,13 +160,28 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: Compatible
 
+    def do_GET(self) -> None:
+        self.server.seen.append(("GET", self.path))
+        id = self.path.rsplit("/", 1)[-1]
+        found = id in self.server.metadata and not self.server.lacks
+        response = {"id": id, "object": "response", "output": []}
+        if self.server.keeps_metadata:
+            response["metadata"] = self.server.metadata.get(id)
+        self._send("application/json", json.dumps(response if found else _error("Not Found")).encode(), 200 if found else 404)
+
     def do_POST(self) -> None:
+        self.server.seen.append(("POST", self.path))
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.hang.wait(20)
+        if self.server.failing:
+            status, headers = self.server.failing.pop(0)
+            return self._send("application/json", json.dumps(_error("no")).encode(), status, headers)
         status, answer = self.server.answer(self.path, body)
         if body.get("stream") and status == 200:
             self._stream(_chunks(answer) if "choices" in answer else _events(answer))
         else:
             self._send("application/json", json.dumps(answer).encode(), status)
+        return None
 
     def _stream(self, frames: list[str]) -> None:
         """Frame by frame; after each piece of text the server waits where the test says so."""
@@ -170,8 +195,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.between()
         self.close_connection = True
 
-    def _send(self, kind: str, content: bytes, status: int = 200) -> None:
+    def _send(self, kind: str, content: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -38,6 +38,7 @@ def test_the_defaults_in_the_table_are_the_defaults(tmp_path: Path) -> None:
     assert f"`{settings.assistants}`" in README
     assert f"`{settings.store.name}`" in README
     assert f"`{settings.concurrency}`" in README
+    assert f"| `timeout` | `ASST_TIMEOUT` | `{settings.timeout:g}` seconds" in README
     assert f"`{settings.environments[0].base_url}`" in README
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import multiprocessing
 import os
+import pickle
+import shutil
 import warnings
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from compatible import Asked, Compatible, Said
 from conftest import MODELS, Host
@@ -19,14 +23,16 @@ from loopback import Fault, Loopback
 
 from invoke_assistants import (
     AnswerInvalid,
+    AnswerRefused,
     Assistant,
+    AsstError,
     NotCreated,
     PlatformError,
     SchemaWarning,
     lifecycle,
     runtime,
 )
-from invoke_assistants.platforms.local.answers import Conversation
+from invoke_assistants.platforms.local.answers import Conversation, Failed
 from invoke_assistants.platforms.local.sample import Sample
 from invoke_assistants.project import Project
 
@@ -74,16 +80,24 @@ def sampled(asked: Asked) -> Said:
     return Said("".join(pieces))
 
 
-@pytest.fixture(params=PLATFORMS)
-def platform(request: pytest.FixtureRequest, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """The environment of a project on a platform; only this differs between them."""
+@pytest.fixture
+def compatible() -> Iterator[Compatible]:
+    """A server for platform ``responses``."""
     compatible = Compatible(sampled)
+    yield compatible
+    compatible.shutdown()
+    compatible.server_close()
+
+
+@pytest.fixture(params=PLATFORMS)
+def platform(
+    request: pytest.FixtureRequest, server: Loopback, compatible: Compatible, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """The environment of a project on a platform; only this differs between them."""
     envs = {"local": {"ASST_PLATFORM": "local"}, "agents": server.env(), "responses": compatible.env()}
     for name, value in envs[request.param].items():
         monkeypatch.setenv(name, value)
-    yield envs[request.param]
-    compatible.shutdown()
-    compatible.server_close()
+    return envs[request.param]
 
 
 @pytest.fixture
@@ -94,6 +108,34 @@ def project(tmp_path: Path, platform: dict[str, str], monkeypatch: pytest.Monkey
     monkeypatch.setenv("ASST_ROOT", str(host.root))
     monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
     return host
+
+
+@pytest.fixture
+def asks(project: Host, platform: dict[str, str], server: Loopback, compatible: Compatible) -> Callable[[], int]:
+    """How many turns the models of the platform were asked for so far."""
+    if platform["ASST_PLATFORM"] == "responses":
+        return lambda: len(compatible.asked)
+    folder = project.root / ".asst" if platform["ASST_PLATFORM"] == "local" else server.service.path.parent
+    return lambda: sum(len(json.loads(path.read_text())["turns"]) for path in folder.glob("sessions/*.json"))
+
+
+def as_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what this process has learnt."""
+    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+
+
+def every_way(assistant: Assistant[Any], *args: Any, **options: Any) -> list[Callable[[], Any]]:
+    """Every way to ask."""
+
+    async def streamed() -> list[str]:
+        return [piece async for piece in assistant.stream(*args, **options)]
+
+    return [
+        lambda: assistant.run(*args, **options),
+        lambda: asyncio.run(assistant.arun(*args, **options)),
+        lambda: list(assistant.stream(*args, **options)),
+        lambda: asyncio.run(streamed()),
+    ]
 
 
 def declared(host: Host) -> dict[str, Assistant[Any]]:
@@ -133,8 +175,8 @@ def test_an_answer_is_the_apps_type_and_a_session_goes_on(project: Host) -> None
     assert first.usage.total_tokens == first.usage.input_tokens + first.usage.output_tokens > 0
     second = asyncio.run(planner.arun("Another.", session=first.session))
     assert second.output != first.output
-    stream = planner.stream("A third.", session=second.session, environment="production")
-    with pytest.raises(RuntimeError, match="has not ended"):
+    stream = planner.stream("A third.", session=second.session)
+    with pytest.raises(AsstError, match="has not ended"):
         _ = stream.reply
     text = "".join(stream)
     assert type(stream.reply.output).model_validate_json(text) == stream.reply.output
@@ -222,6 +264,25 @@ def test_a_changed_model_is_warned_of_once(project: Host) -> None:
         assert planner.run("Plan a walk.").output.steps[0].late in (True, False)
 
 
+def test_a_warning_points_at_the_line_that_asks(project: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For run, arun and stream, a SchemaWarning has the file and the line of the app."""
+    lifecycle.create(project.root)
+    project.edit("    minutes: int", "    minutes: int | None")
+    planner = declared(project)["planner"]
+
+    async def awaited() -> None:
+        await planner.arun("Plan a walk.")
+
+    for way in [*every_way(planner, "Plan a walk."), lambda: asyncio.run(awaited())]:
+        as_another_process(monkeypatch)
+        with pytest.warns(SchemaWarning) as warned:
+            way()
+        [warning] = warned
+        assert warning.filename == __file__
+        line = Path(__file__).read_text().splitlines()[warning.lineno - 1]
+        assert any(word in line for word in ("run(", "stream(")), line
+
+
 def test_threads_and_loops_share_a_process(project: Host) -> None:
     """Ten threads and ten tasks at once each get their own reply; a second loop works like the first."""
     lifecycle.create(project.root)
@@ -239,6 +300,28 @@ def test_threads_and_loops_share_a_process(project: Host) -> None:
 
 def _ask_in_child(assistant: Any, pipe: Any) -> None:
     pipe.send(assistant.run("Hello from the child.").session)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_uses_no_connection_of_its_parent(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child asks on a connection that it made, though its parent has one that is kept."""
+    monkeypatch.setenv("ASST_ROOT", str(host.root))
+    as_another_process(monkeypatch)
+    lifecycle.create(host.root)
+    talker = declared(host)["talker"]
+    ports: list[int] = []
+    handle = server.process_request
+    monkeypatch.setattr(server, "process_request", lambda request, address: (ports.append(address[1]), handle(request, address)))
+    talker.run("Hello.")
+    assert len(ports) == 1
+    here, there = multiprocessing.Pipe()
+    child = multiprocessing.get_context("fork").Process(target=_ask_in_child, args=(talker, there))
+    child.start()
+    assert here.poll(20), "the child did not answer"
+    child.join(20)
+    assert len(ports) == 2
+    talker.run("Hello again.")
+    assert len(ports) == 2
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -284,13 +367,210 @@ def test_the_command_asks(project: Host) -> None:
     assert done.code == 0
     assert done.out.startswith("goal: sample goal")
     session = done.err.rsplit("--session ", 1)[1].strip()
-    found = project.inv("asst.run", "planner", "Another.", "--session", session, "--env", "production", "--json").json
+    found = project.inv("asst.run", "planner", "Another.", "--session", session, "--json").json
     assert found["ok"]
     assert found["output"]["goal"]
-    assert found["rows"][0]["environment"] == "production"
+    assert found["session"]
+    production = project.inv("asst.run", "planner", "Another.", "--env", "production", "--json").json
+    assert production["rows"][0]["environment"] == "production"
     wrong = project.inv("asst.run", "plannr", "Plan a walk.", "--json")
     assert wrong.code == 1
     assert wrong.json["error"] == "no assistant 'plannr'; declared: planner, talker, helper; did you mean 'planner'?"
+    other = project.inv("asst.run", "planner", "Another.", "--session", session, "--env", "production")
+    assert other.code == 1
+    assert f"planner in production: session {session} is a conversation of planner in development" in other.err
+
+
+def test_a_conversation_of_another_is_refused_before_anything_is_asked(
+    project: Host, asks: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another assistant and another environment are refused with both names, in the process that had it and in others."""
+    lifecycle.create(project.root)
+    talker, helper = declared(project)["talker"], declared(project)["helper"]
+    session = talker.run("Hello.").session
+    for another in (False, True):
+        for way in every_way(talker, "Go on.", session=session, environment="production"):
+            with pytest.raises(
+                AsstError, match=rf"^talker in production: session {session} is a conv.* of talker in development"
+            ):
+                way()
+            if another:
+                as_another_process(monkeypatch)
+        with pytest.raises(AsstError, match=rf"^helper in development: session {session} is a conv.* of talker in development"):
+            helper.run("Go on.", session=session)
+        as_another_process(monkeypatch)
+    assert asks() == 1
+    assert talker.run("Go on.", session=session).output
+
+
+def test_a_conversation_goes_on_in_another_process_and_after_changes(
+    project: Host, platform: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same assistant goes on after an update and after its instance was made anew; the id is that of who answers."""
+    lifecycle.create(project.root)
+    talker = declared(project)["talker"]
+    first = talker.run("Hello.")
+    as_another_process(monkeypatch)
+    project.edit("Talk.", "Talk less.")
+    lifecycle.update(project.root)
+    for way in every_way(declared(project)["talker"], "Go on.", session=first.session):
+        way()
+        as_another_process(monkeypatch)
+    lifecycle.delete(project.root, only=["talker"], env="development", yes=True)
+    lifecycle.create(project.root, recreate=True)
+    talker = declared(project)["talker"]
+    again = talker.run("Go on.", session=first.session)
+    assert again.id == first.id
+    assert talker.run("Hello.").id == talker.id()
+    assert (talker.id() == first.id) == (platform["ASST_PLATFORM"] == "responses")
+
+
+def test_a_session_that_the_plain_sdk_began_is_told_by_its_agent(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without our metadata the agent says whose it is: that of the instance, one of another row, or nobody's."""
+    host.declare(APP)
+    monkeypatch.setenv("ASST_ROOT", str(host.root))
+    as_another_process(monkeypatch)
+    lifecycle.create(host.root)
+    talker = declared(host)["talker"]
+
+    def begun(**agent: Any) -> str:
+        with openai.OpenAI() as client:
+            stream = client.beta.agents.sessions.create(**agent, environment={"type": "none"}, input="Hello.", stream=True)
+            return str(stream.get_final_result().session_id)
+
+    session = begun(agent_id=talker.id())
+    assert talker.run("Go on.", session=session).id == talker.id()
+    for other, whose in (("production", "talker in production"), ("helper", "helper in development")):
+        name, env = ("talker", other) if other == "production" else (other, "development")
+        with pytest.raises(AsstError, match=f"is a conversation of {whose}: "):
+            talker.run("Go on.", session=begun(agent_id=host.ids()[name, env]))
+    with pytest.raises(AsstError, match="is a conversation of 'agent_"):
+        talker.run("Go on.", session=begun(agent={"model": "m"}))
+
+
+def test_the_id_of_a_reply_is_that_of_who_answered(project: Host) -> None:
+    """In a first turn and in a later one, whoever asks and however."""
+    lifecycle.create(project.root)
+    talker = declared(project)["talker"]
+    for environment in ("development", "production"):
+        first = talker.run("Hello.", environment=environment)
+        second = asyncio.run(talker.arun("Go on.", session=first.session, environment=environment))
+        third = talker.run("Go on.", session=second.session, environment=environment)
+        assert {first.id, second.id, third.id} == {project.ids()["talker", environment]}
+
+
+def test_a_stream_is_looped_over_once(project: Host, asks: Callable[[], int]) -> None:
+    """A second loop, of either kind, would ask again: it is refused, and the reply stays."""
+    lifecycle.create(project.root)
+    stream = declared(project)["talker"].stream("Hello.")
+    text = "".join(stream)
+
+    async def again() -> None:
+        async for _ in stream:
+            pass
+
+    for loop in (lambda: list(stream), lambda: asyncio.run(again())):
+        with pytest.raises(AsstError, match="talker: this stream was looped over already: call stream again"):
+            loop()
+    assert stream.reply.output == text
+    assert asks() == 1
+
+
+def test_an_empty_session_is_refused(project: Host) -> None:
+    """It is neither a new conversation nor one to go on with."""
+    lifecycle.create(project.root)
+    for way in every_way(declared(project)["talker"], "Hello.", session=" "):
+        with pytest.raises(AsstError, match="^talker in development: session is empty"):
+            way()
+
+
+def test_a_dry_run_asks_nobody(local_host: Host) -> None:
+    """inv -R asst.run says who would be asked, what is wrong, and stops there."""
+    lifecycle.create(local_host.root, env="development")
+    id = local_host.ids()["talker", "development"]
+    assert (
+        local_host.inv("-R", "asst.run", "talker", "Hello.").out == f"would ask talker in development, {id}; nobody was asked\n"
+    )
+    found = local_host.inv("-R", "asst.run", "talker", "Hello.", "--json").json
+    assert (found["ok"], found["rows"][0]["id"], found["output"], found["session"]) == (True, id, None, None)
+    assert "not created in production" in local_host.inv("-R", "asst.run", "talker", "Hello.", "--env", "production").err
+    assert not list((local_host.root / ".asst").glob("sessions/*.json"))
+
+
+def test_a_sync_function_leaves_the_loop_free(project: Host, caplog: pytest.LogCaptureFixture) -> None:
+    """While a function without async is at work under arun, other tasks of the loop go on."""
+    project.edit(
+        "    THREADS.append(threading.current_thread())\n",
+        "    LOOPS[0].call_soon_threadsafe(FREE.set)\n    assert FREE.wait(5)\n",
+    )
+    project.edit("THREADS = []", "LOOPS, FREE = [], threading.Event()")
+    lifecycle.create(project.root)
+    helper = declared(project)["helper"]
+
+    async def asked() -> Any:
+        helper.tools[0].__globals__["LOOPS"].append(asyncio.get_running_loop())
+        return await helper.arun("Use look_up, please.")
+
+    assert asyncio.run(asked()).output
+    assert not caplog.records, "the function waited in vain"
+
+
+def test_a_run_puts_back_what_the_embedded_platform_lacks(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a fresh clone with a committed store the app asks at once, without a command before."""
+    monkeypatch.setenv("ASST_ROOT", str(local_host.root))
+    lifecycle.create(local_host.root)
+    for way in every_way(declared(local_host)["talker"], "Hello."):
+        shutil.rmtree(local_host.root / ".asst")
+        as_another_process(monkeypatch)
+        assert way()
+
+
+@pytest.mark.parametrize("code", ["cyber_policy", "misalignment_policy_violation"])
+def test_a_policy_that_refuses_is_a_refusal(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """A turn that failed by a policy is AnswerRefused, with its words and the session."""
+    monkeypatch.setenv("ASST_ROOT", str(host.root))
+    as_another_process(monkeypatch)
+    lifecycle.create(host.root)
+
+    class Refusing:
+        def answer(self, _: Conversation, on_text: Callable[[str], None]) -> Any:
+            raise Failed(code, "Not that.")
+
+    server.service._sessions._answerer = Refusing()
+    for way in every_way(declared(host)["talker"], "Do it."):
+        with pytest.raises(AnswerRefused, match=rf"^talker in development: refused \({code}\): Not that.") as refused:
+            way()
+        assert refused.value.answer == "Not that."
+        assert (refused.value.session or "").startswith("sess_")
+
+
+def _asked_elsewhere(assistant: Any) -> Any:
+    return assistant.run("Hello.")
+
+
+def test_assistants_replies_and_errors_go_to_other_processes(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are pickled and copied, tools and overrides with them: a pool of processes asks and gives the reply back."""
+    local_host.declare(APP)
+    monkeypatch.setenv("ASST_ROOT", str(local_host.root))
+    monkeypatch.syspath_prepend(local_host.root)  # a pool's processes import the app as this one does
+    lifecycle.create(local_host.root, env="development")
+    helper, planner = declared(local_host)["helper"], declared(local_host)["planner"]
+    for copied in (copy.deepcopy(helper), pickle.loads(pickle.dumps(helper))):
+        assert copied.payload("development") == helper.payload("development")
+        assert copied.tools == helper.tools
+        assert copied.run("Use look_up, please.").output
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        reply = pool.submit(_asked_elsewhere, planner).result(60)
+        assert isinstance(reply.output, planner.output or object)
+        assert copy.deepcopy(reply) == reply
+        with pytest.raises(NotCreated, match="talker is not created in production"):
+            pool.submit(declared(local_host)["talker"].run, "Hello.", environment="production").result(60)
+    for error in (
+        AnswerInvalid("It does not fit.", answer="{}", session="sess_1"),
+        PlatformError("gone", where="talker in development", status=500, unknown=True),
+    ):
+        again = pickle.loads(pickle.dumps(error))
+        assert (str(again), vars(again)) == (str(error), vars(error))
 
 
 def test_switching_the_platform_is_one_setting(tmp_path: Path, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from invoke_assistants import (
     AnswerInvalid,
     AnswerRefused,
     Assistant,
+    AsstError,
     PlatformError,
     Reply,
     SettingsError,
@@ -125,7 +126,7 @@ def test_the_pinned_payload_is_what_is_sent(declared: dict[str, Assistant[Any]],
         "text": {"format": {"type": "json_schema", "name": "Verdict", "schema": schema, "strict": True}, "verbosity": "low"},
         "reasoning": {"effort": "low"},
         "tools": [{"type": "web_search", "search_context_size": "low", "filters": {"allowed_domains": ["a.org"]}}],
-        "metadata": {"team": "blue"},
+        "metadata": {"team": "blue", "asst.project": "host", "asst.name": "judge", "asst.environment": "development"},
     }
 
 
@@ -154,6 +155,62 @@ def test_a_server_that_keeps_no_conversations_is_told_them_again(
     third = ask(declared["talker"], "Three.", session=second.session)
     assert third.output == "One. | Two. | Three."
     assert len(model.asked) == 3
+    assert len(model.seen) == 4  # one was refused
+
+
+def test_what_a_server_cannot_keep_is_remembered(declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible) -> None:
+    """A server is tried with previous_response_id once in a process, whatever the assistant and the conversation."""
+    model.stateless = True
+    for name in ("talker", "weather", "talker"):
+        first = ask(declared[name], "One.")
+        assert ask(declared[name], "Two.", session=first.session).output == "One. | Two."
+    assert [asked.body.get("previous_response_id") for asked in model.asked] == [None] * 6
+    assert len(model.seen) == 7
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+def test_every_way_to_say_that_there_is_no_endpoint(
+    declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible, status: int
+) -> None:
+    """Not found, not allowed, not implemented: the model is asked on chat completions."""
+    model.lacks, model.absent = "/responses", status
+    assert ask(declared["judge"], "Is it?").output.why == "Is it?"
+    assert [asked.path for asked in model.asked] == ["/v1/chat/completions"]
+
+
+@pytest.mark.parametrize("chat", [False, True])
+def test_a_conversation_of_another_is_refused_where_the_server_tells_nothing(
+    declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible, chat: bool
+) -> None:
+    """This process knows whose its conversations are, on chat completions too, and also where there was no reply to it."""
+    model.lacks, model.keeps_metadata = "/responses" if chat else "", False
+    session = ask(declared["talker"], "One.").session
+    before = len(model.seen)
+    with pytest.raises(AsstError, match=f"^judge in development: session {session} is a conv.* of talker in development: ask"):
+        ask(declared["judge"], "Two?", session=session)
+    with pytest.raises(AsstError, match=f"^talker in production: session {session} is a conv.* of talker in development: ask"):
+        ask(declared["talker"], "Two?", session=session, environment="production")
+    assert len(model.seen) == before
+    model.model = lambda asked: Said("no verdict")
+    with pytest.raises(AnswerInvalid) as invalid:
+        ask(declared["judge"], "Is it?")
+    with pytest.raises(AsstError, match="of judge in development"):
+        ask(declared["talker"], "Two.", session=invalid.value.session)
+
+
+def test_a_server_that_does_not_say_whose_a_conversation_is_is_believed(
+    declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that keeps conversations but no metadata goes on in another process; of one that does, another project's is refused."""
+    session = ask(declared["talker"], "One.").session
+    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    model.keeps_metadata = False
+    assert ask(declared["talker"], "Two.", session=session).output == "One. | Two."
+    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    model.keeps_metadata = True
+    model.metadata[session]["asst.project"] = "other"
+    with pytest.raises(AsstError, match="is a conversation of talker in development of project 'other'"):
+        ask(declared["talker"], "Two.", session=session)
 
 
 def test_a_resent_conversation_is_one_that_a_typed_api_takes(
@@ -249,7 +306,10 @@ def test_functions_are_called_on_chat_completions_too(declared: dict[str, Assist
 
     model.model, model.lacks, model.strings = calling, "/responses", True
     assert ask(declared["weather"], "How is it?").output == "21 K in Rome"
-    assert [tool["function"]["name"] for tool in model.asked[0].body["tools"]] == ["temperature", "wind", "broken"]
+    offered = [tool["function"] for tool in model.asked[0].body["tools"]]
+    assert [tool["name"] for tool in offered] == ["temperature", "wind", "broken"]
+    assert offered[0]["parameters"]["required"] == ["city"]
+    assert "tools" in model.asked[1].body
 
 
 @pytest.mark.parametrize("fastapi", [False, True])
@@ -326,6 +386,23 @@ def test_a_model_that_calls_forever_is_ended(declared: dict[str, Assistant[Any]]
     with pytest.raises(PlatformError, match="50 times in a row"):
         declared["weather"].run("How is it?")
     assert len(model.asked) == 50
+
+
+def test_a_model_that_may_have_been_asked_is_not_asked_again(
+    declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible
+) -> None:
+    """A 500, a 408 or a 409 may come after the model was asked; a 429 does not, and is waited for."""
+    for status in (500, 408, 409):
+        model.failing = [(status, {})]
+        with pytest.raises(PlatformError, match=f"^talker in development: {status}"):
+            ask(declared["talker"], "Hello.")
+    assert len(model.seen) == 3
+    model.failing = [(429, {"Retry-After": "0"}), (429, {"Retry-After": "0"})]
+    assert ask(declared["talker"], "Hello.").output
+    model.failing = [(429, {"Retry-After": "0"})] * 3
+    with pytest.raises(PlatformError, match="^talker in development: 429"):
+        ask(declared["talker"], "Hello.")
+    assert len(model.seen) == 9
 
 
 def test_managing_releases_needs_no_key_and_no_network(host: Host) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Generic
 
 from .declaration import Declaration, Output
+from .errors import AsstError
 from .records import JSONObject
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class Assistant(Declaration[Output]):
     """An assistant, declared once in the app's code: see ``Declaration`` for what it takes.
 
     ``Assistant[TriviaGame]`` is what a declaration with ``output=TriviaGame`` is; without ``output`` it is
-    ``Assistant[str]``.
+    ``Assistant[str]``, which is also what ``Assistant`` alone means; ``list[Assistant[Any]]`` holds several outputs.
     """
 
     def payload(self, environment: str) -> JSONObject:
@@ -63,8 +64,8 @@ class Assistant(Declaration[Output]):
         Raises:
             NotCreated: there is no instance in this environment.
             AnswerRefused, AnswerIncomplete, AnswerInvalid: what came is no answer; it is kept on ``.answer``.
-            PlatformError: a request or the turn failed.
-            AsstError: the settings or the store are wrong.
+            PlatformError: a request or the turn failed, or it took longer than ``ASST_TIMEOUT`` says.
+            AsstError: the settings or the store are wrong, or the session is another assistant's or environment's.
         """
         return self.stream(prompt, session=session, environment=environment)._ended(shown=False)
 
@@ -75,7 +76,8 @@ class Assistant(Declaration[Output]):
     def stream(self, prompt: str, *, session: str | None = None, environment: str | None = None) -> ReplyStream[Output]:
         """The answer's text as it comes, with ``for`` or ``async for``; then its ``reply`` is what ``run`` would return.
 
-        Nothing is asked before the first step. Arguments are those of ``run``, and so is what iterating raises.
+        Nothing is asked before the first step. Arguments are those of ``run``, and so is what iterating raises. It can be
+        looped over once: a second loop would ask again, and raises ``AsstError``.
         """
         return ReplyStream(self, prompt, session, environment)
 
@@ -85,6 +87,7 @@ class ReplyStream(Generic[Output]):
 
     def __init__(self, declaration: Declaration[Output], prompt: str, session: str | None, environment: str | None) -> None:
         self._asked = declaration, prompt, session, environment
+        self._begun = False
         self._reply: Reply[Output] | None = None
 
     @property
@@ -92,10 +95,10 @@ class ReplyStream(Generic[Output]):
         """The reply, once the text has ended.
 
         Raises:
-            RuntimeError: it has not.
+            AsstError: it has not.
         """
         if self._reply is None:
-            raise RuntimeError("the answer has not ended: iterate over the stream first")
+            raise AsstError(f"{self._asked[0].name}: the answer has not ended: loop over the stream to its end first")
         return self._reply
 
     def __iter__(self) -> Iterator[str]:
@@ -107,15 +110,22 @@ class ReplyStream(Generic[Output]):
     def _pieces(self, *, shown: bool) -> Iterator[str]:
         from .runtime import replied
 
+        self._begin()
         for piece in replied(*self._asked, shown=shown):
             if isinstance(piece, str):
                 yield piece
             else:
                 self._reply = piece
 
+    def _begin(self) -> None:
+        if self._begun:
+            raise AsstError(f"{self._asked[0].name}: this stream was looped over already: call stream again to ask again")
+        self._begun = True
+
     async def _apieces(self, *, shown: bool) -> AsyncIterator[str]:
         from .runtime import areplied
 
+        self._begin()
         async for piece in areplied(*self._asked, shown=shown):
             if isinstance(piece, str):
                 yield piece

@@ -117,6 +117,15 @@ class Declaration(Generic[Output]):
         for key in ("tools", "reasoning", "metadata", "environments"):
             object.__setattr__(self, key, frozen(getattr(self, key)))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields as plain data, which can be pickled and copied; mapping proxies cannot."""
+        return {each.name: plain(getattr(self, each.name)) for each in dataclasses.fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The fields again, frozen."""
+        for key, value in state.items():
+            object.__setattr__(self, key, frozen(value))
+
     @staticmethod
     def _check(fields: Mapping[str, Any], where: str) -> None:
         def need(key: str, kind: type | tuple[type, ...], what: str, optional: bool = False) -> None:

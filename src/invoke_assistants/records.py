@@ -108,6 +108,10 @@ class Record:
         others = {name: self.elsewhere[name] for name in rest}
         return replace(self.elsewhere[first], elsewhere=MappingProxyType(others))
 
+    def ids(self) -> set[str]:
+        """The ids at every place."""
+        return {self.id, *(other.id for other in self.elsewhere.values())}
+
     def digests(self) -> set[str]:
         """Every payload that this record names."""
         return {self.digest, *self.history}.union(*(other.digests() for other in self.elsewhere.values()))

@@ -7,26 +7,28 @@ has changed; to find that out costs a few calls of ``stat``.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .declaration import Declaration
-from .errors import AnswerInvalid, AsstError, NotCreated, SchemaWarning
+from .errors import AnswerError, AnswerInvalid, AsstError, NotCreated, SchemaWarning
 from .functions import functions
 from .parsing import Unfit, dumped, follows, parse
 from .payload import build, canonical
 from .platforms import aask, ask
+from .platforms.conversations import Conversations, refuse_other
 from .project import Project, runtime_root
 from .records import Record, Recorded, Row, short
 from .replies import Reply
 from .settings import Environment, Settings
 from .sources import VARIABLES
 from .store import FileStorage, Store
-from .turns import Answer, Turn
+from .turns import Answer, Deadline, Owner, Turn
 
 if TYPE_CHECKING:
     from .platforms.clients import Clients
@@ -59,6 +61,7 @@ class Runtime:
         self._lock = threading.Lock()
         self._known: dict[tuple[str | None, ...], Known] = {}
         self._clients: Clients | None = None
+        self.conversations = Conversations()
         self.warned: set[tuple[str, str, str]] = set()
 
     def known(self, root: Path | None) -> Known:
@@ -172,8 +175,12 @@ def replied(
     """
     known, here, record = instance(declaration, environment, root)
     turn = _turn(declaration, prompt, session, known, here, record, shown)
-    for piece in ask(_runtime.clients(), known.settings, here, known.recorded, turn):
-        yield _reply(declaration, turn, piece) if isinstance(piece, Answer) else piece
+    try:
+        for piece in ask(_runtime.clients(), known.settings, here, known.recorded, turn):
+            yield _reply(declaration, turn, piece) if isinstance(piece, Answer) else piece
+    except AnswerError as error:
+        _runtime.conversations.keep(error.session, turn.owner)
+        raise
 
 
 async def areplied(
@@ -182,8 +189,12 @@ async def areplied(
     """As ``replied``, on the running event loop."""
     known, here, record = instance(declaration, environment)
     turn = _turn(declaration, prompt, session, known, here, record, shown)
-    async for piece in await aask(_runtime.clients(), known.settings, here, known.recorded, turn):
-        yield _reply(declaration, turn, piece) if isinstance(piece, Answer) else piece
+    try:
+        async for piece in aask(_runtime.clients(), known.settings, here, known.recorded, turn):
+            yield _reply(declaration, turn, piece) if isinstance(piece, Answer) else piece
+    except AnswerError as error:
+        _runtime.conversations.keep(error.session, turn.owner)
+        raise
 
 
 def run(
@@ -194,14 +205,16 @@ def run(
     env: str | None = None,
     session: str | None = None,
     show: Callable[[str], None] | None = None,
-) -> tuple[Row, Reply[Any], Any]:
+    dry: bool = False,
+) -> tuple[Row, Reply[Any] | None, Any]:
     """Ask a declared assistant by its name.
 
     Args:
         show: is given the text of an assistant without an output model as it comes.
+        dry: look who would be asked, and ask nobody.
 
     Returns:
-        The row of the instance that was asked, the reply, and its output as plain JSON.
+        The row of the instance that answered, the reply, and its output as plain JSON; of a dry run the row alone.
 
     Raises:
         AsstError: as ``replied``; or there is no such assistant.
@@ -209,10 +222,12 @@ def run(
     declaration = Project.load(root, [name]).chosen()[0]
     _, here, record = instance(declaration, env, root)
     row = Row(name, here.name, here.place.platform, None, id=record.id, digest=record.digest)
+    if dry:
+        return row, None, None
     text = declaration.output is None or declaration.output is str
     for piece in replied(declaration, prompt, session, env, shown=text and show is not None, root=root):
         if not isinstance(piece, str):
-            return row, piece, dumped(declaration.output, piece.output)
+            return replace(row, id=piece.id), piece, dumped(declaration.output, piece.output)
         if text and show:
             show(piece)
     raise AssertionError("unreachable")
@@ -227,17 +242,23 @@ def _turn(
     record: Record,
     shown: bool,
 ) -> Turn:
+    deadline = Deadline(known.settings.timeout)
     payload = known.recorded.payloads[record.digest]
-    where = f"{declaration.name} in {here.name}"
+    owner = Owner(known.settings.project, declaration.name, here.name)
     if not isinstance(prompt, str) or not prompt.strip():
-        raise AsstError(f"{where}: the prompt is empty, or no text")
+        raise AsstError(f"{owner}: the prompt is empty, or no text")
     if session is not None and not isinstance(session, str):
-        raise AsstError(f"{where}: session is {type(session).__name__}; give the session of a reply, which is a string")
+        raise AsstError(f"{owner}: session is {type(session).__name__}; give the session of a reply, which is a string")
+    if session is not None and not session.strip():
+        raise AsstError(f"{owner}: session is empty: give the session of a reply, or leave it out to begin a new conversation")
+    had = _runtime.conversations.owner(session) if session else None
     _warn_of_schema(declaration, here, record, payload)
-    return Turn(
-        where, record.id, payload, prompt, session, functions(declaration, here.name),
-        lambda text: follows(declaration.output, text), shown,
+    turn = Turn(
+        owner, record.id, payload, prompt, session, had is not None, functions(declaration, here.name),
+        lambda text: follows(declaration.output, text), shown, deadline,
     )  # fmt: skip
+    refuse_other(turn, had)
+    return turn
 
 
 def _warn_of_schema(declaration: Declaration[Any], here: Environment, record: Record, payload: Mapping[str, Any]) -> None:
@@ -252,10 +273,19 @@ def _warn_of_schema(declaration: Declaration[Any], here: Environment, record: Re
             f"{declaration.name} in {here.name}: the saved instance ({short(record.digest)}) holds the model to another schema"
             f" than {name} of this code: run inv {'asst.deploy' if here.position else 'asst.update'}"
         )
-        warnings.warn(message, SchemaWarning, stacklevel=5)
+        warnings.warn(message, SchemaWarning, stacklevel=_callers_level())
+
+
+def _callers_level() -> int:
+    """The ``stacklevel``, for the function that calls this one, of the nearest line that is the app's."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in (__package__, "asyncio"):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _reply(declaration: Declaration[Any], turn: Turn, answer: Answer) -> Reply[Any]:
+    _runtime.conversations.keep(answer.session, turn.owner)
     try:
         output = parse(declaration.output, answer.text)
     except Unfit as unfit:
@@ -265,4 +295,4 @@ def _reply(declaration: Declaration[Any], turn: Turn, answer: Answer) -> Reply[A
             f"{turn.where}: the answer does not fit {name}: {unfit}{more}; .answer holds it as it came",
             answer=answer.text, session=answer.session,
         ) from None  # fmt: skip
-    return Reply(output, answer.session, answer.usage, turn.instance)
+    return Reply(output, answer.session, answer.usage, answer.instance)

@@ -30,6 +30,8 @@ SHUT_DOWN = (
 )
 
 GUESSED = 8  # characters of a key; shorter ones are placeholders like "ollama", and words
+LONGEST = 86400  # seconds that a turn at run time can be given
+
 _TABLE = frozenset({"platform", "base_url", "openai_project", "openai_organization"})
 
 
@@ -158,6 +160,7 @@ class Settings:
     environments: tuple[Environment, ...]
     project: str
     concurrency: int
+    timeout: float
     current: str
 
     @classmethod
@@ -182,7 +185,7 @@ class Settings:
         path = Path(store)
         return cls(
             root, sources.text("assistants", "ASST_ASSISTANTS", "app.assistants:ASSISTANTS"),
-            root / path if root else path, environments, _project(sources), int(concurrency), current,
+            root / path if root else path, environments, _project(sources), int(concurrency), _timeout(sources), current,
         )  # fmt: skip
 
     @property
@@ -250,6 +253,16 @@ def find_root(start: Path, needed: bool = True) -> Path | None:
     if needed:
         raise SettingsError(f"no pyproject.toml in {start} or above it: run this in your project")
     return None
+
+
+def _timeout(sources: Sources) -> float:
+    """Seconds that a turn may take at run time."""
+    timeout = sources.text("timeout", "ASST_TIMEOUT", "600")
+    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,6})?", timeout) or not 0 < float(timeout) <= LONGEST:
+        raise SettingsError(
+            f"timeout (ASST_TIMEOUT) must be a number of seconds, above 0 and up to {LONGEST}, not {timeout!r:.80}"
+        )
+    return float(timeout)
 
 
 def _sets_authorization(headers: str) -> bool:

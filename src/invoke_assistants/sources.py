@@ -11,11 +11,12 @@ from .errors import SettingsError
 
 __all__ = ["VARIABLES", "Sources", "Variables", "nearest"]
 
-_KEYS = frozenset({"assistants", "store", "platform", "environments", "environment", "project", "concurrency"})
+_KEYS = frozenset({"assistants", "store", "platform", "environments", "environment", "project", "concurrency", "timeout"})
+_NUMBERS = frozenset({"concurrency", "timeout"})
 _PLAIN = frozenset(
     [
         "ASST_ASSISTANTS", "ASST_STORE", "ASST_PLATFORM", "ASST_ENV", "APP_ENV", "ASST_PROJECT", "ASST_CONCURRENCY",
-        "ASST_LOCAL_MODEL", "ASST_LOCAL_MODEL_NAME",
+        "ASST_TIMEOUT", "ASST_LOCAL_MODEL", "ASST_LOCAL_MODEL_NAME",
     ]
 )  # fmt: skip
 _OPENAI = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_PROJECT_ID", "OPENAI_ORG_ID")
@@ -91,7 +92,8 @@ class Sources:
         value = self.get(variable)
         if value is None:
             value = self.table.get(key, default)
-            if isinstance(value, bool) or not isinstance(value, str | int) or (isinstance(value, int) and key != "concurrency"):
+            kinds = str | int | float if key in _NUMBERS else str
+            if isinstance(value, bool) or not isinstance(value, kinds):
                 raise SettingsError(f"{key} in [tool.asst] of pyproject.toml must be a string")
         return str(value)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from typing import Any, assert_type
 
 from app.assistants import create_trivia_game, judge_answer
 from app.trivia.models import AnswerVerdict, TriviaGame
@@ -12,6 +12,9 @@ assert_type(create_trivia_game, Assistant[TriviaGame])
 assert_type(judge_answer, Assistant[AnswerVerdict])
 assert_type(Assistant("plain", model="m"), Assistant[str])
 anything: Assistant[object] = create_trivia_game  # covariant
+ASSISTANTS = [create_trivia_game, judge_answer, Assistant("plain", model="m")]
+annotated: list[Assistant[Any]] = [create_trivia_game, judge_answer, Assistant("plain", model="m")]
+by_name: dict[str, Assistant[Any]] = {each.name: each for each in ASSISTANTS}
 
 
 def look_up(word: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from ..errors import PlatformError
 from ..records import JSONObject, Recorded
 from ..settings import Environment, Settings
 from ..turns import Answer, Turn
@@ -81,18 +83,25 @@ def ask(clients: Clients, settings: Settings, environment: Environment, recorded
 
     Raises:
         AnswerError: what came is no answer.
-        PlatformError: a request failed.
+        PlatformError: a request failed, or the turn took too long.
         SettingsError: there is no usable key.
+        AsstError: the session is another assistant's, or another environment's.
     """
     client = clients.of_process(settings, environment, recorded)
     failures = _failures(environment, turn)
-    if environment.place.platform == "responses":
-        from . import responses
+    try:
+        if environment.place.platform == "responses":
+            from . import responses
 
-        return responses.ask(client, failures, clients.served(environment), turn)
-    from . import sessions
+            yield from responses.ask(client, failures, clients.served(environment), turn)
+        else:
+            from . import sessions
 
-    return sessions.ask(client, failures, turn)
+            yield from sessions.ask(client, failures, recorded, turn)
+    except PlatformError:
+        if not turn.deadline.over:
+            raise
+        raise _late(failures, turn) from None
 
 
 async def aask(
@@ -104,10 +113,31 @@ async def aask(
     if environment.place.platform == "responses":
         from . import responses
 
-        return responses.aask(client, failures, clients.served(environment), turn)
-    from . import sessions
+        pieces = responses.aask(client, failures, clients.served(environment), turn)
+    else:
+        from . import sessions
 
-    return sessions.aask(client, failures, turn)
+        pieces = sessions.aask(client, failures, recorded, turn)
+    async with aclosing(pieces):
+        while True:
+            try:
+                async with asyncio.timeout(turn.deadline.left):
+                    piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+            except (TimeoutError, PlatformError):
+                if not turn.deadline.over:
+                    raise
+                raise _late(failures, turn) from None
+            yield piece
+
+
+def _late(failures: Failures, turn: Turn) -> PlatformError:
+    return failures.error(
+        f"no answer within {turn.deadline.seconds:g} s, the limit of a turn (ASST_TIMEOUT): it was given up, and nothing is"
+        " asked again",
+        unknown=True,
+    )
 
 
 def _failures(environment: Environment, turn: Turn) -> Failures:

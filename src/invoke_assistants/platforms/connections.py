@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import httpx2
 import openai
 
 from ..base_url import is_loopback
 from ..errors import SettingsError
+from .timeouts import HTTPClient
 
 __all__ = ["async_client", "async_transport", "sync_client", "url"]
-
-
-class _Client(openai.DefaultHttpxClient):
-    """Closes itself when it is forgotten, as the one that the SDK makes does."""
-
-    def __del__(self) -> None:
-        with contextlib.suppress(Exception):
-            self.close()
 
 
 def sync_client(base_url: str, transport: httpx2.BaseTransport | None) -> httpx2.Client:
     """A client with the SDK's defaults, over a transport of this process or the network."""
     if transport is None and is_loopback(base_url):
         transport = httpx2.HTTPTransport(limits=openai.DEFAULT_CONNECTION_LIMITS)
-    return _Client(transport=transport)
+    return HTTPClient(transport)
 
 
 def async_client(base_url: str, transport: httpx2.AsyncBaseTransport | None) -> httpx2.AsyncClient:

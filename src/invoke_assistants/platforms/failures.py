@@ -16,9 +16,10 @@ from ..errors import PlatformError
 from ..settings import Secret
 from ..text import one_line
 
-__all__ = ["FAILURES", "LONGEST_WAIT", "Failures", "message"]
+__all__ = ["FAILURES", "LONGEST_WAIT", "RETRIES", "Failures", "message"]
 
 LONGEST = 500  # characters of a message
+RETRIES = 2  # of a request that asks a model, where it surely did not begin to answer
 LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is not waited for
 FAILURES = (openai.OpenAIError, httpx2.HTTPError, json.JSONDecodeError, UnicodeError)  # what the SDK raises for bad answers
 
@@ -60,6 +61,13 @@ class Failures:
     def error(self, text: str, **about: Any) -> PlatformError:
         """One line for people: nothing that steers a terminal, no secret, not endless."""
         return PlatformError(self.secret.masked(one_line(text))[:LONGEST], where=self.where, **about)
+
+    def pause(self, failed: PlatformError, attempt: int) -> float | None:
+        """Seconds until a model may be asked again, or None where that is no use or could ask it twice."""
+        wait = failed.retry_after
+        if attempt == RETRIES or not failed.transient or failed.unknown or (wait or 0) > LONGEST_WAIT:
+            return None
+        return 0.5 * 2**attempt if wait is None else wait
 
     def _connection(self, error: openai.APIConnectionError) -> PlatformError:
         cause = error.__cause__

@@ -12,6 +12,8 @@ from typing import Any
 
 from openai.lib.beta.agents import FunctionTool, function_tool
 
+from ..turns import Deadline
+
 __all__ = ["FAILED", "Handler", "async_handlers", "handlers"]
 
 FAILED = "the tool failed"  # all that the model is told: an exception's text may hold what is the app's own
@@ -19,9 +21,9 @@ Handler = Callable[[dict[str, Any] | str], Any]
 log = logging.getLogger("invoke_assistants")
 
 
-def handlers(functions: Mapping[str, Callable[..., Any]], where: str) -> dict[str, Handler]:
-    """By tool name, what to call with the arguments; an async function is run to its end."""
-    return {name: _guarded(_tool(function), name, where) for name, function in functions.items()}
+def handlers(functions: Mapping[str, Callable[..., Any]], where: str, deadline: Deadline) -> dict[str, Handler]:
+    """By tool name, what to call with the arguments; an async function is run to its end, or until the deadline."""
+    return {name: _guarded(_tool(function), name, where, deadline) for name, function in functions.items()}
 
 
 def async_handlers(functions: Mapping[str, Callable[..., Any]], where: str) -> dict[str, Handler]:
@@ -33,12 +35,12 @@ def _tool(function: Callable[..., Any]) -> FunctionTool[Any]:
     return function if isinstance(function, FunctionTool) else function_tool(function)
 
 
-def _guarded(tool: FunctionTool[Any], name: str, where: str) -> Handler:
+def _guarded(tool: FunctionTool[Any], name: str, where: str, deadline: Deadline) -> Handler:
     def call(arguments: dict[str, Any] | str) -> Any:
         try:
             output = tool(_object(arguments))
-            return _finished(output) if inspect.isawaitable(output) else output
-        except Exception:
+            return _finished(output, deadline) if inspect.isawaitable(output) else output
+        except (Exception, asyncio.CancelledError):  # nobody cancels what is no task: the function's own is meant
             log.exception("%s: tool %s failed", where, name)
             return FAILED
 
@@ -52,7 +54,10 @@ def _async_guarded(tool: FunctionTool[Any], function: Callable[..., Any], name: 
                 return await tool(_object(arguments))
             output = await asyncio.to_thread(tool, _object(arguments))
             return await output if inspect.isawaitable(output) else output
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise  # the turn is cancelled, not only what the function waits for
             log.exception("%s: tool %s failed", where, name)
             return FAILED
 
@@ -66,9 +71,10 @@ def _object(arguments: dict[str, Any] | str) -> dict[str, Any]:
     return found
 
 
-def _finished(output: Awaitable[Any]) -> Any:
+def _finished(output: Awaitable[Any], deadline: Deadline) -> Any:
     async def wait() -> Any:
-        return await output
+        async with asyncio.timeout(deadline.left):
+            return await output
 
     try:
         asyncio.get_running_loop()

@@ -6,11 +6,13 @@ sync client and with the async one alike.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import secrets
+import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,10 +25,12 @@ from ..errors import AnswerIncomplete, AnswerRefused, PlatformError
 from ..records import JSONObject
 from ..replies import Usage
 from ..request import chat_request, responses_request
-from ..turns import PASSING, Answer, Turn
+from ..turns import PASSING, Answer, Owner, Turn
 from .chunks import Chunks
+from .conversations import refuse_other, tagged
 from .failures import FAILURES, Failures
 from .handlers import Handler, async_handlers, handlers
+from .timeouts import Left
 
 __all__ = ["Served", "aask", "ask"]
 
@@ -72,6 +76,13 @@ class _Ask:
 
 
 @dataclass(frozen=True)
+class _Look:
+    """A response to look at next: its id."""
+
+    id: str
+
+
+@dataclass(frozen=True)
 class _Call:
     """A function to call next."""
 
@@ -83,7 +94,7 @@ class _Call:
         return called[self.name](self.arguments)
 
 
-Steps = Generator[_Ask | _Call, Any, Answer]
+Steps = Generator[_Ask | _Look | _Call, Any, Answer]
 
 
 def ask(client: openai.OpenAI, failures: Failures, served: Served, turn: Turn) -> Iterator[str | Answer]:
@@ -92,10 +103,12 @@ def ask(client: openai.OpenAI, failures: Failures, served: Served, turn: Turn) -
     Raises:
         AnswerRefused, AnswerIncomplete: what came is no answer.
         PlatformError: a request failed.
+        AsstError: the session is another assistant's, or another environment's.
     """
-    called = handlers(turn.functions, turn.where)
+    called = handlers(turn.functions, turn.where, turn.deadline)
+    asking = client.with_options(max_retries=0, timeout=Left(turn.deadline))  # a model that was asked is not asked again
     steps = _steps(turn, served, failures)
-    shown = False
+    shown, attempt = False, 0
     try:
         step = next(steps)
         while True:
@@ -104,9 +117,11 @@ def ask(client: openai.OpenAI, failures: Failures, served: Served, turn: Turn) -
                 continue
             try:
                 came: Any = None
-                if step.shown:
+                if isinstance(step, _Look):
+                    came = client.responses.retrieve(step.id, timeout=Left(turn.deadline))
+                elif step.shown:
                     streamed = _Streamed()
-                    begin: Any = client.chat.completions.create if step.chat else client.responses.create
+                    begin: Any = asking.chat.completions.create if step.chat else asking.responses.create
                     with begin(**step.body, stream=True) as events:
                         for event in events:
                             if text := streamed.text_of(event):
@@ -114,11 +129,17 @@ def ask(client: openai.OpenAI, failures: Failures, served: Served, turn: Turn) -
                                 yield text
                     came = streamed.whole()
                 else:
-                    came = client.chat.completions.create(**step.body) if step.chat else client.responses.create(**step.body)
+                    came = asking.chat.completions.create(**step.body) if step.chat else asking.responses.create(**step.body)
             except FAILURES as error:
-                step = steps.throw(failures.of(error))
+                failed = failures.of(error)
+                wait = failures.pause(failed, attempt) if isinstance(step, _Ask) else None
+                if wait is not None and wait <= turn.deadline.left:
+                    attempt += 1
+                    time.sleep(wait)
+                else:
+                    step = steps.throw(failed)
             else:
-                step = steps.send(came)
+                step, attempt = steps.send(came), 0
     except StopIteration as end:
         answer: Answer = end.value
     if turn.shown and not shown:
@@ -126,11 +147,12 @@ def ask(client: openai.OpenAI, failures: Failures, served: Served, turn: Turn) -
     yield answer
 
 
-async def aask(client: openai.AsyncOpenAI, failures: Failures, served: Served, turn: Turn) -> AsyncIterator[str | Answer]:
+async def aask(client: openai.AsyncOpenAI, failures: Failures, served: Served, turn: Turn) -> AsyncGenerator[str | Answer]:
     """As ``ask``, on the running event loop."""
     called = async_handlers(turn.functions, turn.where)
+    asking = client.with_options(max_retries=0, timeout=Left(turn.deadline))
     steps = _steps(turn, served, failures)
-    shown = False
+    shown, attempt = False, 0
     try:
         step = next(steps)
         while True:
@@ -139,9 +161,11 @@ async def aask(client: openai.AsyncOpenAI, failures: Failures, served: Served, t
                 continue
             try:
                 came: Any = None
-                if step.shown:
+                if isinstance(step, _Look):
+                    came = await client.responses.retrieve(step.id, timeout=Left(turn.deadline))
+                elif step.shown:
                     streamed = _Streamed()
-                    begin: Any = client.chat.completions.create if step.chat else client.responses.create
+                    begin: Any = asking.chat.completions.create if step.chat else asking.responses.create
                     async with await begin(**step.body, stream=True) as events:
                         async for event in events:
                             if text := streamed.text_of(event):
@@ -149,13 +173,19 @@ async def aask(client: openai.AsyncOpenAI, failures: Failures, served: Served, t
                                 yield text
                     came = streamed.whole()
                 elif step.chat:
-                    came = await client.chat.completions.create(**step.body)
+                    came = await asking.chat.completions.create(**step.body)
                 else:
-                    came = await client.responses.create(**step.body)
+                    came = await asking.responses.create(**step.body)
             except FAILURES as error:
-                step = steps.throw(failures.of(error))
+                failed = failures.of(error)
+                wait = failures.pause(failed, attempt) if isinstance(step, _Ask) else None
+                if wait is not None:
+                    attempt += 1
+                    await asyncio.sleep(wait)
+                else:
+                    step = steps.throw(failed)
             else:
-                step = steps.send(came)
+                step, attempt = steps.send(came), 0
     except StopIteration as end:
         answer: Answer = end.value
     if turn.shown and not shown:
@@ -189,6 +219,8 @@ def _steps(turn: Turn, served: Served, failures: Failures) -> Steps:
     said = served.said(turn.session)
     if model in served.chat_only or (turn.session or "").startswith(PASSING):
         return (yield from _chat(turn, served, failures, said))
+    if turn.session and not turn.known:
+        refuse_other(turn, (yield from _owner(turn.session)))
     shown = turn.shown and (served.proven or turn.payload["text"]["format"]["type"] == "text")
     try:
         answer = yield from _responses(turn, served, failures, said, shown)
@@ -222,6 +254,17 @@ def _of_both(first: PlatformError, second: PlatformError, failures: Failures) ->
     )  # fmt: skip
 
 
+def _owner(session: str) -> Generator[_Look, Any, Owner | None]:
+    """Whose a conversation is, as the server keeps it; None where it keeps no metadata, or no such response."""
+    try:
+        response = yield _Look(session)
+    except PlatformError as error:
+        if error.status not in (400, *UNSERVED):
+            raise
+        return None
+    return tagged(getattr(response, "metadata", None))
+
+
 def _go_on_with_chat(served: Served, failures: Failures, model: str, why: str) -> None:
     served.chat_only.add(model)
     log.warning(
@@ -232,6 +275,7 @@ def _go_on_with_chat(served: Served, failures: Failures, model: str, why: str) -
 
 def _responses(turn: Turn, served: Served, failures: Failures, said: Messages | None, shown: bool) -> Steps:
     body = responses_request(turn.payload)
+    body["metadata"] = {**body.get("metadata", {}), **turn.owner.tags}  # in another process, they tell whose it is
     asked: Messages = [{"role": "user", "content": turn.prompt}]
     before = said if served.stateless and said is not None else None
     spent: Usage | None = None
@@ -253,7 +297,7 @@ def _responses(turn: Turn, served: Served, failures: Failures, said: Messages | 
         if not calls:
             if said is not None:
                 served.keep(response.id, [*said, *_exchange(turn, text)])
-            return Answer(text, response.id, spent)
+            return Answer(text, response.id, spent, turn.instance)
         asked += [item.to_dict() for item in response.output]
         for call in calls:
             output = yield _call(call.name, call.arguments, turn, failures)
@@ -305,7 +349,7 @@ def _chat(turn: Turn, served: Served, failures: Failures, said: Messages | None)
         if not message.tool_calls:
             session = f"{PASSING}{secrets.token_hex(12)}"
             served.keep(session, [*said, *_exchange(turn, message.content or "")])
-            return Answer(message.content or "", session, spent)
+            return Answer(message.content or "", session, spent, turn.instance)
         calls = [call.to_dict() for call in message.tool_calls]
         messages = [*messages, {"role": "assistant", "content": message.content or "", "tool_calls": calls}]
         for call in message.tool_calls:

@@ -6,40 +6,45 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from socket import SHUT_RDWR
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any
 
 import openai
 from openai.lib.beta.agents import AgentTurnResult, AgentTurnResultError
 
-from ..errors import AnswerIncomplete, AnswerRefused, AsstError, PlatformError
+from ..errors import AnswerIncomplete, AnswerRefused, AsstError
+from ..records import Recorded
 from ..replies import Usage
-from ..turns import Answer, Turn
-from .failures import FAILURES, LONGEST_WAIT, Failures
+from ..turns import Answer, Owner, Turn
+from .conversations import refuse_other, tagged
+from .failures import FAILURES, RETRIES, Failures
 from .handlers import Handler, async_handlers, handlers
+from .timeouts import Left, shut
 
 __all__ = ["aask", "ask"]
 
 NO_ENVIRONMENT: Any = {"type": "none"}  # the turn needs no machine to run commands on
-RETRIES = 2  # of a session's creation, where it was surely not begun
+CANCEL: Any = {"type": "agent.session.input.cancel"}
+GRACE = 2.0  # seconds for a turn that is broken off to be cancelled
 LINGER = 0.1  # seconds for the end of a stream of which everything that counts has come
 CUT_OFF = frozenset({"max_output_tokens", "context_length_exceeded"})  # of openai.types.beta.SessionTurnError
 POLICY = frozenset({"cyber_policy", "misalignment_policy_violation"})
 TERMINAL = frozenset({"agent.session.turn.completed", "agent.session.turn.failed", "agent.session.turn.cancelled"})
 
 
-def ask(client: openai.OpenAI, failures: Failures, turn: Turn) -> Iterator[str | Answer]:
-    """The text as it comes, then the answer.
+def ask(client: openai.OpenAI, failures: Failures, recorded: Recorded, turn: Turn) -> Iterator[str | Answer]:
+    """The text as it comes, then the answer; a turn that is broken off is cancelled.
 
     Raises:
         AnswerRefused, AnswerIncomplete: what came is no answer.
         PlatformError: a request or the turn failed.
+        AsstError: the session is another assistant's, or another environment's.
     """
-    called = handlers(turn.functions, turn.where)
+    called = handlers(turn.functions, turn.where, turn.deadline)
     seen = _Seen(turn, called)
     try:
-        with _opened(client, turn, called, failures) as events:
+        with _opened(client, seen, called, failures, recorded) as events:
+            seen.begun = True
             events.with_result_collection()
             for event in events:
                 if text := seen.text_of(event):
@@ -50,17 +55,26 @@ def ask(client: openai.OpenAI, failures: Failures, turn: Turn) -> Iterator[str |
                 _drain(events)
             result = events.get_final_result()
     except (AgentTurnResultError, RuntimeError, ValueError, *FAILURES) as error:
+        if turn.deadline.over:
+            _cancel(client, seen)
         raise seen.failed(error, failures) from None
+    except GeneratorExit:
+        raise  # the reader went away, maybe in the middle of a garbage collection: nothing may be waited for
+    except BaseException:
+        _cancel(client, seen)
+        raise
     yield seen.answer(result)
 
 
-async def aask(client: openai.AsyncOpenAI, failures: Failures, turn: Turn) -> AsyncIterator[str | Answer]:
+async def aask(client: openai.AsyncOpenAI, failures: Failures, recorded: Recorded, turn: Turn) -> AsyncGenerator[str | Answer]:
     """As ``ask``, on the running event loop."""
     called = async_handlers(turn.functions, turn.where)
     seen = _Seen(turn, called)
+    # Not cut short where this task is cancelled: what was begun without our knowing could not be cancelled.
+    opening = asyncio.ensure_future(_aopened(client, seen, called, failures, recorded))
     try:
-        async with await _aopened(client, turn, called, failures) as events:
-            events.with_result_collection()
+        events = await asyncio.shield(opening)
+        try:
             async for event in events:
                 if text := seen.text_of(event):
                     yield text
@@ -69,9 +83,32 @@ async def aask(client: openai.AsyncOpenAI, failures: Failures, turn: Turn) -> As
             if seen.ended:
                 await _adrain(events)
             result = await events.get_final_result()
+        finally:
+            await events.close()
     except (AgentTurnResultError, RuntimeError, ValueError, *FAILURES) as error:
+        if turn.deadline.over:
+            await _acancel(client, seen, opening)
         raise seen.failed(error, failures) from None
+    except BaseException:
+        await _acancel(client, seen, opening)
+        raise
     yield seen.answer(result)
+
+
+def _cancel(client: openai.OpenAI, seen: _Seen) -> None:
+    """Let a turn that was broken off end at the service, too: it would go on there, or wait for a function for ever."""
+    if seen.begun and seen.session and not seen.ended:
+        with contextlib.suppress(*FAILURES):
+            events = client.with_options(max_retries=0, timeout=GRACE).beta.agents.sessions.events
+            events.create(seen.session, events=[CANCEL])
+
+
+async def _acancel(client: openai.AsyncOpenAI, seen: _Seen, opening: asyncio.Future[Any]) -> None:
+    with contextlib.suppress(TimeoutError, AsstError, RuntimeError, ValueError, *FAILURES):
+        async with asyncio.timeout(GRACE):
+            await opening
+            if seen.session and not seen.ended:
+                await client.with_options(max_retries=0).beta.agents.sessions.events.create(seen.session, events=[CANCEL])
 
 
 def _drain(events: Any) -> None:
@@ -80,22 +117,14 @@ def _drain(events: Any) -> None:
     if response is None:
         return  # the SDK closes the stream of a later turn by itself
     network = response.extensions.get("network_stream")
-    socket = network.get_extra_info("socket") if network else None
-    timer = threading.Timer(LINGER, _shut, [socket])
-    if socket:
-        timer.start()
+    timer = threading.Timer(LINGER, shut(network) if network else response.close)
+    timer.start()
     try:
         with contextlib.suppress(*FAILURES):
             for _ in events:
                 pass
     finally:
         timer.cancel()
-
-
-def _shut(socket: Any) -> None:
-    """End a read that waits in another thread."""
-    with contextlib.suppress(OSError):
-        socket.shutdown(SHUT_RDWR)
 
 
 async def _adrain(events: Any) -> None:
@@ -106,54 +135,85 @@ async def _adrain(events: Any) -> None:
                     pass
 
 
-def _opened(client: openai.OpenAI, turn: Turn, called: Mapping[str, Handler], failures: Failures) -> Any:
+def _opened(client: openai.OpenAI, seen: _Seen, called: Mapping[str, Handler], failures: Failures, recorded: Recorded) -> Any:
     """The events of the turn, begun; a new session is not asked for twice unless it surely was not begun."""
+    turn, timeout = seen.turn, Left(seen.turn.deadline)
     if turn.session is not None:
-        return client.beta.agents.sessions.stream(turn.session, input=turn.prompt, tool_handlers=called)
+        sessions = client.beta.agents.sessions
+        if not turn.known:
+            _check_owner(sessions.retrieve(turn.session, timeout=timeout), turn, recorded, failures)
+        return sessions.stream(turn.session, input=turn.prompt, tool_handlers=called, timeout=timeout)
     sessions = client.with_options(max_retries=0).beta.agents.sessions
     for attempt in range(RETRIES + 1):
         try:
-            return sessions.create(
-                agent_id=turn.instance, environment=NO_ENVIRONMENT, input=turn.prompt, stream=True, tool_handlers=called
-            )
+            return sessions.create(**_creation(turn), stream=True, tool_handlers=called, timeout=timeout)
         except FAILURES as error:
-            wait = _pause(failures.of(error), attempt)
-            if wait is None:
+            wait = failures.pause(failures.of(error), attempt)
+            if wait is None or wait > turn.deadline.left:
                 raise
             time.sleep(wait)
     raise AssertionError("unreachable")
 
 
-async def _aopened(client: openai.AsyncOpenAI, turn: Turn, called: Mapping[str, Handler], failures: Failures) -> Any:
+async def _aopened(
+    client: openai.AsyncOpenAI, seen: _Seen, called: Mapping[str, Handler], failures: Failures, recorded: Recorded
+) -> Any:
+    """As ``_opened``, a stream of which the session is known."""
+    turn, timeout = seen.turn, Left(seen.turn.deadline)
     if turn.session is not None:
-        return client.beta.agents.sessions.stream(turn.session, input=turn.prompt, tool_handlers=called)
+        sessions = client.beta.agents.sessions
+        if not turn.known:
+            _check_owner(await sessions.retrieve(turn.session, timeout=timeout), turn, recorded, failures)
+        stream = sessions.stream(turn.session, input=turn.prompt, tool_handlers=called, timeout=timeout)
+        return await stream.with_result_collection().__aenter__()
     sessions = client.with_options(max_retries=0).beta.agents.sessions
     for attempt in range(RETRIES + 1):
         try:
-            return await sessions.create(
-                agent_id=turn.instance, environment=NO_ENVIRONMENT, input=turn.prompt, stream=True, tool_handlers=called
-            )
+            events: Any = await sessions.create(**_creation(turn), stream=True, tool_handlers=called, timeout=timeout)
         except FAILURES as error:
-            wait = _pause(failures.of(error), attempt)
+            wait = failures.pause(failures.of(error), attempt)
             if wait is None:
                 raise
             await asyncio.sleep(wait)
+        else:
+            events.with_result_collection()
+            while seen.session is None and (event := await anext(events, None)) is not None:
+                seen.text_of(event)
+            return events
     raise AssertionError("unreachable")
 
 
-def _pause(failed: PlatformError, attempt: int) -> float | None:
-    """Seconds until a session may be asked for again, or None where that is no use or could begin a second one."""
-    wait = failed.retry_after
-    if attempt == RETRIES or not failed.transient or failed.unknown or (wait or 0) > LONGEST_WAIT:
-        return None
-    return 0.5 * 2**attempt if wait is None else wait
+def _creation(turn: Turn) -> dict[str, Any]:
+    """What a new session is asked for with; its metadata says whose it is."""
+    return {
+        "agent_id": turn.instance, "environment": NO_ENVIRONMENT, "input": turn.prompt, "metadata": turn.owner.tags,
+    }  # fmt: skip
+
+
+def _check_owner(session: Any, turn: Turn, recorded: Recorded, failures: Failures) -> None:
+    """Refuse a session of another assistant or environment: its metadata says so, or the agent that it runs.
+
+    The instance may have been made anew since; a session without our metadata keeps the name that its agent then had.
+    """
+    agent = getattr(session, "agent", None)
+    if agent is None:
+        raise failures.strange("a session without an agent")
+    owner: Owner | str | None = tagged(session.metadata)
+    if agent.id == turn.instance or owner == turn.owner:
+        return
+    if owner is None:
+        keys = [key for key, record in recorded.records.items() if agent.id in record.ids()]
+        owner = Owner(turn.owner.project, *keys[0]) if keys else None
+    if owner is None and agent.name == f"{turn.owner.name}_{turn.owner.environment}":
+        return
+    refuse_other(turn, owner or f"{agent.name or agent.id!r:.80}")
 
 
 class _Seen:
     """What a turn's events have told so far."""
 
     def __init__(self, turn: Turn, called: Mapping[str, Handler]) -> None:
-        self._turn = turn
+        self.turn = turn
         self._called = called
         self._root: str | None = None  # the id of our turn; a subagent's turns have others
         self._aside: set[str] = set()  # messages that comment on the work and are no answer
@@ -161,6 +221,7 @@ class _Seen:
         self._cut = False
         self._said = ""
         self.session = turn.session
+        self.begun = False
         self.over = False
 
     def text_of(self, event: Any) -> str:
@@ -199,12 +260,12 @@ class _Seen:
         text = result.output_text
         if not text and self._cut:
             raise AnswerIncomplete(
-                f"{self._turn.where}: the answer was cut off after {len(self._said)} characters; ask for less at once",
+                f"{self.turn.where}: the answer was cut off after {len(self._said)} characters; ask for less at once",
                 answer=self._said, session=self.session,
             )  # fmt: skip
         usage = result.turn.usage
         spent = Usage(usage.input_tokens, usage.output_tokens, usage.total_tokens) if usage else None
-        return Answer(text, result.session_id, spent)
+        return Answer(text, result.session_id, spent, result.turn.agent_id)
 
     def failed(self, error: Exception, failures: Failures) -> AsstError:
         """The error for what ended the turn."""
@@ -214,17 +275,17 @@ class _Seen:
             return failures.error(f"session {self.session} is busy with another turn: wait for it, or begin a new session")
         if isinstance(error, FAILURES):
             failed = failures.of(error)
-            if failed.status == 404 and self._turn.session:
+            if failed.status == 404 and self.turn.session:
                 return failures.error(
                     f"there is no session {self.session} here (another platform or key, or too old?)", status=404
                 )
             if failed.status == 404:
-                return failures.error(f"{self._turn.instance} is not there; look with inv asst.status", status=404)
+                return failures.error(f"{self.turn.instance} is not there; look with inv asst.status", status=404)
             return failed
         return failures.error(f"the stream of events ended early ({error})", unknown=True)
 
     def _unfinished(self, error: AgentTurnResultError, failures: Failures) -> AsstError:
-        where, session = self._turn.where, error.session_id or self.session
+        where, session = self.turn.where, error.session_id or self.session
         problem = error.turn.error if error.turn else None
         if problem and problem.code in CUT_OFF:
             return AnswerIncomplete(

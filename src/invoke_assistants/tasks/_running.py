@@ -11,7 +11,7 @@ from invoke.exceptions import Exit
 from ..ending import told
 from ..errors import AnswerError
 from ..turns import PASSING
-from ._task import JSON, root, task
+from ._task import JSON, is_dry, root, task
 
 __all__ = ["run"]
 
@@ -33,7 +33,9 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
     shown = sys.stdout.isatty() and not json
     try:
         with render.waiting(f"asking {name}") as show:
-            row, reply, output = verb(root(c), name, prompt, env=env, session=session, show=show if shown else None)
+            row, reply, output = verb(
+                root(c), name, prompt, env=env, session=session, show=show if shown else None, dry=is_dry(c, False)
+            )
     except (Exception, KeyboardInterrupt) as raised:
         error, code = told(raised)
         answer = raised.answer if isinstance(raised, AnswerError) else None
@@ -43,9 +45,11 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
             render.raw_answer(answer)
         raise Exit(error, code) from None
     if json:
-        usage = vars(reply.usage) if reply.usage else None
-        session = None if reply.session.startswith(PASSING) else reply.session
+        usage = vars(reply.usage) if reply and reply.usage else None
+        session = None if reply is None or reply.session.startswith(PASSING) else reply.session
         print(render.document("run", [row], None, True, output=output, session=session, usage=usage, answer=None), flush=True)
+    elif reply is None:
+        print(f"would ask {row.name} in {row.environment}, {row.id}; nobody was asked")
     else:
         render.reply(row, reply, output, shown=bool(shown))
     return reply

@@ -1,0 +1,109 @@
+"""The limit of a turn, for its requests: each is given what is left, and its whole answer must have come by then."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from socket import SHUT_RDWR
+from typing import Any
+
+import httpx2
+import openai
+
+from ..turns import Deadline
+
+__all__ = ["HTTPClient", "Left", "shut"]
+
+CONNECT = 5.0  # seconds until a connection must be made
+
+
+class Left(httpx2.Timeout):
+    """What is left of a turn's time whenever a request is built: the SDK builds some by itself, and some again."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    @property
+    def connect(self) -> float:  # type: ignore[override]
+        """Seconds until a connection is made."""
+        return min(CONNECT, self._deadline.left)
+
+    @property
+    def read(self) -> float:  # type: ignore[override]
+        """Seconds until something comes."""
+        return self._deadline.left
+
+    @property
+    def write(self) -> float:  # type: ignore[override]
+        """Seconds until something is sent."""
+        return self._deadline.left
+
+    @property
+    def pool(self) -> float:  # type: ignore[override]
+        """Seconds until a connection is free."""
+        return self._deadline.left
+
+
+def _refuse_late(request: httpx2.Request) -> None:
+    """Send nothing once the time is over."""
+    left = request.extensions["timeout"]["read"]
+    if left == 0:
+        raise httpx2.ReadTimeout("the time of the turn is over", request=request)
+    request.extensions["asst.deadline"] = time.monotonic() + left
+
+
+def _bound(response: httpx2.Response) -> None:
+    """End an answer whose time is over; by themselves, timeouts bound each read and not the whole."""
+    if response.is_closed:
+        return  # it is here already, as the embedded platform's are
+    assert isinstance(response.stream, httpx2.SyncByteStream)
+    left = response.request.extensions["asst.deadline"] - time.monotonic()
+    network = response.extensions.get("network_stream")
+    end = shut(network) if network else response.stream.close
+    response.stream = _Bounded(response.stream, threading.Timer(max(0.0, left), end))
+
+
+HOOKS: dict[str, list[Callable[..., Any]]] = {"request": [_refuse_late], "response": [_bound]}  # of a sync client
+
+
+class HTTPClient(openai.DefaultHttpxClient):
+    """The sync client of the SDK's defaults, whose answers end with the turn's time; it is closed with its last user."""
+
+    def __init__(self, transport: httpx2.BaseTransport | None) -> None:
+        super().__init__(transport=transport, event_hooks=HOOKS)
+
+    def __del__(self) -> None:
+        try:  # noqa: SIM105 - at the interpreter's end, modules such as contextlib may be gone
+            self.close()
+        except Exception:  # noqa: S110 - nobody is left whom it would help
+            pass
+
+
+class _Bounded(httpx2.SyncByteStream):
+    """A body with a timer, which is stopped when the body is closed."""
+
+    def __init__(self, stream: httpx2.SyncByteStream, timer: threading.Timer) -> None:
+        self._stream = stream
+        self._timer = timer
+        timer.daemon = True
+        timer.start()
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._stream
+
+    def close(self) -> None:
+        self._timer.cancel()
+        self._stream.close()
+
+
+def shut(network: Any) -> Callable[[], None]:
+    """What ends a read of a network stream that waits in another thread."""
+    socket = network.get_extra_info("socket")
+
+    def end() -> None:
+        with contextlib.suppress(OSError):
+            socket.shutdown(SHUT_RDWR)
+
+    return end
