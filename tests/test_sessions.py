@@ -6,6 +6,8 @@ import asyncio
 import multiprocessing
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -511,6 +513,13 @@ def test_a_forked_child_goes_on(service: Service, tmp_path: Path) -> None:
         assert child.exitcode == 0
         for stream in streams[1:]:
             stream.get_final_result()
+
+
+def test_a_forgotten_stream_holds_up_nobody() -> None:
+    """Wherever the garbage collector closes a stream that its reader forgot, the turns go on."""
+    program = [sys.executable, str(Path(__file__).with_name("forgotten_streams.py"))]
+    done = subprocess.run(program, timeout=60, capture_output=True, text=True, check=False)
+    assert done.stdout.endswith(" points\n"), done.stderr
 
 
 def test_the_oldest_sessions_go(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
