@@ -46,10 +46,9 @@ class SessionFiles:
             raise StoreError(f"{self._path(id)} is not the embedded platform's: remove it") from None
         return state
 
-    def all(self) -> list[JSONObject]:
-        """Every session, oldest first."""
-        states = [state for path in self._paths() if (state := self.read(path.stem)) is not None]
-        return sorted(states, key=lambda state: float(state["at"]))
+    def ids(self) -> list[str]:
+        """The id of every session."""
+        return [path.stem for path in self._paths()]
 
     def add(self, state: JSONObject) -> None:
         """Keep a new session; the oldest ones beyond ``KEPT`` go."""
