@@ -74,7 +74,7 @@ class SessionFiles:
 
     def _write(self, state: JSONObject) -> None:
         content = json.dumps(state, ensure_ascii=False, separators=(",", ":"))
-        files.write_atomic(self._path(state["session"]["id"]), content.encode(), sync=False)
+        files.write_atomic(self._path(state["session"]["id"]), content.encode(), sync=False, private=True)
 
     def _path(self, id: str) -> Path:
         return self._folder / f"{id}.json"
@@ -85,9 +85,7 @@ class SessionFiles:
     @contextmanager
     def _locked(self) -> Generator[None]:
         with self._thread_lock:
-            try:
-                self._folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StoreError(f"{self._folder} cannot be made: {error.strerror}") from None
-            with files.locked(self._folder, "the embedded platform", lambda _: None):
+            files.make_private(self._folder.parent)
+            files.make_private(self._folder)
+            with files.locked(self._folder, "the embedded platform", lambda _: None, private=True):
                 yield
