@@ -30,6 +30,7 @@ OWNERS = {
     "tinydb": {"store"},
     "invoke": {"tasks"},
     "rich": {"render"},
+    "rstr": {"platforms"},
     "filelock": {"files"},
     "dotenv": {"sources"},
     "pydantic": {"schema", "functions", "parsing", "platforms"},
