@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             raise Rejected(400, "The address of the request is none.") from None
         hosts = self.headers.get_all("Host", [])
-        if len(hosts) != 1 or not all(map(HERE.fullmatch, [*hosts, *([url.netloc] if url.netloc else [])])):
+        if len(hosts) != 1 or not HERE.fullmatch(hosts[0]) or (url.netloc and not HERE.fullmatch(url.netloc)):
             raise Rejected(403, f"The embedded platform answers for 127.0.0.1 and localhost, not for {', '.join(hosts)!r:.80}.")
         for origin in self.headers.get_all("Origin", []):
             scheme, _, host = origin.partition("://")

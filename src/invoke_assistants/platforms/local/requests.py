@@ -53,13 +53,13 @@ def parsed(kind: type[Kind], body: bytes) -> Kind:
         raise rejected(error) from None
     for at, configuration in (("", content), ("agent.", content.get("agent") or {})):
         form = (configuration.get("text") or {}).get("format") or {}
-        if form.get("type") == "json_schema" and (found := lint(_undated(form["schema"]))):
+        if form.get("type") == "json_schema" and (found := lint(_without_dialect(form["schema"]))):
             message = f"Invalid schema for {at}text.format: {'; '.join(found[:3])}."
             raise Rejected(400, message, f"{at}text.format.schema", "invalid_json_schema")
     return request
 
 
-def _undated(schema: JSONObject) -> JSONObject:
+def _without_dialect(schema: JSONObject) -> JSONObject:
     """A schema without ``$schema``, which names the dialect that it is written in and asks for nothing."""
     return {key: value for key, value in schema.items() if key != "$schema"}
 

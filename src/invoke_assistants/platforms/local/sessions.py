@@ -182,7 +182,7 @@ class Sessions:
     def _end(self, turn: Turn, outcome: JSONObject) -> None:
         """Keep what a turn brought, then show that it is over: whoever sees an idle session finds all of it, and may go on."""
         over = {**turn.turn, **outcome}
-        session = {**turn.session, "status": "idle", "required_actions": [], "last_active_at": over["completed_at"]}
+        session: JSONObject = {**turn.session, "status": "idle", "required_actions": [], "last_active_at": over["completed_at"]}
         try:
             session = self._kept(turn, over, session)
         except (StoreError, ValueError) as error:  # a lone surrogate is a ValueError
