@@ -31,6 +31,7 @@ OWNERS = {
     "tinydb": {"store"},
     "invoke": {"tasks"},
     "rich": {"render"},
+    "rstr": {"platforms"},
     "filelock": {"files"},
     "dotenv": {"sources"},
     "pydantic": {"schema", "configuration", "functions", "parsing", "platforms"},

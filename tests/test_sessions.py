@@ -6,6 +6,8 @@ import asyncio
 import multiprocessing
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -297,6 +299,30 @@ def test_one_turn_at_a_time_and_each_key_once(client: openai.OpenAI, service: Se
     assert len(list(sessions.turns.list(id))) == 2
 
 
+@pytest.mark.parametrize("how", ["retrieve", "list", "event"])
+def test_an_idle_session_is_ready(client: openai.OpenAI, service: Service, how: str) -> None:
+    """Whoever sees a session idle finds its turn completed and counted, and may post the next message at once."""
+    sessions = client.beta.agents.sessions
+    id = agent(client)
+    if how != "event":
+        service._sessions._answerer = Answering(lambda _, on_text: on_text("x") or Answered(1, 1))  # type: ignore[func-returns-value]
+    for _ in range(20):
+        if how == "event":
+            stream = sessions.create(agent_id=id, environment=NONE, input="x", stream=True)
+            session: Any = next(
+                event.session for event in stream if getattr(event, "session", None) and event.session.status == "idle"
+            )
+        else:
+            session = sessions.create(agent_id=id, environment=NONE, input="x")
+            while session.status != "idle":
+                session = sessions.retrieve(session.id) if how == "retrieve" else next(iter(sessions.list(limit=1)))
+        assert session.usage is not None
+        [turn] = sessions.turns.list(session.id)
+        assert turn.status == "completed"
+        with sessions.stream(session.id, input="y") as following:
+            assert following.get_final_result().turn.usage is not None
+
+
 def test_a_turn_is_cancelled(client: openai.OpenAI, service: Service) -> None:
     """input.cancel ends the turn under way as cancelled, what was written is kept as incomplete, the session is idle."""
     started, go = threading.Event(), threading.Event()
@@ -513,6 +539,13 @@ def test_a_forked_child_goes_on(service: Service, tmp_path: Path) -> None:
             stream.get_final_result()
 
 
+def test_a_forgotten_stream_holds_up_nobody() -> None:
+    """Wherever the garbage collector closes a stream that its reader forgot, the turns go on."""
+    program = [sys.executable, str(Path(__file__).with_name("forgotten_streams.py"))]
+    done = subprocess.run(program, timeout=60, capture_output=True, text=True, check=False)
+    assert done.stdout.endswith(" points\n"), done.stderr
+
+
 def test_the_oldest_sessions_go(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the number that is kept, the session that was used longest ago goes."""
     monkeypatch.setattr(session_files, "KEPT", 3)
@@ -523,6 +556,15 @@ def test_the_oldest_sessions_go(service: Service, monkeypatch: pytest.MonkeyPatc
             sessions.create(agent_id=id, environment=NONE, input="x", stream=True).get_final_result().session_id for _ in range(5)
         ]
         assert [session.id for session in sessions.list(order="asc")] == ids[2:]
+
+
+def test_text_that_cannot_be_kept_fails(service: Service) -> None:
+    """Half a character cannot be written: the turn fails, and the session is idle again."""
+    service._sessions._answerer = Answering(lambda _, on_text: on_text("\ud800") or Answered(1, 1))  # type: ignore[func-returns-value]
+    with in_process(service) as client:
+        found = events(client.beta.agents.sessions.create(agent_id=agent(client), environment=NONE, input="x", stream=True))
+        assert kinds(found)[-2:] == ["turn.failed", "idle"]
+        assert client.beta.agents.sessions.retrieve(found[0].session.id).status == "idle"
 
 
 def test_a_session_that_cannot_be_kept_fails(service: Service, tmp_path: Path) -> None:

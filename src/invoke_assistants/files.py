@@ -14,7 +14,7 @@ from typing import Any
 
 from .errors import StoreError
 
-__all__ = ["load_json", "locked", "read_bytes", "write_atomic"]
+__all__ = ["close_to_others", "load_json", "locked", "make_private", "read_bytes", "write_atomic"]
 
 WAIT = 60.0  # seconds that a run waits for another one
 
@@ -35,11 +35,34 @@ def read_bytes(path: Path) -> bytes | None:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def write_atomic(path: Path, content: bytes, *, sync: bool = True) -> None:
+def make_private(folder: Path) -> None:
+    """Make a folder for its owner alone, where it is lacking.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be made: {error.strerror}") from None
+
+
+def close_to_others(folder: Path) -> None:
+    """Take the rights of others from a folder and all that is in it; what belongs to somebody else stays as it is."""
+    if not folder.is_symlink():
+        for at, _, names in os.walk(folder):
+            for path, mode in ((Path(at), 0o700), *((Path(at, name), 0o600) for name in names)):
+                with contextlib.suppress(OSError):
+                    if not path.is_symlink() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+                        path.chmod(mode)
+
+
+def write_atomic(path: Path, content: bytes, *, sync: bool = True, private: bool = False) -> None:
     """Replace a file whole or not at all: write beside it, fsync, rename, fsync the folder; its mode is kept.
 
-    Without ``sync`` it survives the end of the process at any point, but not that of the machine. The caller holds the
-    file's lock, so the one temporary name is its own; a leftover of a killed run is replaced.
+    With ``private`` its mode becomes 0600. Without ``sync`` it survives the end of the process at any point, but not that
+    of the machine. The caller holds the file's lock, so the one temporary name is its own; a leftover of a killed run is
+    replaced.
 
     Raises:
         StoreError: the file, its folder or the disk does not take it; the old content stands.
@@ -51,7 +74,7 @@ def write_atomic(path: Path, content: bytes, *, sync: bool = True) -> None:
         if path.exists() and not os.access(path, os.W_OK):
             raise StoreError(f"{path} is read-only")
         temporary.unlink(missing_ok=True)
-        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666
+        mode = 0o600 if private else stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), mode)
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, opened with O_EXCL
@@ -83,7 +106,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, command: str, say: Callable[[str], None], wait: float = WAIT) -> Generator[None]:
+def locked(path: Path, command: str, say: Callable[[str], None], wait: float = WAIT, *, private: bool = False) -> Generator[None]:
     """Hold the lock of a file, which lies beside it as ``NAME.lock``; who waits is told who holds it.
 
     Args:
@@ -91,6 +114,7 @@ def locked(path: Path, command: str, say: Callable[[str], None], wait: float = W
         command: what the holder is doing, as the waiting run shows it.
         say: takes one line where this run has to wait.
         wait: seconds to wait at most.
+        private: a lock file that is made here is for its owner alone.
 
     Raises:
         StoreError: another run held it all that time, or the lock file cannot be used.
@@ -98,7 +122,7 @@ def locked(path: Path, command: str, say: Callable[[str], None], wait: float = W
     from filelock import FileLock, Timeout
 
     beside = path.with_name(path.name + ".lock")
-    lock = FileLock(beside)
+    lock = FileLock(beside, mode=0o600) if private else FileLock(beside)
     try:
         if beside.is_symlink():
             raise StoreError(f"{beside} is a symbolic link: remove it")

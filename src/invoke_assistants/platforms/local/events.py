@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -24,13 +24,12 @@ class EventStream(httpx2.SyncByteStream, httpx2.AsyncByteStream):
 
     Args:
         last: the event that ends it, where it isn't its reader who does.
-        close: called once, however it ends.
     """
 
-    def __init__(self, last: str | None, close: Callable[[EventStream], None]) -> None:
+    def __init__(self, last: str | None) -> None:
         self._queue: SimpleQueue[JSONObject | None] = SimpleQueue()
         self._last = last
-        self._close = close
+        self.closed = False
 
     def put(self, event: JSONObject | None) -> None:
         """Add an event; None ends the stream."""
@@ -71,8 +70,11 @@ class EventStream(httpx2.SyncByteStream, httpx2.AsyncByteStream):
             self.close()
 
     def close(self) -> None:
-        """Listen no more; whoever waits for the next event is let go."""
-        self._close(self)
+        """Listen no more; whoever waits for the next event is let go.
+
+        The garbage collector closes what a reader forgot, in any thread and at any point of ``Listeners``: so no lock here.
+        """
+        self.closed = True
         self._queue.put(None)
 
     async def aclose(self) -> None:
@@ -89,24 +91,21 @@ class Listeners:
 
     def listen(self, session_id: str, last: str | None = None) -> EventStream:
         """A new stream of what happens in a session from now on, until the event ``last``."""
-
-        def forget(stream: EventStream) -> None:
-            with self._lock:
-                left = [one for one in self._streams.get(session_id, ()) if one is not stream]
-                self._streams[session_id] = left
-                if not left:
-                    del self._streams[session_id]
-
-        stream = EventStream(last, forget)
+        stream = EventStream(last)
         with self._lock:
+            self._streams = {id: left for id, streams in self._streams.items() if (left := _open(streams))}
             self._streams.setdefault(session_id, []).append(stream)
         return stream
 
     def tell(self, session_id: str, event: JSONObject | None) -> None:
         """Put an event into the session's streams; None ends them."""
         with self._lock:
-            for stream in self._streams.get(session_id, ()):
+            for stream in _open(self._streams.get(session_id, ())):
                 stream.put(event)
+
+
+def _open(streams: Iterable[EventStream]) -> list[EventStream]:
+    return [stream for stream in streams if not stream.closed]
 
 
 def _frame(event: dict[str, Any]) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -17,6 +18,8 @@ __all__ = ["Answer", "Rejected", "page", "parsed", "rejected", "unknown"]
 
 Answer = tuple[int, JSONObject | EventStream]
 Kind = TypeVar("Kind", bound=Strict)
+
+DEEPEST = 100  # levels of a body, far from what Python reads back at any depth of the caller's stack
 
 
 class Rejected(Exception):
@@ -32,23 +35,36 @@ def parsed(kind: type[Kind], body: bytes) -> Kind:
     """The request in a body.
 
     Raises:
-        Rejected: it is no JSON, not what the API takes, or the schema of its ``text.format`` (or its agent's) is not strict.
+        Rejected: it is no JSON, nested too deep, not what the API takes, or the schema of its ``text.format`` (or its
+            agent's) is not strict.
     """
     try:
         content = json.loads(body)
-        json.dumps(content, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):  # a lone surrogate is a ValueError, too
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode()  # NaN, 1e999, a lone surrogate: ValueErrors
+    except (ValueError, RecursionError):
         raise Rejected(400, "We could not parse the JSON body of your request.") from None
+    if _deeper(content, DEEPEST):
+        raise Rejected(400, f"The JSON body of your request is nested more than {DEEPEST} deep.")
     try:
         request = kind.model_validate(content)
     except ValidationError as error:
         raise rejected(kind, error) from None
     for at, configuration in (("", content), ("agent.", content.get("agent") or {})):
         form = (configuration.get("text") or {}).get("format") or {}
-        if form.get("type") == "json_schema" and (found := lint(form["schema"])):
+        if form.get("type") == "json_schema" and (found := lint(_without_dialect(form["schema"]))):
             message = f"Invalid schema for {at}text.format: {'; '.join(found[:3])}."
             raise Rejected(400, message, f"{at}text.format.schema", "invalid_json_schema")
     return request
+
+
+def _without_dialect(schema: JSONObject) -> JSONObject:
+    """A schema without ``$schema``, which names the dialect that it is written in and asks for nothing."""
+    return {key: value for key, value in schema.items() if key != "$schema"}
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return inside is not None and (levels == 0 or any(_deeper(each, levels - 1) for each in inside))
 
 
 def rejected(kind: type[Strict], error: ValidationError) -> Rejected:
@@ -62,7 +78,7 @@ def rejected(kind: type[Strict], error: ValidationError) -> Rejected:
 
 
 def unknown(method: str, parts: Sequence[str]) -> Rejected:
-    """What is said to a request that the API has not."""
+    """404 for a route that the embedded platform does not have."""
     return Rejected(404, f"Unknown request: {method} /v1/{'/'.join(parts)}", code="unknown_url")
 
 
@@ -74,7 +90,7 @@ def page(objects: Sequence[JSONObject], query: Mapping[str, str], kind: str) -> 
         kind: what they are called where ``after`` names none of them.
     """
     limit, order, after = query.get("limit", "20"), query.get("order", "desc"), query.get("after")
-    if not (limit.isascii() and limit.isdigit()) or not 1 <= int(limit) <= 100:
+    if not re.fullmatch("[1-9][0-9]?|100", limit):
         raise Rejected(400, f"Invalid value for 'limit': {limit!r:.40}, expected 1 to 100.", "limit", "invalid_value")
     if order not in ("asc", "desc"):
         raise Rejected(400, f"Invalid value for 'order': {order!r:.40}, expected 'asc' or 'desc'.", "order", "invalid_value")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import random
+import re
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import rstr
 
 from ...records import JSONObject
 from .answers import Answered, Call, Conversation
@@ -18,12 +22,15 @@ __all__ = ["Sample", "sample"]
 PIECES = 20  # of an answer that is streamed
 START = 80  # characters of the prompt that an answer in plain text repeats
 MANY = 2  # items of a list that may have any number
+TRIES = 300  # to make a string that holds a pattern and the bounds of its length, too
+REPEATS = 8  # at most, where a pattern says `*` or `+` and no length asks for more
 HUGE = 10**15  # where a number has no bound
+CHOSEN = frozenset({"enum", "const", "format", "pattern"})  # what says more of a string than its description
 DAY = dt.datetime(2030, 1, 1, 12, tzinfo=dt.UTC)
 
 
 class Sample:
-    """Answers with samples. A function is called once in a turn whose prompt names it, else never."""
+    """Answers with samples. A function is called once in a turn whose prompt names it as a word, else never."""
 
     def answer(self, conversation: Conversation, on_text: Callable[[str], None]) -> Answered:
         """See ``Answerer``."""
@@ -31,7 +38,8 @@ class Sample:
         here = [item for item in conversation.items if item["turn_id"] == conversation.items[-1]["turn_id"]]
         results = [item for item in here if item["type"] == "function_call_output"]
         asked = len(str(conversation.items).split()) + len((conversation.agent["instructions"] or "").split())
-        named = [tool for tool in conversation.functions if tool["name"] in prompt]
+        words = re.findall(r"[\w-]+", prompt)
+        named = [tool for tool in conversation.functions if tool["name"] in words]
         if named and not results:
             arguments = sample(named[0]["parameters"], conversation.turn)
             return Answered(asked, 1 + len(str(arguments).split()), (Call(named[0]["name"], arguments),))
@@ -80,7 +88,7 @@ class _Sampler:
         kinds = node.get("type", "object" if "properties" in node else "string")
         kind = next((one for one in kinds if one != "null"), "null") if isinstance(kinds, list) else kinds
         if kind == "object":
-            return {key: self.value(entry, key, inside) for key, entry in node.get("properties", {}).items()}
+            return self._object(node.get("properties", {}), inside)
         if kind == "array":
             return self._list(node, name, inside)
         if kind == "string":
@@ -88,6 +96,21 @@ class _Sampler:
         if kind in ("integer", "number"):
             return _number(node, self._number(name), kind == "integer")
         return self._number(name) % 2 == 1 if kind == "boolean" else None
+
+    def _object(self, properties: Mapping[str, Any], inside: tuple[str, ...]) -> dict[str, Any]:
+        out = {key: self.value(entry, key, inside) for key, entry in properties.items()}
+        lists = {key: value for key, value in out.items() if isinstance(value, list) and value and isinstance(value[0], str)}
+        for key, entry in properties.items():
+            # A field that is described as one of a list beside it, such as a right answer among the choices, is one.
+            told = entry.get("description", "") if entry.get("type") == "string" and not entry.keys() & CHOSEN else ""
+            for name, items in lists.items():
+                if re.search(rf"\b(in|of|from|among) (the |its )?{re.escape(name)}\b", told):
+                    out[key] = self._random(key, len(self._seen)).choice(items)
+        return out
+
+    def _random(self, *what: object) -> random.Random:
+        """Chance that is the same for the same field, item and turn."""
+        return random.Random(str((self._turn, self._seen, what)))  # noqa: S311 - no secret
 
     def _target(self, reference: str) -> Mapping[str, Any]:
         target: Any = self._root
@@ -119,8 +142,11 @@ class _Sampler:
 
     def _string(self, node: Mapping[str, Any], name: str) -> str:
         number = self._number(name)
-        if (form := node.get("format")) in _FORMATS:
-            return _FORMATS[form](number + 100 * self._turn)
+        form, pattern = _FORMATS.get(node.get("format")), node.get("pattern")
+        text = form(number + 100 * self._turn) if form else self._spoken(node, name, number)
+        return text if pattern is None else self._held(text, pattern, node)
+
+    def _spoken(self, node: Mapping[str, Any], name: str, number: int) -> str:
         most, least = node.get("maxLength", math.inf), node.get("minLength", 0)
         spoken = [f"sample {name} {number} of turn {self._turn}", f"{name} {number}.{self._turn}", f"{number}.{self._turn}"]
         text = next((text for text in spoken if len(text) <= most), str(number * self._turn))
@@ -128,6 +154,20 @@ class _Sampler:
             text += " sample"
         return text if most == math.inf else text[: int(most)]
 
+    def _held(self, text: str, pattern: str, node: Mapping[str, Any]) -> str:
+        """The text if it holds a pattern, else one made from the pattern; the text, too, where ``re`` cannot read it."""
+        least, most = node.get("minLength", 0), node.get("maxLength", math.inf)
+        try:
+            holds = re.compile(pattern).search
+            made = rstr.Rstr(self._random(pattern))
+            short = _SOME.sub(lambda found: found[1] or f"{{{int(found[2] == '+')},{max(REPEATS, 2 * least)}}}", pattern)
+            texts = (made.xeger(short) for _ in range(TRIES))
+            return text if holds(text) else next(each for each in texts if least <= len(each) <= most and holds(each))
+        except (re.error, StopIteration, LookupError, ValueError, TypeError, OverflowError):
+            return text
+
+
+_SOME = re.compile(r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|([*+])")  # what is escaped or in a class stays; else * and + are found
 
 _FORMATS: dict[Any, Callable[[int], str]] = {
     "date": lambda number: (DAY + dt.timedelta(days=number)).date().isoformat(),
@@ -138,6 +178,7 @@ _FORMATS: dict[Any, Callable[[int], str]] = {
     "hostname": lambda number: f"sample{number}.example.com",
     "ipv4": lambda number: f"192.0.2.{number % 256}",
     "ipv6": lambda number: f"2001:db8::{number % 65536:x}",
+    "uri": lambda number: f"https://sample{number}.example.com/",
     "uuid": lambda number: str(uuid.UUID(int=number, version=4)),
 }
 

@@ -27,12 +27,14 @@ from .sessions import Sessions
 
 __all__ = ["Service"]
 
+OTHERS = ("", "automations", "environments", "vaults")  # what else the API has below /agents; no ids
+
 
 class Service:
     """The API over the objects in a file; safe to call from several threads and processes.
 
     Args:
-        path: the file; its folder is made where it is lacking.
+        path: the file; its folder is made where it is lacking, and is for its owner alone with all that is in it.
         clock: seconds since 1970, for ``created_at``.
         local_model: who answers in sessions; samples where it is None.
     """
@@ -42,6 +44,7 @@ class Service:
         self.clock = clock
         self._thread_lock = threading.Lock()
         self._shown: JSONObject | None = None  # instead of the file, where nothing may be written
+        files.close_to_others(path.parent)
         kept = SessionFiles(path.parent / "sessions")
         self._sessions = Sessions(kept, lambda one: _found(self._read(), one), self._answerer(local_model), clock)
 
@@ -73,7 +76,7 @@ class Service:
             return self._list(query)
         if parts == ["agents"] and method == "POST":
             return self._create(parsed(Agent, body))
-        if len(parts) == 2 and parts[0] == "agents" and method in ("GET", "POST", "DELETE"):
+        if len(parts) == 2 and parts[0] == "agents" and parts[1] not in OTHERS and method in ("GET", "POST", "DELETE"):
             if method == "GET":
                 return _found(self._read(), parts[1])
             return self._delete(parts[1]) if method == "DELETE" else self._update(parts[1], parsed(AgentUpdate, body))
@@ -153,15 +156,12 @@ class Service:
     def _changing(self) -> Generator[JSONObject]:
         """The state under the lock, written back at the end unless something was raised."""
         with self._thread_lock:
-            try:
-                self.path.parent.mkdir(exist_ok=True)
-            except OSError as error:
-                raise StoreError(f"{self.path.parent} cannot be made: {error.strerror}") from None
-            with files.locked(self.path, "the embedded platform", lambda _: None):
+            files.make_private(self.path.parent)
+            with files.locked(self.path, "the embedded platform", lambda _: None, private=True):
                 state = self._read()
                 yield state
                 content = json.dumps(state, ensure_ascii=False, separators=(",", ":"))
-                files.write_atomic(self.path, content.encode(), sync=False)
+                files.write_atomic(self.path, content.encode(), sync=False, private=True)
 
 
 def _found(state: JSONObject, id: str) -> JSONObject:

@@ -46,10 +46,9 @@ class SessionFiles:
             raise StoreError(f"{self._path(id)} is not the embedded platform's: remove it") from None
         return state
 
-    def all(self) -> list[JSONObject]:
-        """Every session, oldest first."""
-        states = [state for path in self._paths() if (state := self.read(path.stem)) is not None]
-        return sorted(states, key=lambda state: float(state["at"]))
+    def ids(self) -> list[str]:
+        """The id of every session."""
+        return [path.stem for path in self._paths()]
 
     def add(self, state: JSONObject) -> None:
         """Keep a new session; the oldest ones beyond ``KEPT`` go."""
@@ -75,7 +74,7 @@ class SessionFiles:
 
     def _write(self, state: JSONObject) -> None:
         content = json.dumps(state, ensure_ascii=False, separators=(",", ":"))
-        files.write_atomic(self._path(state["session"]["id"]), content.encode(), sync=False)
+        files.write_atomic(self._path(state["session"]["id"]), content.encode(), sync=False, private=True)
 
     def _path(self, id: str) -> Path:
         return self._folder / f"{id}.json"
@@ -86,9 +85,7 @@ class SessionFiles:
     @contextmanager
     def _locked(self) -> Generator[None]:
         with self._thread_lock:
-            try:
-                self._folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StoreError(f"{self._folder} cannot be made: {error.strerror}") from None
-            with files.locked(self._folder, "the embedded platform", lambda _: None):
+            files.make_private(self._folder.parent)
+            files.make_private(self._folder)
+            with files.locked(self._folder, "the embedded platform", lambda _: None, private=True):
                 yield

@@ -82,18 +82,25 @@ class Sessions:
         if request.input is None:
             raise Rejected(400, "Missing required parameter: 'input'.", "input", "missing_required_parameter")
         state = self._new(request, agent)
-        self._files.add(state)
         session = state["session"]
-        stream = self._listeners.listen(session["id"], "agent.session.idle") if request.stream else None
-        with self._lock:
+        with self._lock:  # before its file is there, so that nobody finds it idle
             turn = self._turn(state, [message.model_dump() for message in request.input])
-            turn.tell("created", {"session": session})
-            turn.start()
-        return stream or turn.session
+        try:
+            self._files.add(state)
+        except StoreError:
+            with self._lock:
+                del self._running[session["id"]]
+            raise
+        begun = turn.session
+        stream = self._listeners.listen(session["id"], "agent.session.idle") if request.stream else None
+        turn.tell("created", {"session": begun})
+        turn.start()
+        return stream or begun
 
     def found(self, query: Mapping[str, str]) -> JSONObject:
         """A page of sessions, of one agent or with some metadata where the query says so."""
-        sessions = [self._live(state)["session"] for state in self._files.all()]
+        states = sorted(filter(None, map(self._now, self._files.ids())), key=lambda state: float(state["at"]))
+        sessions = [state["session"] for state in states]
         if "agent_id" in query:
             sessions = [session for session in sessions if session["agent"]["id"] == query["agent_id"]]
         for key, value in query.items():
@@ -108,7 +115,7 @@ class Sessions:
     def delete(self, id: str) -> JSONObject:
         """Delete a session; its turn under way is cancelled and its streams end."""
         with self._lock:
-            self._state(id, live=False)
+            _existing(id, self._files.read(id))
             self._files.remove(id)
             if id in self._running:
                 self._running[id].cancel()
@@ -139,7 +146,7 @@ class Sessions:
         """Take the user's events; the same idempotency key a second time does nothing."""
         request = parsed(Events, body)
         with self._lock:
-            state = self._state(id, live=False)
+            state = _existing(id, self._files.read(id))
             if key is not None and key in [*state["keys"], *(self._running[id].keys if id in self._running else ())]:
                 return {}
             for event in request.events:
@@ -172,43 +179,43 @@ class Sessions:
         self._running[id] = turn
         return turn
 
-    def _end(self, turn: Turn) -> None:
-        """Keep what a turn brought, then tell that it is over: whoever hears it finds an idle session."""
+    def _end(self, turn: Turn, outcome: JSONObject) -> None:
+        """Keep what a turn brought, then show that it is over: whoever sees an idle session finds all of it, and may go on."""
+        over = {**turn.turn, **outcome}
+        session: JSONObject = {**turn.session, "status": "idle", "required_actions": [], "last_active_at": over["completed_at"]}
         try:
-            turn.session = self._kept(turn)
-        except StoreError as error:
-            turn.turn = {**turn.turn, "status": "failed", "error": {"code": "internal_error", "message": str(error)}}
+            session = self._kept(turn, over, session)
+        except (StoreError, ValueError) as error:  # a lone surrogate is a ValueError
+            over |= {"status": "failed", "error": {"code": "internal_error", "message": str(error)}}
         with self._lock:
-            del self._running[turn.session["id"]]
-            turn.tell(f"turn.{turn.turn['status']}", {"turn": turn.turn, "usage": turn.turn["usage"]})
-            turn.tell("idle", {"session": turn.session})
+            del self._running[session["id"]]
+            turn.tell(f"turn.{over['status']}", {"turn": over, "usage": over["usage"]})
+            turn.tell("idle", {"session": session})
 
-    def _kept(self, turn: Turn) -> JSONObject:
-        with self._files.changing(turn.session["id"]) as state:
+    def _kept(self, turn: Turn, over: JSONObject, session: JSONObject) -> JSONObject:
+        with self._files.changing(session["id"]) as state:
             if state is None:
-                return turn.session
+                return session
             # What another process added meanwhile stays.
-            usage = turn.turn["usage"]
+            usage = over["usage"]
             total = added(state["session"]["usage"], usage) if usage else state["session"]["usage"]
-            state["session"] = {**turn.session, "usage": total}
+            state["session"] = {**session, "usage": total}
             state["items"] += turn.items
-            state["turns"].append(turn.turn)
+            state["turns"].append(over)
             state["keys"] = [*state["keys"], *turn.keys][-KEYS:]
             return dict(state["session"])
 
-    def _state(self, id: str, live: bool = True) -> JSONObject:
-        state = self._files.read(id)
-        if state is None:
-            raise Rejected(404, f"No session found with id {id!r:.140}.", code="not_found")
-        return self._live(state) if live else state
+    def _state(self, id: str) -> JSONObject:
+        return _existing(id, self._now(id))
 
-    def _live(self, state: JSONObject) -> JSONObject:
-        """A session with its turn under way in this process."""
-        turn = self._running.get(state["session"]["id"])
-        if turn is None:
-            return state
-        items, turns = [*turn.state["items"], *turn.items], [*turn.state["turns"], turn.turn]
-        return {"session": turn.session, "items": items, "turns": turns}
+    def _now(self, id: str) -> JSONObject | None:
+        """A session with its turn under way in this process; None where there is none."""
+        with self._lock:  # a turn that ends is in the file before it is no longer running
+            state, turn = self._files.read(id), self._running.get(id)
+            if state is None or turn is None:
+                return state
+            items, turns = [*turn.state["items"], *turn.items], [*turn.state["turns"], turn.turn]
+            return {**state, "session": turn.session, "items": items, "turns": turns}
 
     def _configured(self, request: SessionCreate) -> JSONObject:
         saved = self._agent(request.agent_id) if request.agent_id is not None else None
@@ -229,3 +236,9 @@ class Sessions:
             "prompt_cache_options": request.prompt_cache_options and request.prompt_cache_options.model_dump(),
         }  # fmt: skip
         return {"version": 1, "at": at, "session": session, "items": [], "turns": [], "keys": []}
+
+
+def _existing(id: str, state: JSONObject | None) -> JSONObject:
+    if state is None:
+        raise Rejected(404, f"No session found with id {id!r:.140}.", code="not_found")
+    return state

@@ -79,12 +79,13 @@ class Turn:
         answerer: who answers.
         clock: seconds since 1970.
         tell: takes every event but the last two.
-        end: called in the turn's thread when it is over, with ``turn``, ``session`` and ``items`` as they are to be kept.
+        end: called in the turn's thread when it is over, with its ``status``, ``error`` and ``completed_at``; until then
+            ``turn`` and ``session`` say that it is under way.
     """
 
     def __init__(
         self, state: JSONObject, messages: Sequence[JSONObject], answerer: Answerer, clock: Callable[[], float],
-        tell: Callable[[JSONObject], None], end: Callable[[Turn], None],
+        tell: Callable[[JSONObject], None], end: Callable[[Turn, JSONObject], None],
     ) -> None:  # fmt: skip
         self.id = new_id("turn")
         self.state = state
@@ -139,10 +140,7 @@ class Turn:
         self.turn = {**self.turn, "status": "in_progress", "started_at": int(self._clock())}
         self.tell("turn.in_progress", {"turn": self.turn})
         status, error = self._outcome()
-        now = int(self._clock())
-        self.turn = {**self.turn, "status": status, "error": error, "completed_at": now}
-        self.session = {**self.session, "status": "idle", "required_actions": [], "last_active_at": now}
-        self._end(self)
+        self._end(self, {"status": status, "error": error, "completed_at": int(self._clock())})
 
     def _outcome(self) -> tuple[str, JSONObject | None]:
         try:
