@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from loopback import Loopback
 
+from invoke_assistants import runtime
+
 ROOT = Path(__file__).parent.parent
 CANARY = "sk-canary-0000000000"  # the key of every client; it must be in no output and no file
 FOREIGN = ("OPENAI_", "ASST_", "APP_ENV", "ACTION", "INVOKE_", "NO_COLOR", "FORCE_COLOR")
@@ -177,6 +179,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith(FOREIGN):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def own_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test knows what another has learnt; its connections are closed here, since collected later they warn in another test."""
+    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    yield
+    clients = runtime._runtime._clients
+    for client in clients._clients.values() if clients else ():
+        client.close()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from conftest import MODELS, Host
 
 from app.trivia.models import TriviaGame
-from invoke_assistants import AnswerIncomplete, Assistant, PlatformError, lifecycle, runtime
+from invoke_assistants import AnswerIncomplete, Assistant, PlatformError, lifecycle
 
 APP = """
 from app.assistants import create_trivia_game
@@ -40,9 +40,8 @@ needs_model = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def forgotten(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process is in the host project, and knows of no other."""
+    """The process is in the host project."""
     monkeypatch.setenv("ASST_ROOT", str(local_host.root))
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
 
 
 def is_a_game(game: TriviaGame) -> None:
