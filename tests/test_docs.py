@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+
+import pytest
 
 from invoke_assistants import sources, tasks
 from invoke_assistants.settings import Settings
@@ -66,3 +69,14 @@ def test_the_tests_named_in_the_docs_exist() -> None:
     }
     assert named - defined == set()
     assert len(named) > 40
+
+
+def test_the_counts_in_the_docs_are_those_of_the_suite(request: pytest.FixtureRequest) -> None:
+    """Where docs/reliability.md says how many tests hold something, so many run; a row is counted if all its tests are here."""
+    here = Counter(item.originalname for item in request.session.items if isinstance(item, pytest.Function))
+    wrong: list[str] = []
+    for said, tests in re.findall(r"\| (\d+), (`test_.*) \|$", (ROOT / "docs" / "reliability.md").read_text(), re.M):
+        counts = [here[name] for name in re.findall(r"`(test_\w+)`", tests)]
+        if all(counts) and sum(counts) != int(said):
+            wrong.append(f"{sum(counts)}, not {said}: {tests}")
+    assert not wrong

@@ -107,8 +107,7 @@ each_verb = pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 
 
 @pytest.fixture
-def world(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))  # no certificates: loading them is most of such a small run
+def world(host: Host, server: Loopback) -> World:
     host.declare(ONE)
     return World(host, server)
 

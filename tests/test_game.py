@@ -12,7 +12,7 @@ from compatible import Asked, Compatible, Said
 from conftest import ROOT, Host
 
 from app.trivia.game import play
-from invoke_assistants import NotCreated, lifecycle, runtime
+from invoke_assistants import NotCreated, lifecycle
 
 
 def questions(*texts: str) -> str:
@@ -38,7 +38,6 @@ def model() -> Iterator[Compatible]:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     """The example in a folder of its own, nothing created."""
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
     root = tmp_path / "example"
     shutil.copytree(ROOT / "app", root / "app")
     for name in ("pyproject.toml", "tasks.py"):

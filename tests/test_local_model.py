@@ -21,7 +21,7 @@ import pytest
 from conftest import MODELS, Host
 
 from app.trivia.models import TriviaGame
-from invoke_assistants import AnswerIncomplete, Assistant, PlatformError, SettingsError, lifecycle, runtime
+from invoke_assistants import AnswerIncomplete, Assistant, PlatformError, SettingsError, lifecycle
 from invoke_assistants.platforms.local import Service
 from invoke_assistants.platforms.local.answers import Conversation
 from invoke_assistants.platforms.local.model import Model
@@ -49,9 +49,8 @@ needs_model = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def forgotten(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process is in the host project, and knows of no other."""
+    """The process is in the host project."""
     monkeypatch.setenv("ASST_ROOT", str(local_host.root))
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
 
 
 def is_a_game(game: TriviaGame) -> None:

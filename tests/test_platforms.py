@@ -102,11 +102,10 @@ def platform(
 
 @pytest.fixture
 def project(tmp_path: Path, platform: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Host:
-    """A project on the platform, nothing created yet; the process is in it, and has learnt nothing."""
+    """A project on the platform, nothing created yet; the process is in it."""
     host = Host(tmp_path / "host", platform)
     host.declare(APP)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
     return host
 
 
@@ -350,7 +349,6 @@ def test_an_unknown_session_is_named(project: Host) -> None:
 def test_a_tool_that_only_the_platform_knows_ends_the_turn(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call of a tool that is declared as JSON is named, with what to give; the session says that it is waiting."""
     monkeypatch.setenv("ASST_ROOT", str(local_host.root))
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
     lifecycle.create(local_host.root)
     planner = declared(local_host)["planner"]
     with pytest.raises(PlatformError, match="waits for look_up: give the Python function in tools=") as waiting:
@@ -625,7 +623,6 @@ def test_the_store_is_read_once_and_after_each_change(local_host: Host, monkeypa
 def test_connections_are_kept(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten runs one after the other, and ten in one loop, are made on one connection each."""
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
     lifecycle.create(host.root)
     talker = declared(host)["talker"]
     ports: list[int] = []
@@ -646,7 +643,6 @@ def test_connections_are_kept(host: Host, server: Loopback, monkeypatch: pytest.
 def test_a_new_session_is_not_asked_for_twice(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     """A session whose answer was lost is not begun again; a 429 with a short wait is."""
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
     lifecycle.create(host.root)
     talker = declared(host)["talker"]
     server.once(Fault(status=500, raw=b"{}"), path="/v1/agents/sessions")

@@ -26,7 +26,6 @@ from invoke_assistants import (
     Reply,
     SettingsError,
     lifecycle,
-    runtime,
 )
 from invoke_assistants.project import Project
 
@@ -74,11 +73,10 @@ def model() -> Iterator[Compatible]:
 
 @pytest.fixture
 def declared(host: Host, model: Compatible, monkeypatch: pytest.MonkeyPatch) -> dict[str, Assistant[Any]]:
-    """A project on ``responses``, its releases created, as the app sees it; what this process has learnt is forgotten."""
+    """A project on ``responses``, its releases created, as the app sees it."""
     for name, value in model.env().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
     host.env.update(model.env())
     host.declare(TOOLED)
     lifecycle.create(host.root)

@@ -1,0 +1,41 @@
+"""What the suite holds itself to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+HANGS = """
+import threading
+
+def test_that_hangs():
+    held = threading.Lock()
+    held.acquire()
+    threading.Thread(target=held.acquire, name="waits-for-ever", daemon=True).start()
+    held.acquire()
+
+def test_that_comes_after():
+    pass
+"""
+
+
+def test_every_test_has_a_time_limit(pytestconfig: pytest.Config) -> None:
+    """One that hangs cannot hold up the others for more than three minutes."""
+    assert 0 < float(pytestconfig.getini("timeout")) <= 180
+
+
+def test_a_test_that_hangs_is_ended_and_its_threads_are_shown(tmp_path: Path) -> None:
+    """It fails with the stack of each thread, in a process of xdist's, and the tests after it run."""
+    (tmp_path / "test_hangs.py").write_text(HANGS)
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-c", str(ROOT / "pyproject.toml"), "--timeout=0.5"]
+    done = subprocess.run(
+        [*command, "--rootdir", str(tmp_path), "-p", "no:cacheprovider", "test_hangs.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert "1 failed, 1 passed" in done.stdout, done.stdout
+    assert "Timeout (>0.5s)" in done.stdout
+    assert "Stack of waits-for-ever" in done.stdout
