@@ -26,6 +26,7 @@ from invoke_assistants import (
     Reply,
     SettingsError,
     lifecycle,
+    runtime,
 )
 from invoke_assistants.project import Project
 
