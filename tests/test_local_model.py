@@ -408,3 +408,27 @@ def test_only_a_file_is_asked_for_short_strings() -> None:
         properties = body["response_format"]["json_schema"]["schema"]["properties"]
         assert properties == {"free": expected, "long": long}
         assert ("max_tokens" in body) == (address == "/m.gguf")
+
+
+def test_an_arun_that_is_timed_out_ends_the_request(local_host: Host, chat: Chat) -> None:
+    """Where nobody waits for the answer any more, the server need not go on either."""
+    chat.stalls = True
+    talker = declared(local_host)["talker"]
+
+    async def given_up() -> None:
+        asking = asyncio.create_task(talker.arun("Hello."))
+        assert await asyncio.to_thread(chat.asked.wait, 10)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asking, 0.01)
+
+    asyncio.run(given_up())
+    assert chat.left.wait(10)
+
+
+def test_a_turn_that_takes_too_long_ends_the_request(local_host: Host, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of a turn ends what is generated for it, too."""
+    chat.stalls = True
+    monkeypatch.setenv("ASST_TIMEOUT", "3")
+    with pytest.raises(PlatformError, match="no answer within 3 s"):
+        declared(local_host)["talker"].run("Hello.")
+    assert chat.left.wait(10)
