@@ -88,6 +88,7 @@ async def aask(client: openai.AsyncOpenAI, failures: Failures, recorded: Recorde
     except (AgentTurnResultError, RuntimeError, ValueError, *FAILURES) as error:
         if turn.deadline.over:
             await _acancel(client, seen, opening)
+        del opening  # it shows its error, in which a service may repeat the key, to a traceback with local variables
         raise seen.failed(error, failures) from None
     except BaseException:
         await _acancel(client, seen, opening)
