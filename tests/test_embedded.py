@@ -110,6 +110,21 @@ def test_other_resources_are_no_agents(service: Service, method: str, below: str
     assert (status, answer["error"]["code"]) == (404, "unknown_url")  # type: ignore[index]
 
 
+def test_the_models_of_the_agents_are_listed(service: Service) -> None:
+    """Each model that an agent names, once; another one, and whatever else OpenAI serves, is a 404 that says what there is."""
+    with sdk(service) as client:
+        assert list(client.models.list()) == []
+        for model in ("m", "org/n", "m"):
+            client.beta.agents.create(model=model)
+        assert {model.id for model in client.models.list()} == {"m", "org/n"}
+        assert client.models.retrieve("org/n").id == "org/n"
+        with pytest.raises(openai.NotFoundError) as refused:
+            client.models.retrieve("o")
+        assert refused.value.code == "model_not_found"
+        with pytest.raises(openai.NotFoundError, match="has /v1/agents, its sessions and /v1/models"):
+            client.responses.create(model="m", input="x")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
 def test_what_it_keeps_is_for_its_owner_alone(tmp_path: Path) -> None:
     """Folders are 0700 and files 0600, sessions and locks too, whatever the umask; what was there before is closed."""

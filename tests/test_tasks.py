@@ -89,6 +89,7 @@ def test_drift_exits_with_3(host: Host, server: Loopback) -> None:
         (["asst.create"], {"ASST_ASSISTANTS": "nowhere:X"}, "cannot import nowhere: ModuleNotFoundError"),
         (["asst.create"], {"ASST_STORE": "no/such/folder.json"}, "does not exist: make it first"),
         (["asst.serve", "--port", "abc"], {}, "--port must be a number"),
+        (["asst.serve", "--port", "9" * 5000], {}, "--port must be a number"),
         (["asst.update", "--env", "production"], {}, "inv asst.deploy --env production"),
     ],
 )

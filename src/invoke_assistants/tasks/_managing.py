@@ -189,7 +189,7 @@ def serve(c: Context, port: str = "8787") -> None:
     from ..lifecycle import serve as verb
 
     # Invoke's own conversion to int would end in a traceback.
-    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65535:
         raise SettingsError(f"--port must be a number from 0 to 65535, not {port!r:.80}")
     try:
         verb(root(c), int(port), announce=lambda url: print(url, flush=True))

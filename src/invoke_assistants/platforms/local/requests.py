@@ -79,7 +79,9 @@ def rejected(kind: type[Strict], error: ValidationError) -> Rejected:
 
 def unknown(method: str, parts: Sequence[str]) -> Rejected:
     """404 for a route that the embedded platform does not have."""
-    return Rejected(404, f"Unknown request: {method} /v1/{'/'.join(parts)}", code="unknown_url")
+    asked = f"{method} /v1/{'/'.join(parts):.200}"
+    message = f"Unknown request: {asked}. The embedded platform has /v1/agents, its sessions and /v1/models."
+    return Rejected(404, message, code="unknown_url")
 
 
 def page(objects: Sequence[JSONObject], query: Mapping[str, str], kind: str) -> JSONObject:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import unquote
 
 from ... import files
 from ...errors import StoreError
@@ -80,7 +81,20 @@ class Service:
             if method == "GET":
                 return _found(self._read(), parts[1])
             return self._delete(parts[1]) if method == "DELETE" else self._update(parts[1], parsed(AgentUpdate, body))
+        if parts[0] == "models" and method == "GET":
+            return self._models(unquote("/".join(parts[1:])))
         raise unknown(method, parts)
+
+    def _models(self, id: str) -> JSONObject:
+        """The models that the agents name, oldest first, or the one of an id that is not empty."""
+        agents = sorted(self._read()["agents"].values(), key=lambda agent: -int(agent["created_at"]))
+        first = {agent["model"]: agent["created_at"] for agent in agents}
+        models = {name: {"id": name, "object": "model", "created": at, "owned_by": "local"} for name, at in first.items()}
+        if not id:
+            return {"object": "list", "data": [*models.values()][::-1]}
+        if id not in models:
+            raise Rejected(404, f"No agent has the model {id!r:.140}.", "model", "model_not_found")
+        return models[id]
 
     def _list(self, query: Mapping[str, str]) -> JSONObject:
         agents = sorted(self._read()["agents"].values(), key=lambda agent: agent["created_at"])
