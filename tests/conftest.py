@@ -194,8 +194,18 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def own_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test knows what another has learnt; its connections are closed here, since collected later they warn in another test."""
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    as_another_process(monkeypatch)
     yield
+    _close_connections()
+
+
+def as_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what this process has learnt while it asked."""
+    _close_connections()
+    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+
+
+def _close_connections() -> None:
     clients = runtime._runtime._clients
     for client in clients._clients.values() if clients else ():
         client.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 from compatible import Compatible, Said
-from conftest import MODELS, Host
+from conftest import MODELS, Host, as_another_process
 from loopback import Fault, Loopback
 
 from invoke_assistants import Assistant, PlatformError, SettingsError, lifecycle, runtime
@@ -98,7 +99,7 @@ def slow(
     host = Host(tmp_path / "host", env)
     host.declare(APP)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    as_another_process(monkeypatch)
     lifecycle.create(host.root)
     declared: Any = Project.load(host.root, ()).declared
     compatible.lacks = "/responses" if request.param == "chat" else ""
@@ -201,7 +202,7 @@ def test_a_later_turn_has_the_limit_too(host: Host, server: Loopback, monkeypatc
 def on_agents(host: Host, monkeypatch: pytest.MonkeyPatch) -> dict[str, Assistant[Any]]:
     host.declare(APP)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    as_another_process(monkeypatch)
     lifecycle.create(host.root)
     declared: Any = Project.load(host.root, ()).declared
     return declared  # type: ignore[no-any-return]
@@ -229,7 +230,18 @@ def test_a_function_that_takes_too_long_ends_the_turn(
 
 
 def turn_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("turn_")]
+    """Turns of the embedded platform that this test began and that are under way."""
+    turns = [thread for thread in threading.enumerate() if thread.name.startswith("turn_")]
+    return [thread.name for thread in turns if thread not in OTHERS]
+
+
+OTHERS: list[threading.Thread] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that leaves a turn waiting is no concern of those here."""
+    monkeypatch.setattr(sys.modules[__name__], "OTHERS", threading.enumerate())
 
 
 def test_a_cancelled_run_leaves_nothing_behind(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
