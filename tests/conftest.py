@@ -191,14 +191,24 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))  # no certificates: loading them is most of what a short run computes
 
 
-@pytest.fixture(autouse=True)
-def own_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No test knows what another has learnt; its connections are closed here, since collected later they warn in another test."""
+def as_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what this process has learnt, and close its connections: left to the collector, they would warn in another test."""
+    close_connections()
     monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
-    yield
+
+
+def close_connections() -> None:
     clients = runtime._runtime._clients
     for client in clients._clients.values() if clients else ():
         client.close()
+
+
+@pytest.fixture(autouse=True)
+def own_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test knows what another has learnt."""
+    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    yield
+    close_connections()
 
 
 @pytest.fixture

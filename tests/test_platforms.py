@@ -18,7 +18,7 @@ from typing import Any
 import openai
 import pytest
 from compatible import Asked, Compatible, Said
-from conftest import MODELS, Host
+from conftest import MODELS, Host, as_another_process
 from loopback import Fault, Loopback
 
 from invoke_assistants import (
@@ -116,11 +116,6 @@ def asks(project: Host, platform: dict[str, str], server: Loopback, compatible: 
         return lambda: len(compatible.asked)
     folder = project.root / ".asst" if platform["ASST_PLATFORM"] == "local" else server.service.path.parent
     return lambda: sum(len(json.loads(path.read_text())["turns"]) for path in folder.glob("sessions/*.json"))
-
-
-def as_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget what this process has learnt."""
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
 
 
 def every_way(assistant: Assistant[Any], *args: Any, **options: Any) -> list[Callable[[], Any]]:
@@ -234,7 +229,6 @@ def test_what_is_not_created_is_named(project: Host) -> None:
 def test_where_it_is_not_created_is_said_in_words(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """The platform and where its service is: local and pinned releases have no address."""
     monkeypatch.setenv("ASST_ROOT", str(local_host.root))
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
     talker: Assistant[str] = Assistant("talker", model="gpt-6-luna")
     lifecycle.create(local_host.root)
     for platform, where in [("agents", "agents at api.openai.com"), ("responses", "responses")]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from compatible import Asked, Compatible, Said
-from conftest import CANARY, MODELS, Host
+from conftest import CANARY, MODELS, Host, as_another_process
 
 from invoke_assistants import (
     AnswerIncomplete,
@@ -26,7 +26,6 @@ from invoke_assistants import (
     Reply,
     SettingsError,
     lifecycle,
-    runtime,
 )
 from invoke_assistants.project import Project
 
@@ -202,10 +201,10 @@ def test_a_server_that_does_not_say_whose_a_conversation_is_is_believed(
 ) -> None:
     """One that keeps conversations but no metadata goes on in another process; of one that does, another project's is refused."""
     session = ask(declared["talker"], "One.").session
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    as_another_process(monkeypatch)
     model.keeps_metadata = False
     assert ask(declared["talker"], "Two.", session=session).output == "One. | Two."
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    as_another_process(monkeypatch)
     model.keeps_metadata = True
     model.metadata[session]["asst.project"] = "other"
     with pytest.raises(AsstError, match="is a conversation of talker in development of project 'other'"):

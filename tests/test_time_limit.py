@@ -98,7 +98,6 @@ def slow(
     host = Host(tmp_path / "host", env)
     host.declare(APP)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
     lifecycle.create(host.root)
     declared: Any = Project.load(host.root, ()).declared
     compatible.lacks = "/responses" if request.param == "chat" else ""
@@ -201,7 +200,6 @@ def test_a_later_turn_has_the_limit_too(host: Host, server: Loopback, monkeypatc
 def on_agents(host: Host, monkeypatch: pytest.MonkeyPatch) -> dict[str, Assistant[Any]]:
     host.declare(APP)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
     lifecycle.create(host.root)
     declared: Any = Project.load(host.root, ()).declared
     return declared  # type: ignore[no-any-return]
