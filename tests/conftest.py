@@ -20,7 +20,7 @@ from invoke_assistants import runtime
 
 ROOT = Path(__file__).parent.parent
 CANARY = "sk-canary-0000000000"  # the key of every client; it must be in no output and no file
-READ_AT_THE_START = ("PYTHON", "OPENAI_LOG")  # variables that a process which has been started already reads no more
+READ_AT_THE_START = ("PYTHON", "OPENAI_LOG", "LANG", "LC_", "LD_")  # variables that a running process reads no more
 FOREIGN = ("OPENAI_", "ASST_", "APP_ENV", "ACTION", "INVOKE_", "NO_COLOR", "FORCE_COLOR")
 
 MODELS = '''

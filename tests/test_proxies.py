@@ -12,7 +12,7 @@ from compatible import Compatible, Said
 from conftest import CANARY, Host
 from loopback import Loopback
 
-from invoke_assistants import Assistant, PlatformError, lifecycle, runtime
+from invoke_assistants import Assistant, PlatformError, lifecycle
 from invoke_assistants.base_url import is_loopback
 
 
@@ -56,7 +56,6 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
 def talker(host: Host, monkeypatch: pytest.MonkeyPatch) -> Assistant[str]:
     """An assistant of the host project, as its app sees it."""
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
     return Assistant("talker", model="gpt-6-luna", instructions="Talk.", verbosity="low", reasoning={"effort": "low"})
 
 

@@ -21,7 +21,7 @@ import pytest
 from conftest import CANARY, Host
 from test_local_model import model_file
 
-from invoke_assistants import Assistant, PlatformError, lifecycle, runtime
+from invoke_assistants import Assistant, PlatformError, lifecycle
 from invoke_assistants.project import Project
 
 LLAMA = """
@@ -117,7 +117,6 @@ def declared(host: Host, monkeypatch: pytest.MonkeyPatch, **settings: str) -> di
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
     host.declare(DECLARED)
     lifecycle.create(host.root)
     return dict(Project.load(host.root, ()).declared)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from conftest import CANARY, Host
 from loopback import Fault, Loopback, error_body
 from rich.pretty import pretty_repr
 
-from invoke_assistants import Assistant, AsstError, lifecycle, runtime
+from invoke_assistants import Assistant, AsstError, lifecycle
 
 TALKER = 'Assistant("talker", model="gpt-6-luna", instructions="Talk.", verbosity="low", reasoning={"effort": "low"})'
 
@@ -32,7 +32,6 @@ def ways(host: Host, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReq
     """The ways into the package that use a key, in a project on a platform, its assistants created."""
     monkeypatch.setenv("ASST_PLATFORM", request.param)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
     lifecycle.create(host.root, only=["talker"])
     talker: Assistant[str] = eval(TALKER)
     return [
