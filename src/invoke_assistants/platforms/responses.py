@@ -259,7 +259,7 @@ def _owner(session: str) -> Generator[_Look, Any, Owner | None]:
     try:
         response = yield _Look(session)
     except PlatformError as error:
-        if error.status not in (400, *UNSERVED):
+        if error.status not in (400, 500, *UNSERVED):  # LiteLLM says 500 for what it does not keep
             raise
         return None
     return tagged(getattr(response, "metadata", None))
