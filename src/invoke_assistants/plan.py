@@ -209,10 +209,9 @@ def with_duplicates(verdict: Verdict, tagged: Sequence[JSONObject]) -> Verdict:
     others = [there["id"] for there in tagged if verdict.record and there["id"] != verdict.record.id]
     if verdict.remote is None or verdict.record is None or not others:
         return verdict
-    told = (
-        f"{', '.join(others)} carries the same tags; {verdict.record.id} is the recorded one; inv asst.delete --id ID deletes one"
-    )
-    return replace(verdict, note=_both(verdict.note, told))
+    verb = "carries" if len(others) == 1 else "carry"
+    which = f"{', '.join(others)} {verb} the same tags; {verdict.record.id} is the recorded one"
+    return replace(verdict, note=_both(verdict.note, f"{which}; inv asst.delete --id ID deletes one"))
 
 
 def _both(*notes: str | None) -> str | None:
