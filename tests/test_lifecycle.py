@@ -94,6 +94,7 @@ def test_drift_by_hand_is_refused_and_overwritten_on_demand(host: Host, server: 
         asst.deploy(host.root)
     assert caught.value.exit_code == 3
     assert [row.error is not None for row in caught.value.rows] == [False, False, False, True, False, False]
+    assert [row.note for row in asst.status(host.root) if row.state == "drifted"] == [f"{id} was edited by hand: instructions"]
     assert server.writes() == []
     assert host.path.read_bytes() == before
     asst.update(host.root)  # the other environment is not in its way

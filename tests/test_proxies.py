@@ -6,14 +6,16 @@ import asyncio
 import socketserver
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from compatible import Compatible, Said
 from conftest import CANARY, Host
 from loopback import Loopback
 
-from invoke_assistants import Assistant, PlatformError, lifecycle
+from invoke_assistants import Assistant, PlatformError, SettingsError, lifecycle
 from invoke_assistants.base_url import is_loopback
+from invoke_assistants.project import Project
 
 
 class Proxy(socketserver.ThreadingTCPServer):
@@ -115,3 +117,23 @@ def test_other_servers_are_reached_through_the_proxy(
 def test_only_addresses_of_this_machine_and_localhost_are_this_machine(url: str, loopback: bool) -> None:
     """A name that begins like an address belongs to whoever registered it."""
     assert is_loopback(url) is loopback
+
+
+@pytest.mark.parametrize(("variable", "value"), [("SSL_CERT_FILE", "/nowhere.pem"), ("HTTPS_PROXY", "gopher://127.0.0.1:9")])
+def test_what_the_environment_says_of_http_and_cannot_be_used(
+    host: Host, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """One line that names the variables, from the commands and at run time; nothing was asked."""
+    monkeypatch.setenv("ASST_ROOT", str(host.root))
+    lifecycle.create(host.root)
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://api.example/v1")
+    if variable == "SSL_CERT_FILE":
+        monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    declared: Any = Project.load(host.root, ()).declared["talker"]
+    with pytest.raises(SettingsError, match="no HTTP client can be made: .* SSL_CERT_FILE"):
+        lifecycle.create(host.root)
+    monkeypatch.setenv("ASST_PLATFORM", "responses")
+    lifecycle.create(host.root)
+    with pytest.raises(SettingsError, match="no HTTP client can be made"):
+        declared.run("Hello.")

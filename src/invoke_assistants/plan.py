@@ -227,7 +227,7 @@ def rows_for(command: str, verdict: Verdict, recorded: Recorded, *, overwrite: b
     if state in actions and (command == "create" or (command, state) == ("plan", "not_created")):
         return replace(verdict, note=_OPEN if open_ else verdict.note).row(actions[state])
     if command in ("status", "create"):
-        note = _OPEN if open_ else _both(verdict.drift if command == "create" else None, verdict.note)
+        note = _OPEN if open_ else _both(verdict.drift, verdict.note)
         return replace(verdict, note=note).row("adopt" if open_ and command == "create" else "none")
     if state == "not_created":
         recorded_on = f" ({verdict.note})" if verdict.note else ""

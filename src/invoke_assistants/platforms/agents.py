@@ -53,9 +53,8 @@ class AgentsPlatform:
     ) -> AsyncGenerator[AgentsPlatform]:
         """A platform over HTTP, or over a transport in this process; closed at the end of the block."""
         limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
-        transport = transport or connections.async_transport(credentials.base_url, limits)
         url = connections.url(credentials.base_url)
-        http = httpx2.AsyncClient(transport=transport, timeout=TIMEOUT, limits=limits)
+        http = connections.managing_client(credentials.base_url, transport, TIMEOUT, limits)
         async with openai.AsyncOpenAI(
             api_key=credentials.key.reveal(),
             base_url=url,

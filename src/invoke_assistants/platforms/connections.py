@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import httpx2
 import openai
 
@@ -9,22 +12,46 @@ from ..base_url import is_loopback
 from ..errors import SettingsError
 from .timeouts import HTTPClient
 
-__all__ = ["async_client", "async_transport", "sync_client", "url"]
+__all__ = ["async_client", "managing_client", "sync_client", "url"]
+
+Client = TypeVar("Client")
 
 
 def sync_client(base_url: str, transport: httpx2.BaseTransport | None) -> httpx2.Client:
     """A client with the SDK's defaults, over a transport of this process or the network."""
-    if transport is None and is_loopback(base_url):
-        transport = httpx2.HTTPTransport(limits=openai.DEFAULT_CONNECTION_LIMITS)
-    return HTTPClient(transport)
+
+    def make() -> httpx2.Client:
+        local = transport is None and is_loopback(base_url)
+        return HTTPClient(httpx2.HTTPTransport(limits=openai.DEFAULT_CONNECTION_LIMITS) if local else transport)
+
+    return _made(make)
 
 
 def async_client(base_url: str, transport: httpx2.AsyncBaseTransport | None) -> httpx2.AsyncClient:
     """As ``sync_client``, for an event loop."""
-    return openai.DefaultAsyncHttpxClient(transport=transport or async_transport(base_url, openai.DEFAULT_CONNECTION_LIMITS))
+    limits = openai.DEFAULT_CONNECTION_LIMITS
+    return _made(lambda: openai.DefaultAsyncHttpxClient(transport=transport or _async_transport(base_url, limits)))
 
 
-def async_transport(base_url: str, limits: httpx2.Limits) -> httpx2.AsyncBaseTransport | None:
+def managing_client(
+    base_url: str, transport: httpx2.AsyncBaseTransport | None, timeout: float, limits: httpx2.Limits
+) -> httpx2.AsyncClient:
+    """As ``async_client``, with limits of its own, and no redirects."""
+    return _made(
+        lambda: httpx2.AsyncClient(transport=transport or _async_transport(base_url, limits), timeout=timeout, limits=limits)
+    )
+
+
+def _made(make: Callable[[], Client]) -> Client:
+    try:
+        return make()
+    except (OSError, ValueError) as error:  # of what the environment says about certificates and proxies
+        raise SettingsError(
+            f"no HTTP client can be made: {error}: look at SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables"
+        ) from None
+
+
+def _async_transport(base_url: str, limits: httpx2.Limits) -> httpx2.AsyncBaseTransport | None:
     """The transport to this machine, or None for another one: with its own, a client asks the system for no proxy."""
     return httpx2.AsyncHTTPTransport(limits=limits) if is_loopback(base_url) else None
 
