@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -18,6 +19,8 @@ import pytest
 from compatible import Compatible, Said
 from conftest import CANARY, MODELS, ROOT, THREE, Host
 from loopback import Fault, Loopback
+
+from invoke_assistants import ending
 
 COMMANDS = ["create", "update", "deploy", "admin", "plan", "status", "check", "resolve"]
 KEYS = {"name", "environment", "platform", "id", "state", "action", "digest", "changes", "error"}
@@ -418,3 +421,25 @@ def test_a_refusal_is_said_once(host: Host, server: Loopback) -> None:
     refused = host.inv("asst.deploy", "--json")
     assert all("--recreate" in row["error"] for key, row in refused.rows().items() if key[1] == "production")
     assert refused.err.count("sees none") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_strikes_in_a_finalizer_is_not_lost(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Python swallows what a finalizer raises: the command ends all the same, and prints no traceback."""
+    monkeypatch.setattr(ending, "_terminated", threading.Event())
+
+    class Late:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    def command() -> None:
+        with ending.interruptible():
+            Late()
+            for _ in range(500):
+                time.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt):
+        command()
+    assert capfd.readouterr().err == ""

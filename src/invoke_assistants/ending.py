@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING
@@ -34,11 +35,22 @@ def interruptible() -> Generator[None]:
         _terminated.set()
         signal.raise_signal(signal.SIGINT)
 
+    def again(swallowed: sys.UnraisableHookArgs) -> None:
+        """An interrupt that strikes in a finalizer is swallowed there: it comes again once the finalizer is over."""
+        if swallowed.exc_type is not KeyboardInterrupt:
+            hook(swallowed)
+            return
+        later = threading.Timer(0.01, signal.raise_signal, [signal.SIGINT])
+        later.daemon = True
+        later.start()
+
     # A shell starts background jobs with SIGINT ignored; asyncio only takes over Python's own handler.
     before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.signal(signal.SIGTERM, terminate)
+    hook, sys.unraisablehook = sys.unraisablehook, again
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])
 
