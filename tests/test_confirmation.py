@@ -104,3 +104,24 @@ def test_deleting_what_changed_meanwhile(host: Host, server: Loopback, by_id: bo
         asst.delete(host.root, env=None if by_id else "production", id=id if by_id else None, confirm=confirm)
     assert server.writes() == []
     assert len(host.ids()) == 6
+
+
+def test_recreating_beside_an_environment_with_a_key_of_its_own(
+    host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of development is gone, production was never created: a yes makes both, and adopts what production has already."""
+    asst.create(host.root, ["judge"])
+    monkeypatch.setenv("OPENAI_API_KEY_PRODUCTION", "sk-canary-0000000000-production")
+    ids = host.ids()
+    server.call("DELETE", f"/agents/{ids['judge', 'development']}")
+    for number in range(101):
+        server.call("POST", "/agents", {"model": "gpt-4", "name": f"somebody's {number}"})
+    stored = host.store
+    del stored["assistants"]["judge"]["production"]
+    host.path.write_text(json.dumps(stored))
+    planned = {row.key: row.action for row in asst.create(host.root, ["judge"], dry_run=True, recreate=True)}
+    assert planned == {("judge", "development"): "recreate", ("judge", "production"): "adopt"}
+    rows = asst.create(host.root, ["judge"], confirm=lambda question, rows: True)
+    assert [row.action for row in rows] == ["recreate", "adopt"]
+    assert host.ids()["judge", "production"] == ids["judge", "production"]
+    assert len(server.agents()) == 103

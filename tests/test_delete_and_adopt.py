@@ -197,6 +197,29 @@ def test_deleting_by_id(host: Host, server: Loopback) -> None:
     assert len(server.agents()) == 2
 
 
+def test_deleting_by_id_in_another_environment_than_its_own(host: Host, server: Loopback) -> None:
+    """--env is kept to: what is development's is not deleted where production was named."""
+    asst.create(host.root, ["judge"])
+    id = host.ids()["judge", "development"]
+    with pytest.raises(Refused, match="is an instance of judge in development, not in production: leave --env out"):
+        asst.delete(host.root, id=id, env="production", yes=True)
+    assert id in server.agents()
+
+
+def test_deleting_by_id_what_another_row_records(host: Host, server: Loopback) -> None:
+    """An object that is recorded for a row whose tags it does not carry: named, deleted, and forgotten there."""
+    asst.create(host.root, ["judge", "talker"], "development")
+    ids = host.ids()
+    stored = host.store
+    stored["assistants"]["judge"]["development"]["id"] = ids["talker", "development"]
+    host.path.write_text(json.dumps(stored))
+    [planned] = asst.delete(host.root, id=ids["talker", "development"], dry_run=True)
+    assert "recorded for judge in development, recorded for talker in development" in (planned.note or "")
+    asst.delete(host.root, id=ids["talker", "development"], yes=True)
+    assert host.store["assistants"] == {}
+    assert {*server.agents()} == {ids["judge", "development"]}
+
+
 def test_a_delete_by_id_whose_answer_is_lost_or_refused(host: Host, server: Loopback) -> None:
     """Lost after the commit: settled by asking for it. Refused: said, and the record stays with nothing open."""
     asst.create(host.root, ["judge"])
@@ -363,7 +386,9 @@ def test_what_cannot_be_adopted(host: Host, server: Loopback) -> None:
     server.seen.clear()
     with pytest.raises(AsstError, match="is no id"):
         asst.adopt("judge", "development", "../x", host.root)
-    with pytest.raises(AsstError, match="is agent_.* already: inv asst.delete --only planner --env development first"):
+    with pytest.raises(
+        AsstError, match="is agent_.* already: inv asst.forget planner development .* inv asst.delete --only planner"
+    ):
         asst.adopt("planner", "development", existing(server), host.root)
     server.call("DELETE", f"/agents/{ids['judge', 'development']}")
     with pytest.raises(AsstError, match="there is no agent_nowhere"):
@@ -374,6 +399,37 @@ def test_what_cannot_be_adopted(host: Host, server: Loopback) -> None:
     id = existing(server)
     asst.adopt("judge", "development", id, host.root)
     assert host.ids()["judge", "development"] == id
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_an_adopt_whose_answer_is_lost(host: Host, server: Loopback, seen: bool) -> None:
+    """Looked at and recorded, or adopted by a rerun: in both cases as if the answer had come, foreign pairs and all."""
+    id = existing(server)
+    server.faults.append(lambda each: Fault(after=True, reset=True) if each.method == "POST" else None)
+    if not seen:
+        server.faults.append(lambda each: Fault(status=400) if each.method == "GET" and server.writes() else None)
+        with pytest.raises(AsstError):
+            asst.adopt("judge", "production", id, host.root)
+        server.faults.clear()
+    [row] = asst.adopt("judge", "production", id, host.root)
+    assert (row.id, row.action) == (id, "adopt")
+    [planned] = asst.plan(host.root, ["judge"], "production")
+    assert (planned.state, planned.error) == ("changed", None)
+    assert "metadata.theirs" not in {change.field for change in planned.changes}
+
+
+def test_a_store_that_is_pulled_during_an_adopt(host: Host, server: Loopback) -> None:
+    """It names another instance for the row: that stands, and both are named."""
+    id = existing(server)
+    pulled = host.root / "pulled"
+    asst.create(host.root, ["judge"], "development")
+    pulled.write_bytes(host.path.read_bytes())
+    theirs = host.ids()["judge", "development"]
+    asst.forget("judge", "development", host.root)
+    server.faults.append(lambda each: host.path.write_bytes(pulled.read_bytes()) and None if each.method == "POST" else None)
+    with pytest.raises(AsstError, match=f"the store was replaced during this run and names {theirs}"):
+        asst.adopt("judge", "development", id, host.root)
+    assert host.ids()["judge", "development"] == theirs
 
 
 def test_adopt_on_the_command_line(host: Host, server: Loopback) -> None:

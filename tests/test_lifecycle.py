@@ -446,3 +446,35 @@ def test_the_stores_payloads_are_what_was_sent(host: Host, server: Loopback) -> 
         assert json.dumps({key: seen.body[key] for key in payload if key != "metadata"}) == json.dumps(
             {key: value for key, value in payload.items() if key != "metadata"}
         )
+
+
+def test_an_overwrite_shows_all_that_it_takes_away(host: Host, server: Loopback) -> None:
+    """Fields that are no longer declared and were edited by hand since: the plan lists each with the value that goes."""
+    host.edit(
+        '"judge", output=Verdict,', '"judge", output=Verdict, verbosity="low", reasoning={"effort": "low"}, service_tier="flex",'
+    )
+    asst.create(host.root, ["judge"])
+    id = host.ids()["judge", "production"]
+    server.edit(
+        id, text={"verbosity": "high"}, reasoning={"effort": "high", "summary": "auto"}, service_tier="priority",
+        metadata={"team": "red", "theirs": "kept"},
+    )  # fmt: skip
+    host.edit(' verbosity="low", reasoning={"effort": "low"}, service_tier="flex",', "")
+    host.edit(', metadata={"team": "blue"}', "")
+    host.edit("Judge it.", "Judge it well.")
+    [row] = asst.plan(host.root, ["judge"], "production")
+    changes = {change.field: (change.before, change.after) for change in row.changes}
+    assert changes == {
+        "instructions": ("Judge it.", "Judge it well."),
+        "text.verbosity": ("high", None),
+        "reasoning.effort": ("high", None),
+        "reasoning.summary": ("auto", None),
+        "service_tier": ("priority", None),
+        "metadata.team": ("red", None),
+    }
+    asst.update(host.root, ["judge"])
+    asst.deploy(host.root, ["judge"], overwrite=True)
+    agent = server.agents()[id]
+    assert agent["metadata"]["theirs"] == "kept"
+    assert "team" not in agent["metadata"]
+    assert asst.plan(host.root, ["judge"], "production")[0].state == "in_sync"

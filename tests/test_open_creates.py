@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -166,3 +167,74 @@ def test_an_open_create_of_another_platform_is_told(lost: Host, server: Loopback
     monkeypatch.delenv("ASST_PLATFORM")
     [row] = asst.status(lost.root)
     assert f"a create is still open on agents at {server.origin}" in (row.note or "")
+
+
+@pytest.fixture
+def recorded_and_open(host: Host, server: Loopback) -> str:
+    """A create that was answered and recorded, whose last look failed: the record and the open create stand side by side."""
+    host.declare(JUDGE)
+    server.faults.append(lambda seen: Fault(status=500) if seen.method == "GET" and server.writes() else None)
+    with pytest.raises(RowsFailed):
+        asst.create(host.root, env="development", timing=QUICK)
+    server.faults.clear()
+    assert "pending" in host.store
+    return host.ids()["judge", "development"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_is_no_longer_ours_is_not_deleted_though_a_create_is_open(
+    host: Host, server: Loopback, recorded_and_open: str, late: bool
+) -> None:
+    """Its tags were taken over by another project, before the delete or in the middle of its looks: refused, it stays."""
+    theirs = {"asst.project": "another", "asst.name": "judge", "asst.environment": "development"}
+
+    def take_over(seen: Any) -> None:
+        if seen.method == "GET":
+            server.call("POST", f"/agents/{recorded_and_open}", {"metadata": theirs})
+
+    if late:
+        looks = iter([None, take_over])
+        server.faults.append(lambda seen: (next(looks, None) or (lambda _: None))(seen) if seen.method == "GET" else None)
+    else:
+        server.call("POST", f"/agents/{recorded_and_open}", {"metadata": theirs})
+    with pytest.raises(Refused, match="does not carry our tags, so it is not ours to delete"):
+        asst.delete(host.root, env="development", yes=True, timing=QUICK)
+    assert recorded_and_open in server.agents()
+
+
+def test_deleting_one_object_keeps_no_orphan_of_an_open_create(lost: Host, server: Loopback) -> None:
+    """A store with a record and an open create of another object, as a merge leaves it: both are known to the end."""
+    [made] = server.agents()
+    agent = server.agents()[made]
+    body = {key: agent[key] for key in ("model", "name", "metadata")}
+    other = server.call("POST", "/agents", {**body, "metadata": {**body["metadata"], "asst.nonce": "e" * 32}})["id"]
+    stored = lost.store
+    digest = agent["metadata"]["asst.digest"]
+    stored["assistants"] = {
+        "judge": {"development": {"digest": digest, "id": other, "origin": server.origin, "platform": "agents"}}
+    }
+    lost.path.write_text(json.dumps(stored))
+    asst.delete(lost.root, id=other, yes=True, timing=QUICK)
+    left = {*server.agents()}
+    assert other not in left
+    assert left == set() or left == {*lost.ids().values()}
+    assert "pending" not in lost.store
+
+
+def test_a_teardown_says_what_is_elsewhere(lost: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A create that is open on another platform is named, and left as it is."""
+    monkeypatch.setenv("ASST_PLATFORM", "local")
+    said: list[str] = []
+
+    class Listening:
+        def say(self, message: str) -> None:
+            said.append(message)
+
+        def start(self, label: str, total: int) -> None:
+            pass
+
+        def advance(self) -> None:
+            pass
+
+    assert asst.delete(lost.root, env="development", yes=True, reporter=Listening()) == []
+    assert said == [f"judge in development: what is on agents at {server.origin} is left as it is"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import pty
@@ -429,6 +430,7 @@ def test_an_interrupt_that_strikes_in_a_finalizer_is_not_lost(
 ) -> None:
     """Python swallows what a finalizer raises: the command ends all the same, and prints no traceback."""
     monkeypatch.setattr(ending, "_terminated", threading.Event())
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
 
     class Late:
         def __del__(self) -> None:
@@ -442,4 +444,25 @@ def test_an_interrupt_that_strikes_in_a_finalizer_is_not_lost(
 
     with pytest.raises(KeyboardInterrupt):
         command()
+    atexit.unregister(ending._ignore_signals)
+    for each, handler in handlers.items():
+        signal.signal(each, handler)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_has_the_same_exit_code(host: Host, server: Loopback, number: signal.Signals, code: int) -> None:
+    """Impatience while the process is on its way out is no death by the signal."""
+    assert host.inv("asst.create", "--only", "judge").code == 0
+    for pause in (0.02, 0.05, 0.1):
+        asked = threading.Event()
+        server.faults.insert(0, lambda seen, asked=asked: asked.set() or Fault(hang=1))  # type: ignore[misc]
+        process = host.start("asst.plan")
+        assert asked.wait(20)
+        server.faults.pop(0)
+        process.send_signal(number)
+        while process.poll() is None:
+            time.sleep(pause)
+            process.send_signal(number)
+        process.communicate()
+        assert process.returncode == code

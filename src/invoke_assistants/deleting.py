@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .apply import TIMING, Run, Timing
+from .apply import Run, Timing
 from .errors import AsstError, PlatformError, Refused
 from .payload import declarable, is_ours
 from .plan import Verdict, row_to_delete
 from .platforms import Platform
 from .records import Intent, JSONObject, Key, Row, Wanted
-from .session import Confirm, Session, count, ended, summed_up
+from .session import Confirm, Session, count, ended, recorded_of, summed_up
 from .settings import Environment
 from .settling import settle_creates
 
@@ -48,6 +48,8 @@ async def delete_recorded(
     verdicts = await session.verdicts(wanted, whole={each.environment for each in open_})
     rows = {v.wanted.key: row_to_delete(v, session.recorded, session.tagged(v.wanted)) for v in verdicts}
     rows |= {row.key: row for row in unreachable}
+    for line in project.left_elsewhere(session.recorded, only, env, [(each.key, each.place) for each in wanted]):
+        session.reporter.say(line)
     await session.refuse_if_all_gone(verdicts, rows, deleting=True)
     if unsafe := summed_up(row.error for row in rows.values() if row.unsafe):
         raise Refused(unsafe, rows.values())
@@ -63,54 +65,71 @@ async def delete_recorded(
         verdicts = await session.verdicts([each for each in again if (each.key, each.place) in confirmed])
         nothing = {each.key: replace(rows[each.key], action="none", note="its open create had made nothing") for each in open_}
         rows |= nothing | {v.wanted.key: row_to_delete(v, session.recorded, ()) for v in verdicts}
+        if unsafe := summed_up(row.error for row in rows.values() if row.unsafe):
+            raise Refused(unsafe, rows.values())
     return await _delete(session, verdicts, rows, timing)
 
 
-async def delete_object(session: Session, id: str, environments: Sequence[Environment], asked: Asked) -> list[Row]:
+async def delete_object(session: Session, id: str, env: str | None, asked: Asked, timing: Timing) -> list[Row]:
     """Delete one object that carries this project's tags, recorded or not; where it is recorded, forget it.
 
     Args:
-        environments: those whose platforms are asked for it.
+        env: where to look for it; it must be an instance of this environment.
 
     Raises:
-        Refused: not confirmed, or it does not carry this project's tags.
+        Refused: not confirmed, or it does not carry this project's tags, or those of another environment.
         AsstError: there is no such object.
     """
-    environment, platform, there = await _find(session, id, environments)
-    metadata, project = there.get("metadata") or {}, session.project.settings.project
-    if not is_ours(metadata, project):
+    environment, platform, there = await _find(session, id, session.project.environments(env))
+    project, recorded, place = session.project.settings.project, session.recorded, environment.place
+    if not is_ours(there.get("metadata") or {}, project):
         raise Refused(f"{id} does not carry the tags of project {project}, so it is not ours to delete")
-    key = metadata["asst.name"], metadata["asst.environment"]
-    wanted = Wanted(*key, environment.position, environment.place, project, {}, "")
-    record, open_ = session.recorded.record(wanted), session.recorded.intent(wanted, "create")
-    recorded = record is not None and record.id == id
-    told = "it is the recorded one" if recorded else f"{record.id} is the recorded one" if record else "nothing is recorded"
-    row = Row(*key, environment.place.platform, None, "delete", id, note=f"of {key[0]} in {key[1]}, {told}")
+    name, where = there["metadata"]["asst.name"], there["metadata"]["asst.environment"]
+    if env not in (None, where):
+        raise Refused(f"{id} is an instance of {name} in {where}, not in {env}: leave --env out, or give --env {where}")
+    holding = [key for key, held in recorded.records.items() if (record := held.at(place)) and record.id == id]
+    wanted = [_wanted(session, key, environment) for key in dict.fromkeys([(name, where), *holding])]
+    said = [f"recorded for {' in '.join(key)}" for key in holding] or ["not recorded"]
+    row = Row(name, where, place.platform, None, "delete", id, note=f"of {name} in {where}, {', '.join(said)}")
     if asked.dry_run:
         return [row]
     asked.refuse_unless_said([row])
-    if not asked.yes and (
-        declarable(await platform.retrieve(id) or {}) != declarable(there)
-        or session.project.store.read().records.get(key) != session.recorded.records.get(key)
-    ):
-        raise Refused(f"{id} was changed while the question waited; nothing was written: run the same command again", [row])
-    run = await session.begin(Run, (), timing=TIMING)
-    if recorded and record:
-        run.journal.intend(wanted, Intent("delete", record.digest))
-        run.journal.flush()
+    if not asked.yes:
+        now, seen = session.project.store.read(), declarable(await platform.retrieve(id) or {})
+        if seen != declarable(there) or any(recorded_of(now, each) != recorded_of(recorded, each) for each in wanted):
+            raise Refused(f"{id} was changed while the question waited; nothing was written: run the same command again", [row])
+    if open_ := [each for each in wanted if recorded.intent(each, "create")]:
+        await settle_creates(session, open_, timing)
+    again = [_wanted(session, each.key, environment) for each in wanted]  # with what was settled
+    held = [each for each in again if (record := session.recorded.record(each)) and record.id == id]
+    run = await session.begin(Run, (), timing)
+    for each in held:
+        run.journal.intend(each, Intent("delete", each.digest), each.payload)
+    run.journal.flush()
     try:
         await run.sure(platform, id, platform.delete(id), lambda object_: object_ is None)
-        if recorded:
-            run.journal.forget(wanted, id)
-        if recorded or (open_ and open_.nonce == metadata.get("asst.nonce")):
-            run.journal.intend(wanted, None)
+        for each in held:
+            run.journal.forget(each, id)
+            run.journal.intend(each, None)
     except PlatformError as error:
-        if recorded and not error.unknown:
-            run.journal.intend(wanted, open_)
+        for each in held if not error.unknown else ():
+            run.journal.intend(each, None)
         raise
     finally:
         run.journal.flush()
-    return [row]
+    return ended(
+        {row.key: row} | run.replaced({each.key: replace(row, name=each.name, environment=each.environment) for each in held})
+    )
+
+
+def _wanted(session: Session, key: Key, environment: Environment) -> Wanted:
+    """A row at an environment's place, with the payload that its record or its open create names."""
+    slot, recorded = (key, environment.place), session.recorded
+    held = recorded.records.get(key)
+    record = held.at(environment.place) if held else None
+    digest = record.digest if record else recorded.intents[slot].digest if slot in recorded.intents else ""
+    payload = recorded.payloads.get(digest, {})
+    return Wanted(*key, environment.position, environment.place, session.project.settings.project, payload, digest)
 
 
 async def _find(session: Session, id: str, environments: Sequence[Environment]) -> tuple[Environment, Platform, JSONObject]:

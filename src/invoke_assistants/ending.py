@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
+import os
 import signal
 import sys
 import threading
@@ -47,12 +49,28 @@ def interruptible() -> Generator[None]:
     # A shell starts background jobs with SIGINT ignored; asyncio only takes over Python's own handler.
     before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.signal(signal.SIGTERM, terminate)
     hook, sys.unraisablehook = sys.unraisablehook, again
+
+    def end_at_once(*_: object) -> None:
+        """A second signal, while the process is on its way out: the same exit code, not a death by the signal."""
+        os._exit(TERMINATED if _terminated.is_set() else INTERRUPTED)
+
     try:
         yield
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) or getattr(error, "code", None) in (INTERRUPTED, TERMINATED):
+            before = end_at_once, end_at_once
+            atexit.register(_ignore_signals)
+        raise
     finally:
         sys.unraisablehook = hook
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])
+
+
+def _ignore_signals() -> None:
+    """The interpreter's own end takes handlers away, but for those that ignore."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def told(error: BaseException) -> tuple[str, int]:

@@ -57,10 +57,11 @@ def create(
     async def act(session: Session) -> list[Row]:
         missing = [each for each in wanted if not session.recorded.record(each)]
         open_ = [each for each in wanted if session.recorded.intent(each, "create")]
-        verdicts = await session.verdicts(wanted, whole={each.environment for each in (*missing, *open_)})
+        whole = {each.environment for each in (*missing, *open_)}
+        verdicts = await session.verdicts(wanted, whole=whole)
         gone = {verdict.wanted.environment for verdict in verdicts if verdict.state == "missing"}
         if gone:
-            verdicts = await session.verdicts(wanted, whole=gone)
+            verdicts = await session.verdicts(wanted, whole=whole | gone)
         rows = {verdict.wanted.key: planning.rows_for("create", verdict, session.recorded) for verdict in verdicts}
         await session.refuse_if_all_gone(verdicts, rows, allowed=recreate, confirm=confirm)
         hits = await session.hits(verdicts, rows, timing)
@@ -68,7 +69,8 @@ def create(
             if there and rows[key].action in ("create", "recreate"):
                 rows[key] = replace(rows[key], action="adopt")
         claimed = [verdict for verdict in verdicts if rows[verdict.wanted.key].action != "none"]
-        left = [row for row in project.undeclared(session.recorded, env) if row.note]  # open creates that nothing settles
+        open_keys = {key for key, _ in session.recorded.open_creates()}
+        left = [row for row in project.undeclared(session.recorded, env) if row.key in open_keys]  # which nothing here settles
         if dry_run:
             return [*rows.values(), *left]
         return [*await session.create(verdicts, claimed, hits, rows, timing), *left]
@@ -180,7 +182,7 @@ def delete(
 
     async def act(session: Session) -> list[Row]:
         if id is not None:
-            return await delete_object(session, id, project.environments(env), asked)
+            return await delete_object(session, id, env, asked, timing)
         return await delete_recorded(session, only, env, undeclared, asked, timing)
 
     return run(project, "delete", act, reporter, lock=not dry_run)

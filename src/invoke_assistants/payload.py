@@ -14,12 +14,14 @@ from .request import TOOLS
 from .schema import lint, output_schema, size
 
 __all__ = [
+    "as_taken_over",
     "build",
     "canonical",
     "compare",
     "create_body",
     "declarable",
     "digest",
+    "going",
     "is_ours",
     "leftovers",
     "problems",
@@ -113,6 +115,29 @@ def _compare(remote: Any, configured: Any, field: str, exact: bool) -> Iterator[
 def leftovers(remote: Any, recorded: Any, declared: Any) -> tuple[Change, ...]:
     """The fields that only the recorded payload has and whose recorded value the remote object still holds."""
     return tuple(_leftovers(remote, recorded, declared, ""))
+
+
+def going(remote: Mapping[str, Any], recorded: Mapping[str, Any], declared: Mapping[str, Any]) -> tuple[Change, ...]:
+    """The fields that ``update_body`` takes away, whatever the remote object holds there, but for defaults.
+
+    They are those that the recorded payload has and the declared one has not, with all that the object holds in them.
+    """
+    held = _held(remote, recorded, declared)
+    return tuple(change for change in _leftovers(remote, held, declared, "") if not _is_default(change))
+
+
+def _held(remote: Any, recorded: Any, declared: Any) -> Any:
+    """The recorded payload with what a remote object holds in the place of each field that is not declared."""
+    if _is_list(recorded) and _is_list(remote) and _is_list(declared):
+        return [_held(*each) for each in zip(remote, recorded, declared, strict=False)]
+    if not isinstance(recorded, Mapping) or not isinstance(remote, Mapping):
+        return remote
+    out = {}
+    for key in recorded:
+        below = declared.get(key, _NOTHING) if isinstance(declared, Mapping) else _NOTHING
+        whole = below is _NOTHING and key != "metadata"  # of which only the pairs that were ours go
+        out[key] = remote.get(key) if whole else _held(remote.get(key), recorded[key], below)
+    return out
 
 
 def _leftovers(remote: Any, recorded: Any, declared: Any, field: str) -> Iterator[Change]:
@@ -226,6 +251,11 @@ def taking_over(wanted: Wanted, there: Mapping[str, Any], nonce: str) -> JSONObj
     """The body that makes an existing object an instance: our name and tags, nothing else of it changed."""
     tags = {**wanted.identity, "asst.digest": digest(remote_payload(there, wanted.payload)), "asst.nonce": nonce}
     return {"name": wanted.remote_name, "metadata": {**(there.get("metadata") or {}), **tags}}
+
+
+def as_taken_over(wanted: Wanted, there: Mapping[str, Any]) -> bool:
+    """Whether an object's tags say that it was taken over as it still is."""
+    return (there.get("metadata") or {}).get("asst.digest") == digest(remote_payload(there, wanted.payload))
 
 
 def too_many_pairs(body: Mapping[str, Any], declared: Mapping[str, Any]) -> str | None:

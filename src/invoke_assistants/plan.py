@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from .payload import compare, is_ours, leftovers, remote_payload, reset_body, reset_changes, too_many_pairs, update_body
+from .payload import compare, going, is_ours, leftovers, remote_payload, reset_body, reset_changes, too_many_pairs, update_body
 from .payload import digest as digest_of
 from .records import HISTORY, Action, Change, Intent, JSONObject, Key, Record, Recorded, Row, State, Wanted
 
@@ -98,6 +98,9 @@ def judge(wanted: Wanted, recorded: Recorded, remote: Remote) -> Verdict:
     if not changes and not lost:
         return Verdict(wanted, "in_sync", _now(record, wanted.digest, carried, wanted), there)
     body = reset_body(wanted, there) if unknown else update_body(wanted, payload, there, pending)
+    if not unknown:  # what the body takes away is told, whatever it holds
+        left = (*(change for each in (payload, pending) for change in going(there, each, wanted.payload)), *left)
+        changes = (*compare(there, wanted.payload), *{change.field: change for change in left}.values())
     verdict = Verdict(wanted, "changed", record, there, (*lost, *changes), body=body)
     edited = (*lost, *compare(there, payload))
     if not edited and carried == record.carried:
@@ -257,17 +260,15 @@ def row_to_delete(verdict: Verdict, recorded: Recorded, tagged: Sequence[JSONObj
         tagged: what carries the row's tags.
     """
     wanted, there = verdict.wanted, verdict.remote
+    tags = (there or {}).get("metadata") or {}
+    if there is not None and any(tags.get(key) != value for key, value in wanted.identity.items()):
+        error = f"{wanted.name} in {wanted.environment}: {there['id']} does not carry our tags, so it is not ours to delete"
+        return verdict.row("none", error, unsafe=True)
     if intent := recorded.intent(wanted, "create"):
         made = [object_["id"] for object_ in made_by(intent, tagged)]
         row = replace(verdict, note="a create is still open: what it made is deleted, too").row("delete")
         return replace(row, id=row.id or next(iter(made), None))
-    if verdict.record is None:
-        return verdict.row()
-    tags = (there or {}).get("metadata") or {}
-    if there is not None and any(tags.get(key) != value for key, value in wanted.identity.items()):
-        error = f"{wanted.name} in {wanted.environment}: {verdict.record.id} does not carry our tags, so it is not ours to delete"
-        return verdict.row("none", error, unsafe=True)
-    return verdict.row("delete")
+    return verdict.row() if verdict.record is None else verdict.row("delete")
 
 
 def undeclared(recorded: Recorded, declared: Iterable[Key]) -> list[Row]:

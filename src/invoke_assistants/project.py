@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +141,33 @@ class Project:
         """A row for what is recorded or being created and no longer declared; none where ``only`` narrows."""
         if self.only:
             return []
-        keys = [(name, environment.name) for name in self.declared for environment in self.settings.environments]
-        return [row for row in undeclared(recorded, keys) if env in (None, row.environment)]
+        known = [environment.name for environment in self.settings.environments]
+        keys = [(name, where) for name in self.declared for where in known]
+        places, out = _places(recorded), []
+        for row in undeclared(recorded, keys):
+            if env not in (None, row.environment):
+                continue
+            note = row.note
+            if not any(self.settings.reaching(row.environment, place) for place in places[row.key]):
+                at = places[row.key][0].shown
+                note = f"on {at}, which no environment of the settings reaches: inv asst.forget {row.name} {row.environment}"
+            elif row.environment not in known:
+                left = f"{row.environment} is no environment of the settings, which name {', '.join(known)}"
+                note = f"{left}; {note}" if note else left
+            out.append(replace(row, note=note))
+        return out
+
+    def left_elsewhere(
+        self, recorded: Recorded, only: Iterable[str], env: str | None, here: Sequence[tuple[Key, Place]]
+    ) -> list[str]:
+        """A line for each record and open create of these rows that is at another place than ``here``."""
+        chosen = set(only)
+        return [
+            f"{name} in {where}: what is on {place.shown} is left as it is"
+            for (name, where), places in _places(recorded).items()
+            for place in places
+            if env in (None, where) and (not chosen or name in chosen) and ((name, where), place) not in here and (env or chosen)
+        ]
 
     def forgotten(self, name: str, env: str, recorded: Recorded) -> tuple[Place, Row]:
         """What ``forget`` drops: a record or an open create, where it is, and the row that tells of it.

@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from .apply import Reporter, Run, Timing
 from .creating import Creation, claim
-from .errors import AsstError, Refused, RowsFailed
+from .errors import AsstError, PlatformError, Refused, RowsFailed
 from .journal import Journal
-from .payload import compare, declarable, taking_over, too_many_pairs
+from .payload import as_taken_over, compare, declarable, taking_over, too_many_pairs
 from .plan import Remote, Verdict, adopted, judge, made_by, offline, owner, with_duplicates
 from .platforms import Platform, connect
 from .project import Project
@@ -22,7 +22,7 @@ from .records import Intent, JSONObject, Key, Record, Recorded, Row, Wanted
 from .settings import Credentials, Environment
 from .sweep import look
 
-__all__ = ["Confirm", "Session", "count", "ended", "run", "summed_up"]
+__all__ = ["Confirm", "Session", "count", "ended", "recorded_of", "run", "summed_up"]
 
 R = TypeVar("R", bound=Run)
 T = TypeVar("T")
@@ -118,7 +118,7 @@ class Session:
         marked = dict(rows)
         for verdict in verdicts:
             wanted, row = verdict.wanted, rows[verdict.wanted.key]
-            same = _recorded_of(self.recorded, wanted) == _recorded_of(recorded, wanted)
+            same = recorded_of(self.recorded, wanted) == recorded_of(recorded, wanted)
             if not same or self._visible(wanted, before) != self._visible(wanted, self._remote):
                 error = f"{wanted.name} in {wanted.environment} was changed while the question waited: run the same command again"
                 marked[wanted.key] = replace(row, error=error, unsafe=True)
@@ -311,7 +311,8 @@ class Session:
         before = self.recorded.record(wanted)
         if before and before.id != id and await platform.retrieve(before.id):
             raise AsstError(
-                f"{name} is {before.id} already: inv asst.delete --only {wanted.name} --env {wanted.environment} first"
+                f"{name} is {before.id} already: inv asst.forget {wanted.name} {wanted.environment} drops that record, inv"
+                f" asst.delete --only {wanted.name} --env {wanted.environment} deletes it"
             )
         there = await platform.retrieve(id)
         if there is None:
@@ -326,8 +327,12 @@ class Session:
             body = taking_over(wanted, there, secrets.token_hex(16))
             if many := too_many_pairs(body, {}):
                 raise AsstError(f"{name}: {id} would have {many}")
-            there = await platform.update(id, body)
-        record, payload, changes = adopted(wanted, there, before, self.recorded.payloads, own=not tagged)
+            there = await _answered(platform, id, body)
+        own = not tagged or as_taken_over(wanted, there)  # by an adopt whose answer was lost
+        now = self.project.store.read().id(wanted.key, wanted.place)
+        if now not in (None, id, before.id if before else None):
+            raise AsstError(f"{name}: the store was replaced during this run and names {now}: inv asst.status, then decide again")
+        record, payload, changes = adopted(wanted, there, before, self.recorded.payloads, own=own)
         run.journal.record(wanted, record, payload)
         run.journal.flush()
         return Verdict(wanted, "not_created", record, there, changes).row("adopt")
@@ -352,7 +357,19 @@ class Session:
                 run.journal.intend(wanted, None)
 
 
-def _recorded_of(recorded: Recorded, wanted: Wanted) -> tuple[Record | None, Intent | None]:
+async def _answered(platform: Platform, id: str, body: JSONObject) -> JSONObject:
+    """The object once it has been written; where the answer was lost, looked at by its nonce."""
+    try:
+        return await platform.update(id, body)
+    except PlatformError as error:
+        there = await platform.retrieve(id) if error.unknown else None
+        if there is None or (there.get("metadata") or {}).get("asst.nonce") != body["metadata"]["asst.nonce"]:
+            raise
+        return there
+
+
+def recorded_of(recorded: Recorded, wanted: Wanted) -> tuple[Record | None, Intent | None]:
+    """What the store holds of a row: its record, and what is open for it."""
     return recorded.records.get(wanted.key), recorded.intents.get((wanted.key, wanted.place))
 
 

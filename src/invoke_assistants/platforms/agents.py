@@ -159,6 +159,9 @@ class AgentsPlatform:
         if not isinstance(found, str) or not ID.fullmatch(found) or (id is not None and found != id):
             raise self._failures.strange("an object without a proper id")
         metadata, created = answer.get("metadata"), answer.get("created_at", 0)
+        shapes = {"text": dict, "reasoning": dict, "tools": list}
+        if any(not isinstance(answer.get(key), shape | None) for key, shape in shapes.items()):
+            raise self._failures.strange("an object with odd text, reasoning or tools")
         tags = metadata is None or (isinstance(metadata, dict) and all(isinstance(tag, str) for tag in metadata.values()))
         if not tags or isinstance(created, bool) or not isinstance(created, int):
             raise self._failures.strange("an object with odd metadata or created_at")
