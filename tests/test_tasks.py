@@ -489,3 +489,14 @@ def test_a_schema_warning_on_the_command_line_is_one_line(local_host: Host) -> N
     assert line.startswith("warning: judge in development: the saved instance")
     assert "SchemaWarning" not in done.err
     assert ".answer" not in done.err
+
+
+def test_what_is_recorded_elsewhere_alone_makes_the_last_line_ask(host: Host, server: Loopback) -> None:
+    """A forgotten platform or URL is likelier than the wish for a second set of instances."""
+    host.inv("asst.create")
+    for command in ("asst.status", "asst.plan"):
+        last = host.inv(command, env={"ASST_PLATFORM": "local"}).out.splitlines()[-1]
+        assert last == (
+            f"6 not_created here; recorded on agents at {server.origin}: is it the right platform or URL?"
+            " next: inv asst.create makes new ones"
+        )

@@ -225,6 +225,9 @@ def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
     counts = Counter(str(row.state) for row in rows)
     text = ", ".join(f"{number} {state}" for state, number in counts.items())
     absent = [row for row in rows if row.state in ("not_created", "missing")]
+    where = list(dict.fromkeys(row.note or "" for row in rows if row.state == "not_created"))
+    if len(where) == len(counts) == 1 and where[0].startswith("recorded on "):
+        return f"{text} here; {where[0]}: is it the right platform or URL? next: inv asst.create makes new ones"
     following = []
     if any("--recreate" not in (row.error or row.note or "") for row in absent):
         following.append("inv asst.create")
