@@ -237,6 +237,8 @@ def test_check_refuses_for_the_embedded_platform_what_it_would_refuse(local_host
     done = local_host.inv("asst.check")
     assert done.code == 1
     assert done.out.splitlines()[-1] == "2 of 4 would be refused"
+    assert done.err.startswith("one in development: verbosity: 'loud' is unknown")
+    assert "; one in production: verbosity: 'loud' is unknown" in done.err
     done = local_host.inv("asst.create")
     assert done.code == 1
     assert "one in development: verbosity: 'loud' is unknown" in done.err

@@ -108,3 +108,12 @@ def test_importing_the_apps_declarations_is_inert() -> None:
     """Declaring loads neither openai nor tinydb, and touches no file."""
     code = "import sys, app.assistants; assert not {'openai', 'tinydb', 'httpx2', 'filelock', 'dotenv'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_wrong_keyword_is_told_in_the_users_terms() -> None:
+    """Python's own message would name a class that no app has written."""
+    wrong: Any = Assistant
+    with pytest.raises(TypeError, match=r"^Assistant\(\) got an unexpected .*'instruction'; did you mean 'instructions'\?$"):
+        wrong("chef", model="m", instruction="x")
+    with pytest.raises(TypeError, match=r"^Assistant\(\) needs a model"):
+        wrong("chef")

@@ -393,9 +393,14 @@ def test_what_cannot_be_adopted(host: Host, server: Loopback) -> None:
     server.call("DELETE", f"/agents/{ids['judge', 'development']}")
     with pytest.raises(AsstError, match="there is no agent_nowhere"):
         asst.adopt("judge", "development", "agent_nowhere", host.root)
-    with pytest.raises(AsstError, match="is the instance of another row"):
-        asst.adopt("judge", "development", ids["planner", "production"], host.root)
+    other = ids["planner", "production"]
+    said = rf"is the instance of another row \(planner in production of project host: declare .*inv asst.delete --id {other}\)"
+    with pytest.raises(AsstError, match=said):
+        asst.adopt("judge", "development", other, host.root)
     assert server.writes() == []
+    server.edit(other, metadata={"asst.project": "kitchen", "asst.name": "chef", "asst.environment": "production"})
+    with pytest.raises(AsstError, match=r"\(chef in production of project kitchen: it can be used there alone\)"):
+        asst.adopt("judge", "development", other, host.root)
     id = existing(server)
     asst.adopt("judge", "development", id, host.root)
     assert host.ids()["judge", "development"] == id

@@ -163,3 +163,19 @@ def test_the_lines_make_the_one_text_of_the_other(words: list[str], data: st.Dat
         assert made.count(plain_old) == 1
         made = made.replace(plain_old, plain_new)
     assert made == f'"{" ".join(after)}"'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a\x1b", r"a\x1b"), ("\\\x1b", r"\\x1b"), ("end ", r"end\x20"), ("a\u202eb", r"a\u202eb"), ("x\ufe0f", "x"),
+        ("a", "a\u3164"),
+        ("a b", "a\u2800b"), ("a\u034fb", "ab"), ("obey", "obey\U000e0100\U000e01ef"), ("a\u00adb", "ab"),
+        ("one\na\x1b", "one\na\\x1b"),
+    ],
+)  # fmt: skip
+def test_two_texts_never_look_the_same(before: str, after: str) -> None:
+    """What shows nothing has its escape, and a text that holds an escape differs from the character it stands for."""
+    lines = list(edits(before, after))
+    assert [line[1:] for line in lines if line.startswith("-")] != [line[1:] for line in lines if line.startswith("+")]
+    assert all(line.isprintable() for line in lines)

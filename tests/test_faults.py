@@ -551,7 +551,8 @@ def test_a_recorded_instance_is_never_deleted_for_a_twin(one: Host, server: Loop
     server.seen.clear()
     [row] = quick_create(one)
     assert (row.id, row.action) == (agent["id"], "none")
-    assert f"{twin['id']} carries the same tags; {agent['id']} is the recorded one; inv asst.delete --id ID" in (row.note or "")
+    assert f"{twin['id']} carries the same tags; {agent['id']} is the recorded one" in (row.note or "")
+    assert f"inv asst.delete --id {twin['id']} deletes it" in (row.note or "")
     assert server.writes() == []
     assert one.path.read_bytes() == before
 

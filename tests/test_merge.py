@@ -374,7 +374,8 @@ def test_the_command_names_each_conflict_and_what_to_type(repository: Repository
     ours, theirs = digest(P)[7:15], digest(S)[7:15]
     assert f"b in production: ours agent_ours {ours}, theirs agent_theirs {theirs}" in document["rows"][1]["error"]
     assert document["error"].startswith("2 conflicts: b in development: ours agent_b_development ")
-    assert "inv asst.resolve --ours b:development or --theirs b:development" in document["error"]
+    assert "nothing was written; give all choices at once: " in document["error"]
+    assert "inv asst.resolve --ours b:development --ours b:production (" in document["error"]
     assert document["error"] in result.stderr
     assert repository.path.read_bytes() == before
     assert repository.in_conflict()
@@ -398,12 +399,14 @@ def test_choices_are_given_together(repository: Repository) -> None:
 
 
 def test_a_choice_for_some_settles_nothing(repository: Repository) -> None:
-    """What has no choice yet is listed, alone, and nothing is written."""
+    """What has no choice yet is listed, alone, and nothing is written; the command to type holds what was chosen, too."""
     two_conflicts(repository)
     before = repository.path.read_bytes()
     with pytest.raises(RowsFailed, match="^1 conflict: b in production: ") as caught:
         lifecycle.resolve(repository.root, ours=["b:development"])
     assert [row.key for row in caught.value.rows] == [("b", "production")]
+    with pytest.raises(RowsFailed, match="inv asst.resolve --theirs b:development --ours b:production "):
+        lifecycle.resolve(repository.root, theirs=["b:development"])
     assert repository.path.read_bytes() == before
     assert repository.in_conflict()
 

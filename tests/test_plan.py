@@ -171,7 +171,7 @@ def test_another_rows_object_is_refused_whatever_the_flags(command: str, overwri
     verdict = judge(wants(OLD), recorded, seen(there))
     row = rows_for(command, verdict, recorded, overwrite=overwrite)
     assert (verdict.state, verdict.body, row.action, row.unsafe) == ("drifted", None, "none", True)
-    assert "another row (asst.environment development, asst.name a, asst.project another)" in (row.error or "")
+    assert "another row (a in development of project another)" in (row.error or "")
     assert "--overwrite" not in (row.error or "")
 
 

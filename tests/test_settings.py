@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -247,3 +248,34 @@ def test_the_root_is_the_nearest_pyproject(tmp_path: Path, monkeypatch: pytest.M
     assert runtime_root({"ASST_STORE": "/x/store.json"}) is None
     with pytest.raises(SettingsError, match=r"no pyproject\.toml .*: set ASST_ROOT to the project's folder, or ASST_STORE"):
         runtime_root({})
+
+
+@pytest.mark.parametrize(
+    ("table", "environ", "message"),
+    [
+        ("", {"OPENAI_BASE_URL": "x"}, "development (OPENAI_BASE_URL) is not an http(s) URL"),
+        ("", {"OPENAI_BASE_URL_DEVELOPMENT": "x"}, "development (OPENAI_BASE_URL_DEVELOPMENT) is not an http(s) URL"),
+        (
+            '[tool.asst.environments.staging]\nbase_url = "http://example.com"',
+            {},
+            "staging (base_url in [tool.asst.environments.staging] of pyproject.toml) must be https",
+        ),
+        ("", {"ASST_PLATFORM": "x"}, "(ASST_PLATFORM names it)"),
+        ('platform = "x"', {}, "(platform in [tool.asst] of pyproject.toml names it)"),
+        (
+            '[tool.asst.environments.staging]\nplatform = "x"',
+            {},
+            "(platform in [tool.asst.environments.staging] of pyproject.toml names it)",
+        ),
+    ],
+)
+def test_a_bad_value_names_what_set_it(tmp_path: Path, table: str, environ: dict[str, str], message: str) -> None:
+    """The variable, or the key and its table."""
+    with pytest.raises(SettingsError, match=re.escape(message)):
+        Settings.load(project(tmp_path, table), environ)
+
+
+def test_an_unknown_current_environment_names_what_set_it(tmp_path: Path) -> None:
+    """ASST_ENV, the table or APP_ENV: only where it is used."""
+    with pytest.raises(SettingsError, match=r"no environment 'prd'.*\(environment in \[tool.asst\] of pyproject.toml names it\)"):
+        Settings.load(project(tmp_path, 'environment = "prd"'), {"APP_ENV": "other"}).environment()

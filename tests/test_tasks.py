@@ -85,6 +85,13 @@ def test_drift_exits_with_3(host: Host, server: Loopback) -> None:
         ),
         (["asst.admin", "--overwrite"], {"ACTION": "status"}, "ACTION=status takes no --overwrite"),
         (["asst.admin"], {"ACTION": "update", "APP_ENV": "test"}, "no environment 'test'; known: development, production"),
+        (["asst.admin"], {"ACTION": "update", "APP_ENV": "test"}, "(APP_ENV names it)"),
+        (
+            ["asst.run", "planner", "x"],
+            {"APP_ENV": "prd"},
+            "no environment 'prd'; known: development, production (APP_ENV names it)",
+        ),
+        (["asst.run", "planner", "x"], {"ASST_ENV": "prd"}, "(ASST_ENV names it)"),
         (["asst.status", "--env", "prod"], {}, "did you mean 'production'"),
         (["asst.status", "--only", "juge"], {}, "declared: planner, judge, talker; did you mean 'judge'"),
         (["asst.create"], {"OPENAI_API_KEY": ""}, "the key for development is blank: OPENAI_API_KEY"),
@@ -466,3 +473,53 @@ def test_a_second_signal_has_the_same_exit_code(host: Host, server: Loopback, nu
             process.send_signal(number)
         process.communicate()
         assert process.returncode == code
+
+
+def test_create_says_what_it_left_changed(local_host: Host) -> None:
+    """A row that differs from the code is not called unchanged, and the last line says what shows the difference."""
+    local_host.inv("asst.create")
+    local_host.edit("Talk.", "Talk well.")
+    lines = local_host.inv("asst.create").out.splitlines()
+    assert [line.split()[2] for line in lines if line.startswith("talker")] == ["changed", "changed"]
+    assert lines[-1] == "4 unchanged, 2 changed; next: inv asst.plan"
+
+
+def test_a_plan_says_once_what_was_deleted_remotely(host: Host, server: Loopback) -> None:
+    """The note says no more than the error that stands above it."""
+    host.inv("asst.create")
+    id = host.ids()["judge", "production"]
+    server.call("DELETE", f"/agents/{id}")
+    assert host.inv("asst.plan").out.count("was deleted remotely") == 1
+    assert host.inv("asst.status").out.count("was deleted remotely") == 1
+
+
+def test_output_that_is_not_utf_8(local_host: Host) -> None:
+    """What an encoding has not stands as its escape, on stdout as on stderr."""
+    local_host.edit("Talk.", "Talk.\u2026 \u00e9")
+    assert local_host.inv("asst.create").code == 0
+    local_host.edit("Talk.\u2026 \u00e9", "Talk \u00fcber \u732b.")
+    done = local_host.inv("asst.plan", env={"PYTHONIOENCODING": "ascii"})
+    assert done.code == 0, done.err
+    assert r"Talk \xfcber \u732b." in done.out
+
+
+def test_a_schema_warning_on_the_command_line_is_one_line(local_host: Host) -> None:
+    """What stands on stderr is a sentence, without the path and the line of source that Python adds."""
+    local_host.inv("asst.create")
+    local_host.edit("    good: bool", "    good: bool\n    points: int")
+    done = local_host.inv("asst.run", "judge", "well?")
+    [line] = [line for line in done.err.splitlines() if "another schema" in line]
+    assert line.startswith("warning: judge in development: the saved instance")
+    assert "SchemaWarning" not in done.err
+    assert ".answer" not in done.err
+
+
+def test_what_is_recorded_elsewhere_alone_makes_the_last_line_ask(host: Host, server: Loopback) -> None:
+    """A forgotten platform or URL is likelier than the wish for a second set of instances."""
+    host.inv("asst.create")
+    for command in ("asst.status", "asst.plan"):
+        last = host.inv(command, env={"ASST_PLATFORM": "local"}).out.splitlines()[-1]
+        assert last == (
+            f"6 not_created here; recorded on agents at {server.origin}: is it the right platform or URL?"
+            " next: inv asst.create makes new ones"
+        )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import fields
+from functools import wraps
 from typing import TYPE_CHECKING, Generic
 
 from .declaration import Declaration, Output
 from .errors import AsstError
 from .records import JSONObject
+from .sources import nearest
 
 if TYPE_CHECKING:
     from .replies import Reply
@@ -21,6 +24,17 @@ class Assistant(Declaration[Output]):
     ``Assistant[TriviaGame]`` is what a declaration with ``output=TriviaGame`` is; without ``output`` it is
     ``Assistant[str]``, which is also what ``Assistant`` alone means; ``list[Assistant[Any]]`` holds several outputs.
     """
+
+    if not TYPE_CHECKING:  # type checkers see the declaration's own
+
+        @wraps(Declaration.__init__)
+        def __init__(self, *args, **options):
+            known = [each.name for each in fields(Declaration)]
+            if odd := next((name for name in options if name not in known), None):
+                raise TypeError(f"Assistant() got an unexpected keyword argument {odd!r}{nearest(odd, known)}")
+            if "model" not in options:
+                raise TypeError("Assistant() needs a model: Assistant('name', model='…')")
+            super().__init__(*args, **options)
 
     def payload(self, environment: str) -> JSONObject:
         """What is configured remotely in one environment, as plain JSON.

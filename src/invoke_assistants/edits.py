@@ -96,6 +96,13 @@ def _head(text: str, *, ends: bool) -> str:
 def _shown(old: Sequence[str], new: Sequence[str], minus: str, plus: str) -> Iterator[str]:
     """Lines with their sign, in which spaces that no eye would see are written as escapes."""
     blank = r" +$| {2,}" if "\n".join(old).split() == "\n".join(new).split() else r" +$"
-    for sign, lines in ((minus, old), (plus, new)):
-        for line in lines:
-            yield printable(sign + re.sub(blank, lambda found: r"\x20" * len(found[0]), line))
+
+    def shown(backslash: str) -> list[list[str]]:
+        escaped = [[printable(f"-{line}".replace("\\", backslash))[1:] for line in lines] for lines in (old, new)]
+        return [[re.sub(blank, lambda found: r"\x20" * len(found[0]), line) for line in lines] for lines in escaped]
+
+    both = shown("\\")
+    if not set(both[0]).isdisjoint(both[1]):  # one of them holds what stands for an escape in the other
+        both = shown(r"\\")
+    for sign, lines in zip((minus, plus), both, strict=True):
+        yield from (sign + line for line in lines)

@@ -25,7 +25,7 @@ __all__ = [
     "with_duplicates",
 ]
 
-_PULL = "pull the store, or commit it back from CI"
+_PULL = "pull the store, or commit it back from CI (a store that was reverted, or is older, looks the same)"
 _OPEN = "a create is still open: inv asst.create settles it"
 
 
@@ -79,7 +79,7 @@ def judge(wanted: Wanted, recorded: Recorded, remote: Remote) -> Verdict:
     there = remote.objects.get(record.id)
     if there is None:
         return Verdict(wanted, "missing", record, note=f"{record.id} was deleted remotely")
-    if other := owner(wanted, there):
+    if other := _whose(wanted, there):
         drift = f"{record.id} is the instance of another row ({other}), which nothing here writes: inv asst.forget"
         return Verdict(wanted, "drifted", record, there, _identity(wanted, there, record), f"{drift} {' '.join(wanted.key)}")
     payload = recorded.payloads[record.digest]
@@ -114,12 +114,20 @@ def judge(wanted: Wanted, recorded: Recorded, remote: Remote) -> Verdict:
 
 
 def owner(wanted: Wanted, there: JSONObject) -> str | None:
-    """Whose instance an object's tags say it is, where that is another project's or another row's than the wanted one."""
+    """Whose instance an object's tags say it is, and what to do, where that is another project's or row's than the wanted one."""
+    other = _whose(wanted, there)
+    if other and is_ours(there.get("metadata") or {}, wanted.identity["asst.project"]):
+        return f"{other}: declare it by that name, or inv asst.delete --id {there['id']}"
+    return other and f"{other}: it can be used there alone"
+
+
+def _whose(wanted: Wanted, there: JSONObject) -> str | None:
     metadata = there.get("metadata") or {}
     tags = {key: metadata[key] for key in wanted.identity if key in metadata}
     if tags.items() <= wanted.identity.items():
         return None
-    return ", ".join(f"{key} {value}" for key, value in sorted(tags.items()))
+    words = {"asst.name": "", "asst.environment": "in ", "asst.project": "of project "}
+    return " ".join(f"{word}{tags[key]:.80}" for key, word in words.items() if key in tags)
 
 
 def _fields(changes: Iterable[Change]) -> str:
@@ -214,7 +222,7 @@ def with_duplicates(verdict: Verdict, tagged: Sequence[JSONObject]) -> Verdict:
         return verdict
     verb = "carries" if len(others) == 1 else "carry"
     which = f"{', '.join(others)} {verb} the same tags; {verdict.record.id} is the recorded one"
-    return replace(verdict, note=_both(verdict.note, f"{which}; inv asst.delete --id ID deletes one"))
+    return replace(verdict, note=_both(verdict.note, which, *(f"inv asst.delete --id {id} deletes it" for id in others)))
 
 
 def _both(*notes: str | None) -> str | None:

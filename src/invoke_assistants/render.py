@@ -41,6 +41,7 @@ _DONE = {
     "delete": "deleted",
     "none": "unchanged",
 }
+_LEFT = ("drifted", "changed")  # what create leaves as it is, and plan shows
 
 
 def document(command: str, rows: Sequence[Row], error: str | None, ok: bool, **more: Any) -> str:
@@ -159,7 +160,8 @@ def show(
         text.highlight_words([cells[2]], "red" if row.error else _STYLES.get(row.state or "", "green"))
         console.print(text, soft_wrap=True)
         whose = row.name if command == "check" else ""  # its remarks do not name the assistant, so each stands by its own
-        for remark, style in ((row.error, "red"), (row.note, "dim")):
+        note = row.note if row.note and row.note not in (row.error or "") else None
+        for remark, style in ((row.error, "red"), (note, "dim")):
             if remark and (whose, remark) not in said and (whose or remark not in (error or "")):
                 said.add((whose, remark))
                 console.print(_text(f"    {remark}", style), soft_wrap=True)
@@ -195,7 +197,9 @@ def _merged(row: Row) -> str:
 
 
 def _done(row: Row) -> str:
-    return "failed" if row.error else "drifted" if row.state == "drifted" and row.action == "none" else _DONE[row.action]
+    if row.error:
+        return "failed"
+    return row.state if row.state in _LEFT and row.action == "none" else _DONE[row.action]
 
 
 def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
@@ -215,12 +219,15 @@ def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
     if not planned:
         done = Counter(_done(row) for row in rows)
         text = ", ".join(f"{number} {word}" for word, number in done.items())
-        return f"{text}; next: inv asst.plan" if command == "adopt" else text
+        return f"{text}; next: inv asst.plan" if command == "adopt" or done.keys() & set(_LEFT) else text
     if command == "delete":
         return f"{sum(row.action == 'delete' for row in rows)} to delete"
     counts = Counter(str(row.state) for row in rows)
     text = ", ".join(f"{number} {state}" for state, number in counts.items())
     absent = [row for row in rows if row.state in ("not_created", "missing")]
+    where = list(dict.fromkeys(row.note or "" for row in rows if row.state == "not_created"))
+    if len(where) == len(counts) == 1 and where[0].startswith("recorded on "):
+        return f"{text} here; {where[0]}: is it the right platform or URL? next: inv asst.create makes new ones"
     following = []
     if any("--recreate" not in (row.error or row.note or "") for row in absent):
         following.append("inv asst.create")

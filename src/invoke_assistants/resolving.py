@@ -96,7 +96,7 @@ def settle(store: Store, root: Path, versions: Versions, sides: Mapping[Key, Sid
     tables, conflicts = versions.merged(sides)
     _refuse_if_touched(store, versions, tables)
     if tables is None:
-        raise _remaining(conflicts)
+        raise _remaining(conflicts, sides)
     store.replace(tables)
     git.add(store.storage.path, root)
     return [_row(key, tables, versions) for key in changed(versions.base, versions.ours, versions.theirs)]
@@ -116,13 +116,14 @@ def _refuse_if_touched(store: Store, versions: Versions, merged: Tables | None) 
         )
 
 
-def _remaining(conflicts: Sequence[Conflict]) -> RowsFailed:
+def _remaining(conflicts: Sequence[Conflict], sides: Mapping[Key, Side]) -> RowsFailed:
     rows = [
         Row(each.name, each.environment, _platform(each.ours or each.theirs, each.place), None, error=_told(each))
         for each in conflicts
     ]
-    one = ":".join(conflicts[0].key)
-    how = f"choose with inv asst.resolve --ours {one} or --theirs {one}; NAME alone and all take more at once"
+    choices: dict[Key, str] = {**sides, **{each.key: "ours" for each in conflicts}}
+    command = " ".join(["inv asst.resolve", *(f"--{side} {':'.join(key)}" for key, side in sorted(choices.items()))])
+    how = f"nothing was written; give all choices at once: {command} (--theirs for their side; NAME alone and all take more)"
     return RowsFailed(f"{count(len(rows), 'conflict')}: {summed_up(row.error for row in rows)}: {how}", rows)
 
 

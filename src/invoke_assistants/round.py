@@ -13,6 +13,7 @@ from . import lifecycle, render
 from .ending import interruptible, told
 from .errors import AsstError
 from .records import Row
+from .text import encodable
 
 __all__ = ["main"]
 
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     root, *only = arguments
     reporter = render.Terminal()
+    encodable()
     with interruptible():
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -146,7 +146,7 @@ def instance(
         AsstError: the settings or the store are wrong.
     """
     known = _runtime.known(root)
-    here = known.settings.environment(environment or known.settings.current)
+    here = known.settings.environment(environment or None)
     found = known.recorded.records.get((declaration.name, here.name))
     record = found.at(here.place) if found else None
     if record is None:

@@ -211,17 +211,25 @@ class Settings:
             return LocalModel(named, name)
         return LocalModel(str((self.root or Path.cwd()) / Path(named).expanduser()), name)
 
-    def environment(self, name: str) -> Environment:
-        """The environment of that name.
+    def environment(self, name: str | None = None, named_by: str | None = None) -> Environment:
+        """The environment of that name, by default the one whose instance the app uses.
+
+        Args:
+            named_by: the setting that the name comes from, for the message.
 
         Raises:
             SettingsError: there is none; the known ones are listed, and the nearest is suggested.
         """
+        if name is None:
+            sources = self.environments[0].sources
+            own = sources.text("environment", "ASST_ENV", "")
+            name, named_by = self.current, sources.where("environment", "ASST_ENV") if own else "APP_ENV"
         for environment in self.environments:
             if environment.name == name:
                 return environment
         known = [environment.name for environment in self.environments]
-        raise SettingsError(f"no environment {name!r:.80}; known: {', '.join(known)}{nearest(name, known)}")
+        source = f" ({named_by} names it)" if named_by else ""
+        raise SettingsError(f"no environment {name!r:.80}; known: {', '.join(known)}{nearest(name, known)}{source}")
 
     def reaching(self, name: str, place: Place) -> Environment | None:
         """The environment whose credentials reach what is recorded for environment ``name`` at a place, if any does.
@@ -311,14 +319,18 @@ def _environment(sources: Sources, name: str, position: int, table: Mapping[str,
                 f"[tool.asst.environments.{name}] in pyproject.toml: {key!r:.80} must be one of {', '.join(sorted(_TABLE))},"
                 " and a string"
             )
+    own = f"[tool.asst.environments.{name}]"
     platform = sources.get("ASST_PLATFORM") or table.get("platform") or sources.text("platform", "ASST_PLATFORM", "agents")
     if platform == "assistants":
         raise SettingsError(SHUT_DOWN)
     if platform not in PLATFORMS:
-        raise SettingsError(f"no platform {platform!r:.80}; known: {', '.join(PLATFORMS)}{nearest(platform, PLATFORMS)}")
+        source = sources.where("platform", "ASST_PLATFORM", own if "platform" in table else "[tool.asst]")
+        known = f"{', '.join(PLATFORMS)}{nearest(platform, PLATFORMS)}"
+        raise SettingsError(f"no platform {platform!r:.80}; known: {known} ({source} names it)")
     if platform == "local":
         return Environment(name, position, LOCAL, LOCAL_URL, sources, table)
     specific = Environment(name, position, Place(platform, ""), "", sources, table).variable("OPENAI_BASE_URL")
     url = sources.get(specific) or sources.get("OPENAI_BASE_URL") or table.get("base_url") or DEFAULT_URL
-    where = origin(url, f"the base URL of {name}")
+    source = sources.where("base_url", specific if sources.get(specific) else "OPENAI_BASE_URL", own)
+    where = origin(url, f"the base URL of {name} ({source})")
     return Environment(name, position, PINNED if platform == "responses" else Place(platform, where), url, sources, table)

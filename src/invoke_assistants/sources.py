@@ -87,6 +87,10 @@ class Sources:
                 return value
         return None
 
+    def where(self, key: str, variable: str, table: str = "[tool.asst]") -> str:
+        """The name of the source that sets a setting: the variable, or else the key in a table."""
+        return variable if self.get(variable) is not None else f"{key} in {table} of pyproject.toml"
+
     def text(self, key: str, variable: str, default: str) -> str:
         """A setting that is one string, through all sources."""
         value = self.get(variable)

@@ -6,10 +6,12 @@ screen or hide a link, marks that reorder a line, commands that CI reads from it
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 from collections.abc import Callable
 
-__all__ = ["PrintableStream", "one_line", "printable"]
+__all__ = ["PrintableStream", "encodable", "one_line", "printable"]
 
 # GitHub reads its commands at the start of a line, its older ones, Azure's and TeamCity's begin with ## anywhere in it.
 _GITHUB = (
@@ -19,6 +21,8 @@ _GITHUB = (
 _COMMAND = re.compile(rf"^(\s*):(?=:(?:{_GITHUB})\b)|()#(?=#\w*\[)", re.M | re.I)
 _UNDECIDED = re.compile(r"(?:\r|^[^\S\n]*(?::(?::[a-z-]*)?)?|##?\w*)\Z", re.M | re.I)
 _STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, formats, surrogates, separators of lines and paragraphs
+# Of the printable ones those that show nothing: fillers, blanks, joiners and selectors of a variant.
+_UNSEEN = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _PROSE = frozenset("\n\t\u200c\u200d")  # the last two join the letters of some scripts and the parts of an emoji
 
 
@@ -29,7 +33,7 @@ def printable(text: str, *, prose: bool = False) -> str:
         prose: what people read as it is, like an answer: its line breaks, tabs, joiners and spaces of all scripts stay.
             Without it they are escaped, too, so that no two different texts look the same.
     """
-    stays, parts = (_is_prose, text.split("\r\n")) if prose else (str.isprintable, [text])
+    stays, parts = (_is_prose, text.split("\r\n")) if prose else (_is_seen, [text])
     shown = "\r\n".join(_escaped(part, stays) for part in parts)
     return _COMMAND.sub(lambda found: f"{found[1] or ''}\\x{ord(found[0][-1]):02x}", shown)
 
@@ -37,6 +41,13 @@ def printable(text: str, *, prose: bool = False) -> str:
 def one_line(text: str) -> str:
     """A message of one line: white space of any kind becomes a single space, the rest is as ``printable`` has it."""
     return printable(" ".join(text.split()))
+
+
+def encodable() -> None:
+    """From here on, stdout and stderr write what their encoding has not as its escape, where printing would raise."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors != "backslashreplace":
+            stream.reconfigure(errors="backslashreplace")
 
 
 class PrintableStream:
@@ -66,9 +77,13 @@ class PrintableStream:
 
 
 def _escaped(text: str, stays: Callable[[str], bool]) -> str:
-    if text.isprintable():
+    if text.isascii() and text.isprintable():
         return text
     return "".join(each if stays(each) else each.encode("unicode_escape").decode() for each in text)
+
+
+def _is_seen(character: str) -> bool:
+    return character.isprintable() and not _UNSEEN.match(character)
 
 
 def _is_prose(character: str) -> bool:

@@ -122,4 +122,4 @@ def _through(c: Context, action: str) -> str | None:
     if action != "update" or not named:
         return None
     settings = Settings.load(root(c))
-    return named if settings.environment(named).position > 0 else None
+    return named if settings.environment(named, "APP_ENV").position > 0 else None

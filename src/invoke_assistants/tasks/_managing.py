@@ -89,7 +89,8 @@ def bring(
     | {
         "undeclared": "what is recorded and no longer declared",
         "id": "this one object that carries this project's tags, recorded or not",
-        "yes": "it is confirmed",
+        "env": "act on this environment alone; with --id: look for the object there",
+        "yes": "ask nothing: it is confirmed",
     },
 )
 def delete(

@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 
 from ..ending import told
-from ..errors import AnswerError
+from ..errors import AnswerError, SchemaWarning
+from ..text import one_line
 from ..turns import PASSING
 from ._task import JSON, is_dry, root, task
 
 __all__ = ["run"]
+
+
+@contextmanager
+def _plain_warnings() -> Generator[None]:
+    """Ours as one line on stderr; nobody at a terminal needs the line of source that Python adds."""
+    with warnings.catch_warnings():
+        python = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, SchemaWarning):
+                print(f"warning: {one_line(str(message))}", file=sys.stderr, flush=True)
+            else:
+                python(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 @task(
@@ -32,12 +52,16 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
 
     shown = sys.stdout.isatty() and not json
     try:
-        with render.waiting(f"asking {name}") as show:
+        with _plain_warnings(), render.waiting(f"asking {name}") as show:
             row, reply, output = verb(
                 root(c), name, prompt, env=env, session=session, show=show if shown else None, dry=is_dry(c, False)
             )
     except (Exception, KeyboardInterrupt) as raised:
         error, code = told(raised)
+        if isinstance(raised, KeyboardInterrupt):
+            error = "interrupted"
+        if not json:
+            error = error.replace("; .answer holds it as it came", "")  # it is printed here
         answer = raised.answer if isinstance(raised, AnswerError) else None
         if json:
             print(render.document("run", [], error, False, output=None, session=None, usage=None, answer=answer), flush=True)

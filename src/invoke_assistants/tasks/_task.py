@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from invoke.tasks import task as invoke_task
 
 from ..ending import PENDING, interruptible, judged, told
 from ..errors import AsstError
+from ..text import encodable
 
 if TYPE_CHECKING:
     from ..records import Row
@@ -54,6 +56,7 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
         Raises:
             Exit: instead of every error of ours, an interruption, and what nobody foresaw.
         """
+        encodable()
         try:
             with interruptible():
                 return super().__call__(*args, **kwargs)
@@ -109,7 +112,7 @@ def call(
     finally:
         reporter.stop()
     if not code and failing:
-        code, error = judged(rows)
+        code, error = judged(_named(rows) if command == "check" else rows)
     if rows or not error:
         render.show(command, rows, stream, planned=planned, refused=code == 3 and not planned, error=error)
     if json:
@@ -117,6 +120,11 @@ def call(
     if code:
         raise Exit(error if code != PENDING else None, code)
     return rows
+
+
+def _named(rows: Sequence[Row]) -> list[Row]:
+    """Check's rows, whose remarks do not say whose they are, as they stand in one line."""
+    return [replace(row, error=row.error and f"{row.name} in {row.environment}: {row.error}") for row in rows]
 
 
 def confirm(command: str, yes: bool, json: bool) -> Callable[[str, Sequence[Row]], bool] | None:
