@@ -149,19 +149,22 @@ class Sessions:
             state = _existing(id, self._files.read(id))
             if key is not None and key in [*state["keys"], *(self._running[id].keys if id in self._running else ())]:
                 return {}
+            keys = [] if key is None else [key]
+            if id in self._running:
+                self._running[id].keys += keys  # before anything is done: that may end the turn, which keeps its keys then
             for event in request.events:
-                self._take(state, event)
-            if key is not None and id in self._running:
-                self._running[id].keys.append(key)
+                self._take(state, event, keys)
         return {}
 
-    def _take(self, state: JSONObject, event: Message | ToolResult | Cancel) -> None:
+    def _take(self, state: JSONObject, event: Message | ToolResult | Cancel, keys: Sequence[str]) -> None:
         running = self._running.get(state["session"]["id"])
         if isinstance(event, Message):
             if running is not None:
                 message = "The session has a turn under way: wait until it is idle, or cancel the turn."
                 raise Rejected(400, message, "events", "active_turn_not_steerable")
-            self._turn(state, [message.model_dump() for message in event.input]).start()
+            turn = self._turn(state, [message.model_dump() for message in event.input])
+            turn.keys += keys
+            turn.start()
         elif isinstance(event, ToolResult):
             output = [part if isinstance(part, str) else part.model_dump() for part in event.output or ()]
             result = {
