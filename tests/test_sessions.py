@@ -312,6 +312,28 @@ def test_a_turn_that_is_over_at_once_keeps_its_key(service: Service) -> None:
     assert len(call(service, "GET", f"{path}/turns")[1]["data"]) == 2
 
 
+def test_a_request_that_is_refused_is_not_half_carried_out(service: Service) -> None:
+    """Where one event cannot be taken, none is: no turn begins or is cancelled, no result is put, and the key is free."""
+    path = begun(service)
+    key = {"Idempotency-Key": "k"}
+    assert call(service, "POST", f"{path}/events", {"events": [MESSAGE, MESSAGE]}, key)[0] == 400
+    assert len(call(service, "GET", f"{path}/turns")[1]["data"]) == 1
+    calls = (Call("look_up", {"word": "a"}), Call("look_up", {"word": "b"}))
+    service._sessions._answerer = Answering(lambda _, __: Answered(1, 1, calls))
+    assert call(service, "POST", f"{path}/events", {"events": [MESSAGE]}, key)[0] == 202
+    while len(actions := call(service, "GET", path)[1]["required_actions"]) < 2:
+        time.sleep(0.002)
+    common = {"type": "agent.session.input.tool_result", "success": True, "output": "x"}
+    first, second = ({**common, "turn_id": action["turn_id"], "call_id": action["call_id"]} for action in actions)
+    cancel = {"type": "agent.session.input.cancel"}
+    for events in ([first, first], [first, {**second, "call_id": "call_other"}], [first, MESSAGE], [cancel, MESSAGE]):
+        assert call(service, "POST", f"{path}/events", {"events": events})[0] == 400
+    assert call(service, "GET", path)[1]["required_actions"] == actions
+    assert call(service, "POST", f"{path}/events", {"events": [first, cancel]})[0] == 202
+    idle(service, path)
+    assert [turn["status"] for turn in call(service, "GET", f"{path}/turns")[1]["data"]] == ["cancelled", "completed"]
+
+
 def begun(service: Service) -> str:
     """The path of a new session, idle after its first turn."""
     begin = {"agent": {"model": "m"}, "environment": {"type": "none"}, "input": "x"}
