@@ -111,6 +111,9 @@ def message(error: Exception) -> str:
     """What a server said of an error: OpenAI's shape, a bare string as Ollama's, or FastAPI's ``detail``; else its own text."""
     if not isinstance(error, openai.APIStatusError):
         return str(error)
+    if error.response.next_request is not None:  # not followed: prompt and headers would go where nobody sent them
+        where = error.response.next_request.url.netloc.decode()
+        return f"{error.status_code} the server redirects to {where}: if that is right, make it the base URL"
     return f"{error.status_code} {_said(error.body) or error.response.reason_phrase or 'an answer without a message'}"
 
 

@@ -72,7 +72,7 @@ class HTTPClient(openai.DefaultHttpxClient):
     """The sync client of the SDK's defaults, whose answers end with the turn's time; it is closed with its last user."""
 
     def __init__(self, transport: httpx2.BaseTransport | None) -> None:
-        super().__init__(transport=transport, event_hooks=HOOKS)
+        super().__init__(transport=transport, event_hooks=HOOKS, follow_redirects=False)
 
     def __del__(self) -> None:
         try:  # noqa: SIM105 - at the interpreter's end, modules such as contextlib may be gone

@@ -136,7 +136,9 @@ def _client(url: str, key: str) -> openai.AsyncOpenAI:
             del request.headers[name]
         request.headers["Authorization"] = f"Bearer {key}"
 
-    http = openai.DefaultAsyncHttpxClient(event_hooks={"request": [strip]}, trust_env=not is_loopback(url))
+    http = openai.DefaultAsyncHttpxClient(
+        event_hooks={"request": [strip]}, trust_env=not is_loopback(url), follow_redirects=False
+    )
     return openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0, http_client=http)
 
 
