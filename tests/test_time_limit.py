@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 import threading
 import time
@@ -10,12 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from compatible import Compatible, Said
 from conftest import MODELS, Host, as_another_process
 from loopback import Fault, Loopback
 
 from invoke_assistants import Assistant, PlatformError, SettingsError, lifecycle, runtime
+from invoke_assistants.platforms import timeouts
 from invoke_assistants.platforms.local.answers import Answered, Conversation
 from invoke_assistants.project import Project
 from invoke_assistants.settings import Settings
@@ -284,6 +287,33 @@ def test_a_stream_that_its_reader_leaves_is_cancelled(local_host: Host, monkeypa
         return await asyncio.to_thread(eventually, lambda: not turn_threads())
 
     assert asyncio.run(one_piece())
+
+
+@pytest.mark.parametrize("moment", range(1, 12))
+def test_an_answer_may_be_closed_at_any_moment_of_its_timer(moment: int) -> None:
+    """A garbage collection in the thread that ends late answers closes one there: the thread goes on and ends."""
+    request = httpx2.Request("POST", "http://127.0.0.1/", extensions={"asst.deadline": time.monotonic() + 0.05})
+    response = httpx2.Response(200, stream=_Silent(), request=request)
+    calls = itertools.count(1)
+
+    def collected(frame: object, event: str, argument: object) -> None:
+        if event == "call" and next(calls) == moment:
+            response.close()
+
+    before = set(threading.enumerate())
+    threading.setprofile(collected)
+    try:
+        timeouts._bound(response)
+    finally:
+        threading.setprofile(None)
+    assert eventually(lambda: not set(threading.enumerate()) - before)
+
+
+class _Silent(httpx2.SyncByteStream):
+    """A body of which nothing comes."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
 
 
 @pytest.mark.parametrize("tool", ["cancelled", "cancelling"])

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
 from socket import SHUT_RDWR
 from typing import Any
 
@@ -62,7 +63,7 @@ def _bound(response: httpx2.Response) -> None:
     left = response.request.extensions["asst.deadline"] - time.monotonic()
     network = response.extensions.get("network_stream")
     end = shut(network) if network else response.stream.close
-    response.stream = _Bounded(response.stream, threading.Timer(max(0.0, left), end))
+    response.stream = _Bounded(response.stream, max(0.0, left), end)
 
 
 HOOKS: dict[str, list[Callable[..., Any]]] = {"request": [_refuse_late], "response": [_bound]}  # of a sync client
@@ -82,20 +83,26 @@ class HTTPClient(openai.DefaultHttpxClient):
 
 
 class _Bounded(httpx2.SyncByteStream):
-    """A body with a timer, which is stopped when the body is closed."""
+    """A body that is ended so many seconds from now, unless it is closed before."""
 
-    def __init__(self, stream: httpx2.SyncByteStream, timer: threading.Timer) -> None:
+    def __init__(self, stream: httpx2.SyncByteStream, seconds: float, end: Callable[[], None]) -> None:
         self._stream = stream
-        self._timer = timer
-        timer.daemon = True
-        timer.start()
+        self._closed: SimpleQueue[None] = SimpleQueue()  # a Timer's lock would stop a collection that closes in its thread
+        threading.Thread(target=_end_late, args=(self._closed, seconds, end), daemon=True).start()
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._stream
 
     def close(self) -> None:
-        self._timer.cancel()
+        self._closed.put(None)
         self._stream.close()
+
+
+def _end_late(closed: SimpleQueue[None], seconds: float, end: Callable[[], None]) -> None:
+    try:
+        closed.get(timeout=seconds)
+    except Empty:
+        end()
 
 
 def shut(network: Any) -> Callable[[], None]:
