@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import socketserver
 import sys
 import threading
 import time
@@ -287,6 +289,39 @@ def test_a_stream_that_its_reader_leaves_is_cancelled(local_host: Host, monkeypa
         return await asyncio.to_thread(eventually, lambda: not turn_threads())
 
     assert asyncio.run(one_piece())
+
+
+@pytest.mark.parametrize("head", [b"X", b"HTTP/1.1 102 Processing\r\n\r\n"])
+@pytest.mark.parametrize("way", ["run", "arun", "stream", "async stream"])
+def test_an_answer_whose_head_drips_has_the_limit(
+    host: Host, compatible: Compatible, monkeypatch: pytest.MonkeyPatch, head: bytes, way: str
+) -> None:
+    """Each byte comes in time, the head never."""
+    for name, value in compatible.env().items():
+        monkeypatch.setenv(name, value)
+    talker = on_agents(host, monkeypatch)["talker"]
+    monkeypatch.setenv("ASST_TIMEOUT", "1")
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Dripping) as dripping:
+        dripping.daemon_threads, dripping.head = True, head  # type: ignore[attr-defined]
+        threading.Thread(target=dripping.serve_forever, args=(0.02,), daemon=True).start()
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{dripping.server_address[1]}/v1")
+        begun = time.monotonic()
+        with pytest.raises(PlatformError, match=LATE.format("talker")):
+            ways(talker, "Hello.")[way]()
+        assert time.monotonic() - begun < 4
+        dripping.shutdown()
+
+
+class _Dripping(socketserver.BaseRequestHandler):
+    """Answers with a head that does not end."""
+
+    def handle(self) -> None:
+        self.request.recv(65536)
+        with contextlib.suppress(OSError):
+            self.request.sendall(b"" if self.server.head.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\n")  # type: ignore[attr-defined]
+            for _ in range(60):
+                self.request.sendall(self.server.head)  # type: ignore[attr-defined]
+                time.sleep(0.1)
 
 
 @pytest.mark.parametrize("moment", range(1, 12))
