@@ -204,6 +204,30 @@ def test_a_later_turn_has_the_limit_too(host: Host, server: Loopback, monkeypatc
         talker.run("Go on.", session=session)
 
 
+@pytest.mark.parametrize("platform", ["agents", "responses"])
+@pytest.mark.parametrize("way", ["run", "arun"])
+def test_a_wait_that_the_service_asks_for_is_not_longer_than_the_limit(
+    host: Host, server: Loopback, compatible: Compatible, monkeypatch: pytest.MonkeyPatch, platform: str, way: str
+) -> None:
+    """Before a session goes on, as well: what a look must wait for longer than the turn may take is given up at once."""
+    for name, value in compatible.env().items() if platform == "responses" else ():
+        monkeypatch.setenv(name, value)
+    talker = on_agents(host, monkeypatch)["talker"]
+    session = talker.run("Hello.").session
+    as_another_process(monkeypatch)
+    monkeypatch.setenv("ASST_TIMEOUT", "2")
+    compatible.failing = [(429, {"Retry-After": "8"})]
+    server.once(Fault(status=429, headers={"Retry-After": "8"}), "GET", "/v1/agents/sessions")
+    begun = time.monotonic()
+    with pytest.raises(PlatformError, match="^talker in development: "):
+        ways(talker, "Go on.", session=session)[way]()
+    assert time.monotonic() - begun < 5
+    compatible.failing = [(429, {"Retry-After": "0"})]
+    server.once(Fault(status=503, headers={"Retry-After": "0"}), "GET", "/v1/agents/sessions")
+    monkeypatch.setenv("ASST_TIMEOUT", "20")
+    assert ways(talker, "Go on.", session=session)[way]().output
+
+
 def on_agents(host: Host, monkeypatch: pytest.MonkeyPatch) -> dict[str, Assistant[Any]]:
     host.declare(APP)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
