@@ -108,6 +108,7 @@ class Chat(ThreadingHTTPServer):
         self.calls: list[Any] = []  # of functions, made until their outputs are there
         self.takes_tools = True
         self.models: list[str] = []
+        self.listing: Any = None  # what is answered instead of a list of the models
         self.stalls = False  # answers nothing: ``asked``, and then ``left``, once its client is gone
         self.asked, self.left = threading.Event(), threading.Event()
         self.bodies: list[Any] = []
@@ -125,6 +126,9 @@ class _ChatHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.headers.append(dict(self.headers.items()))
+        if self.server.listing is not None:
+            self._send(200, self.server.listing)
+            return
         if not self.server.models:
             self._send(404, {"detail": "Not Found"})
             return
@@ -163,9 +167,10 @@ class _ChatHandler(BaseHTTPRequestHandler):
         self.wfile.write(b"data: [DONE]\n\n")
 
     def _send(self, status: int, answer: Any) -> None:
-        content = json.dumps(answer).encode()
+        html = isinstance(answer, str) and answer.startswith("<")
+        content = answer.encode() if html else json.dumps(answer).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", "text/html" if html else "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -230,6 +235,16 @@ def test_a_server_that_lists_no_models_is_asked_for_the_declared_one(local_host:
     """Nothing better is known."""
     chat.pieces = ["Hello."]
     declared(local_host)["talker"].run("Hello.")
+    assert [body["model"] for body in chat.bodies] == ["m"]
+
+
+@pytest.mark.parametrize(
+    "listing", ["<html>Hello</html>", [], ["m"], "text", 7, {"data": 7}, {"data": "m"}, {"data": [7]}], ids=str
+)
+def test_a_server_that_answers_no_list_is_asked_for_the_declared_model(local_host: Host, chat: Chat, listing: Any) -> None:
+    """A page or anything else in place of the models says nothing of them, and no turn fails for it."""
+    chat.pieces, chat.listing = ["Hello."], listing
+    assert declared(local_host)["talker"].run("Hello.").output == "Hello."
     assert [body["model"] for body in chat.bodies] == ["m"]
 
 

@@ -477,6 +477,21 @@ def test_an_empty_session_is_refused(project: Host) -> None:
             way()
 
 
+NO_SESSIONS = ["x" * 1025, ".", "..", "...", "a/b", "a?b", "a#b", "a b", "a%2Fb", "a\nb", "é", "\ud800"]
+
+
+@pytest.mark.parametrize("session", NO_SESSIONS, ids=lambda session: ascii(session[:9]))
+def test_a_session_that_no_url_can_name_is_refused(local_host: Host, monkeypatch: pytest.MonkeyPatch, session: str) -> None:
+    """Before anything is asked, by our own error."""
+    monkeypatch.setenv("ASST_ROOT", str(local_host.root))
+    local_host.declare(MODELS + 'ASSISTANTS = [Assistant("talker", model="m")]\n')
+    talker = Assistant("talker", model="m")
+    lifecycle.create(local_host.root)
+    for way in every_way(talker, "Hello.", session=session):
+        with pytest.raises(AsstError, match="^talker in development: session .* can be none: give the session of a reply"):
+            way()
+
+
 def test_a_dry_run_asks_nobody(local_host: Host) -> None:
     """inv -R asst.run says who would be asked, what is wrong, and stops there."""
     lifecycle.create(local_host.root, env="development")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from compatible import Compatible, Said
 from conftest import CANARY, Host
-from loopback import Loopback
+from loopback import Fault, Loopback
 
 from invoke_assistants import Assistant, PlatformError, SettingsError, lifecycle
 from invoke_assistants.base_url import is_loopback
@@ -104,6 +104,29 @@ def test_other_servers_are_reached_through_the_proxy(
     assert CANARY.encode() not in proxy.sent
 
 
+@pytest.mark.parametrize("platform", ["agents", "responses", "local"])
+def test_a_redirect_is_not_followed(
+    host: Host, server: Loopback, talker: Assistant[str], monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    """Prompt, key and headers stay with the host of the base URL; the error names the other one, in a thread and in a loop."""
+    other = Proxy()
+    where = f"127.0.0.1:{other.server_address[1]}"
+    monkeypatch.setenv("ASST_PLATFORM", platform)
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"X-Api-Key: {CANARY}")
+    if platform == "local":
+        monkeypatch.setenv("ASST_LOCAL_MODEL", server.url)
+    lifecycle.create(host.root)
+    server.faults.append(lambda _: Fault(status=307, headers={"Location": f"http://{where}/v1"}))
+    try:
+        for ask in (talker.run, lambda prompt: asyncio.run(talker.arun(prompt))):
+            with pytest.raises(PlatformError, match=f"307 the server redirects to {where}: .* make it the base URL"):
+                ask("Hello.")
+    finally:
+        other.shutdown()
+        other.server_close()
+    assert other.sent == b""
+
+
 @pytest.mark.parametrize(
     ("url", "loopback"),
     [
@@ -111,7 +134,7 @@ def test_other_servers_are_reached_through_the_proxy(
         ("http://127.evil.example/v1", False), ("http://127.0.0.1.evil.example/v1", False),
         ("http://localhost.evil.example", False),
         ("http://127.1/v1", False), ("http://0.0.0.0/v1", False), ("http://[::2]/v1", False), ("http://10.0.0.1/v1", False),
-        ("http://localhost:1@evil.example", False), ("http://[broken", False), ("local", False),
+        ("http://[::ffff:127.0.0.1]/v1", False), ("http://localhost:1@evil.example", False), ("http://[broken", False), ("local", False),
     ],
 )  # fmt: skip
 def test_only_addresses_of_this_machine_and_localhost_are_this_machine(url: str, loopback: bool) -> None:

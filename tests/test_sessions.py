@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import multiprocessing
 import socket
 import struct
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -297,6 +299,64 @@ def test_one_turn_at_a_time_and_each_key_once(client: openai.OpenAI, service: Se
             pass
     sessions.events.create(id, events=[message], idempotency_key="k")
     assert len(list(sessions.turns.list(id))) == 2
+
+
+def test_a_turn_that_is_over_at_once_keeps_its_key(service: Service) -> None:
+    """A turn that ends while its request is still being carried out is not started again by the same idempotency key."""
+    service._sessions._answerer = Answering(lambda _, on_text: on_text("x") or Answered(1, 1))  # type: ignore[func-returns-value]
+    path = begun(service)
+    events = [MESSAGE, *[{"type": "agent.session.input.cancel"}] * 200_000]  # which gives the turn the time to end
+    for _ in range(2):
+        assert call(service, "POST", f"{path}/events", {"events": events}, {"Idempotency-Key": "k"})[0] == 202
+        idle(service, path)
+    assert len(call(service, "GET", f"{path}/turns")[1]["data"]) == 2
+
+
+def test_a_request_that_is_refused_is_not_half_carried_out(service: Service) -> None:
+    """Where one event cannot be taken, none is: no turn begins or is cancelled, no result is put, and the key is free."""
+    path = begun(service)
+    key = {"Idempotency-Key": "k"}
+    assert call(service, "POST", f"{path}/events", {"events": [MESSAGE, MESSAGE]}, key)[0] == 400
+    assert len(call(service, "GET", f"{path}/turns")[1]["data"]) == 1
+    calls = (Call("look_up", {"word": "a"}), Call("look_up", {"word": "b"}))
+    service._sessions._answerer = Answering(lambda _, __: Answered(1, 1, calls))
+    assert call(service, "POST", f"{path}/events", {"events": [MESSAGE]}, key)[0] == 202
+    while len(actions := call(service, "GET", path)[1]["required_actions"]) < 2:
+        time.sleep(0.002)
+    common = {"type": "agent.session.input.tool_result", "success": True, "output": "x"}
+    first, second = ({**common, "turn_id": action["turn_id"], "call_id": action["call_id"]} for action in actions)
+    cancel = {"type": "agent.session.input.cancel"}
+    for events in ([first, first], [first, {**second, "call_id": "call_other"}], [first, MESSAGE], [cancel, MESSAGE]):
+        assert call(service, "POST", f"{path}/events", {"events": events})[0] == 400
+    assert call(service, "GET", path)[1]["required_actions"] == actions
+    assert call(service, "POST", f"{path}/events", {"events": [first, cancel]})[0] == 202
+    idle(service, path)
+    assert [turn["status"] for turn in call(service, "GET", f"{path}/turns")[1]["data"]] == ["cancelled", "completed"]
+
+
+def begun(service: Service) -> str:
+    """The path of a new session, idle after its first turn."""
+    begin = {"agent": {"model": "m"}, "environment": {"type": "none"}, "input": "x"}
+    path = f"/agents/sessions/{call(service, 'POST', '/agents/sessions', begin)[1]['id']}"
+    idle(service, path)
+    return path
+
+
+def idle(service: Service, path: str) -> None:
+    """Wait until a session has no turn under way."""
+    while call(service, "GET", path)[1]["status"] != "idle":
+        time.sleep(0.002)
+
+
+def call(service: Service, method: str, path: str, body: Any = None, headers: Any = None) -> tuple[int, Any]:
+    """A request straight to the service."""
+    return service.handle(method, path, {}, json.dumps(body).encode(), headers or {})
+
+
+MESSAGE: Any = {
+    "type": "agent.session.input.message",
+    "input": [{"role": "user", "content": [{"type": "input_text", "text": "y"}]}],
+}
 
 
 @pytest.mark.parametrize("how", ["retrieve", "list", "event"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
+import socketserver
 import sys
 import threading
 import time
@@ -10,12 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from compatible import Compatible, Said
 from conftest import MODELS, Host, as_another_process
 from loopback import Fault, Loopback
 
 from invoke_assistants import Assistant, PlatformError, SettingsError, lifecycle, runtime
+from invoke_assistants.platforms import timeouts
 from invoke_assistants.platforms.local.answers import Answered, Conversation
 from invoke_assistants.project import Project
 from invoke_assistants.settings import Settings
@@ -199,6 +204,30 @@ def test_a_later_turn_has_the_limit_too(host: Host, server: Loopback, monkeypatc
         talker.run("Go on.", session=session)
 
 
+@pytest.mark.parametrize("platform", ["agents", "responses"])
+@pytest.mark.parametrize("way", ["run", "arun"])
+def test_a_wait_that_the_service_asks_for_is_not_longer_than_the_limit(
+    host: Host, server: Loopback, compatible: Compatible, monkeypatch: pytest.MonkeyPatch, platform: str, way: str
+) -> None:
+    """Before a session goes on, as well: what a look must wait for longer than the turn may take is given up at once."""
+    for name, value in compatible.env().items() if platform == "responses" else ():
+        monkeypatch.setenv(name, value)
+    talker = on_agents(host, monkeypatch)["talker"]
+    session = talker.run("Hello.").session
+    as_another_process(monkeypatch)
+    monkeypatch.setenv("ASST_TIMEOUT", "2")
+    compatible.failing = [(429, {"Retry-After": "8"})]
+    server.once(Fault(status=429, headers={"Retry-After": "8"}), "GET", "/v1/agents/sessions")
+    begun = time.monotonic()
+    with pytest.raises(PlatformError, match="^talker in development: "):
+        ways(talker, "Go on.", session=session)[way]()
+    assert time.monotonic() - begun < 5
+    compatible.failing = [(429, {"Retry-After": "0"})]
+    server.once(Fault(status=503, headers={"Retry-After": "0"}), "GET", "/v1/agents/sessions")
+    monkeypatch.setenv("ASST_TIMEOUT", "20")
+    assert ways(talker, "Go on.", session=session)[way]().output
+
+
 def on_agents(host: Host, monkeypatch: pytest.MonkeyPatch) -> dict[str, Assistant[Any]]:
     host.declare(APP)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
@@ -284,6 +313,66 @@ def test_a_stream_that_its_reader_leaves_is_cancelled(local_host: Host, monkeypa
         return await asyncio.to_thread(eventually, lambda: not turn_threads())
 
     assert asyncio.run(one_piece())
+
+
+@pytest.mark.parametrize("head", [b"X", b"HTTP/1.1 102 Processing\r\n\r\n"])
+@pytest.mark.parametrize("way", ["run", "arun", "stream", "async stream"])
+def test_an_answer_whose_head_drips_has_the_limit(
+    host: Host, compatible: Compatible, monkeypatch: pytest.MonkeyPatch, head: bytes, way: str
+) -> None:
+    """Each byte comes in time, the head never."""
+    for name, value in compatible.env().items():
+        monkeypatch.setenv(name, value)
+    talker = on_agents(host, monkeypatch)["talker"]
+    monkeypatch.setenv("ASST_TIMEOUT", "1")
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Dripping) as dripping:
+        dripping.daemon_threads, dripping.head = True, head  # type: ignore[attr-defined]
+        threading.Thread(target=dripping.serve_forever, args=(0.02,), daemon=True).start()
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{dripping.server_address[1]}/v1")
+        begun = time.monotonic()
+        with pytest.raises(PlatformError, match=LATE.format("talker")):
+            ways(talker, "Hello.")[way]()
+        assert time.monotonic() - begun < 4
+        dripping.shutdown()
+
+
+class _Dripping(socketserver.BaseRequestHandler):
+    """Answers with a head that does not end."""
+
+    def handle(self) -> None:
+        self.request.recv(65536)
+        with contextlib.suppress(OSError):
+            self.request.sendall(b"" if self.server.head.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\n")  # type: ignore[attr-defined]
+            for _ in range(60):
+                self.request.sendall(self.server.head)  # type: ignore[attr-defined]
+                time.sleep(0.1)
+
+
+@pytest.mark.parametrize("moment", range(1, 12))
+def test_an_answer_may_be_closed_at_any_moment_of_its_timer(moment: int) -> None:
+    """A garbage collection in the thread that ends late answers closes one there: the thread goes on and ends."""
+    request = httpx2.Request("POST", "http://127.0.0.1/", extensions={"asst.deadline": time.monotonic() + 0.05})
+    response = httpx2.Response(200, stream=_Silent(), request=request)
+    calls = itertools.count(1)
+
+    def collected(frame: object, event: str, argument: object) -> None:
+        if event == "call" and next(calls) == moment:
+            response.close()
+
+    before = set(threading.enumerate())
+    threading.setprofile(collected)
+    try:
+        timeouts._bound(response)
+    finally:
+        threading.setprofile(None)
+    assert eventually(lambda: not set(threading.enumerate()) - before)
+
+
+class _Silent(httpx2.SyncByteStream):
+    """A body of which nothing comes."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
 
 
 @pytest.mark.parametrize("tool", ["cancelled", "cancelling"])

@@ -14,7 +14,9 @@ def is_loopback(url: str) -> bool:
     """Whether a URL's host is this machine by an address (127.0.0.0/8, ::1) or is ``localhost``; no other name counts."""
     try:
         host = urlsplit(url).hostname or ""
-        return host == "localhost" or ip_address(host).is_loopback
+        address = None if host == "localhost" else ip_address(host)
+        # Pythons differ over an IPv4 address within an IPv6 one.
+        return address is None or (address.is_loopback and getattr(address, "ipv4_mapped", None) is None)
     except ValueError:
         return False
 

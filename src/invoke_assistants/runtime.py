@@ -7,6 +7,7 @@ has changed; to find that out costs a few calls of ``stat``.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import warnings
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["areplied", "instance", "replied"]
 
+# What a path of a URL holds as it is (RFC 3986, 3.3), so that no request of another path comes of it.
+SESSION = re.compile(r"(?!\.+\Z)[A-Za-z0-9._~!$&'()*+,;=:@-]{1,1024}")
 Stamp = tuple[int, int, int] | None  # of a file: when it was modified (ns), its size, its inode
 
 
@@ -251,6 +254,8 @@ def _turn(
         raise AsstError(f"{owner}: session is {type(session).__name__}; give the session of a reply, which is a string")
     if session is not None and not session.strip():
         raise AsstError(f"{owner}: session is empty: give the session of a reply, or leave it out to begin a new conversation")
+    if session is not None and not SESSION.fullmatch(session):
+        raise AsstError(f"{owner}: session {session!r:.80} can be none: give the session of a reply, as it came")
     had = _runtime.conversations.owner(session) if session else None
     _warn_of_schema(declaration, here, record, payload)
     turn = Turn(

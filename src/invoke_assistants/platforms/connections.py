@@ -18,7 +18,7 @@ Client = TypeVar("Client")
 
 
 def sync_client(base_url: str, transport: httpx2.BaseTransport | None) -> httpx2.Client:
-    """A client with the SDK's defaults, over a transport of this process or the network."""
+    """A client with the SDK's defaults but no redirects, over a transport of this process or the network."""
 
     def make() -> httpx2.Client:
         local = transport is None and is_loopback(base_url)
@@ -30,13 +30,15 @@ def sync_client(base_url: str, transport: httpx2.BaseTransport | None) -> httpx2
 def async_client(base_url: str, transport: httpx2.AsyncBaseTransport | None) -> httpx2.AsyncClient:
     """As ``sync_client``, for an event loop."""
     limits = openai.DEFAULT_CONNECTION_LIMITS
-    return _made(lambda: openai.DefaultAsyncHttpxClient(transport=transport or _async_transport(base_url, limits)))
+    return _made(
+        lambda: openai.DefaultAsyncHttpxClient(transport=transport or _async_transport(base_url, limits), follow_redirects=False)
+    )
 
 
 def managing_client(
     base_url: str, transport: httpx2.AsyncBaseTransport | None, timeout: float, limits: httpx2.Limits
 ) -> httpx2.AsyncClient:
-    """As ``async_client``, with limits of its own, and no redirects."""
+    """As ``async_client``, with limits of its own."""
     return _made(
         lambda: httpx2.AsyncClient(transport=transport or _async_transport(base_url, limits), timeout=timeout, limits=limits)
     )

@@ -62,10 +62,10 @@ class Failures:
         """One line for people: nothing that steers a terminal, no secret, not endless."""
         return PlatformError(self.secret.masked(one_line(text))[:LONGEST], where=self.where, **about)
 
-    def pause(self, failed: PlatformError, attempt: int) -> float | None:
-        """Seconds until a model may be asked again, or None where that is no use or could ask it twice."""
+    def pause(self, failed: PlatformError, attempt: int, *, looked: bool = False) -> float | None:
+        """Seconds until a model may be asked again, or None where that is no use or could ask it twice, as no look can."""
         wait = failed.retry_after
-        if attempt == RETRIES or not failed.transient or failed.unknown or (wait or 0) > LONGEST_WAIT:
+        if attempt == RETRIES or not failed.transient or (failed.unknown and not looked) or (wait or 0) > LONGEST_WAIT:
             return None
         return 0.5 * 2**attempt if wait is None else wait
 
@@ -111,6 +111,9 @@ def message(error: Exception) -> str:
     """What a server said of an error: OpenAI's shape, a bare string as Ollama's, or FastAPI's ``detail``; else its own text."""
     if not isinstance(error, openai.APIStatusError):
         return str(error)
+    if error.response.next_request is not None:  # not followed: prompt and headers would go where nobody sent them
+        where = error.response.next_request.url.netloc.decode()
+        return f"{error.status_code} the server redirects to {where}: if that is right, make it the base URL"
     return f"{error.status_code} {_said(error.body) or error.response.reason_phrase or 'an answer without a message'}"
 
 

@@ -118,7 +118,7 @@ def ask(client: openai.OpenAI, failures: Failures, served: Served, turn: Turn) -
             try:
                 came: Any = None
                 if isinstance(step, _Look):
-                    came = client.responses.retrieve(step.id, timeout=Left(turn.deadline))
+                    came = asking.responses.retrieve(step.id)
                 elif step.shown:
                     streamed = _Streamed()
                     begin: Any = asking.chat.completions.create if step.chat else asking.responses.create
@@ -132,7 +132,7 @@ def ask(client: openai.OpenAI, failures: Failures, served: Served, turn: Turn) -
                     came = asking.chat.completions.create(**step.body) if step.chat else asking.responses.create(**step.body)
             except FAILURES as error:
                 failed = failures.of(error)
-                wait = failures.pause(failed, attempt) if isinstance(step, _Ask) else None
+                wait = failures.pause(failed, attempt, looked=isinstance(step, _Look))
                 if wait is not None and wait <= turn.deadline.left:
                     attempt += 1
                     time.sleep(wait)
@@ -162,7 +162,7 @@ async def aask(client: openai.AsyncOpenAI, failures: Failures, served: Served, t
             try:
                 came: Any = None
                 if isinstance(step, _Look):
-                    came = await client.responses.retrieve(step.id, timeout=Left(turn.deadline))
+                    came = await asking.responses.retrieve(step.id)
                 elif step.shown:
                     streamed = _Streamed()
                     begin: Any = asking.chat.completions.create if step.chat else asking.responses.create
@@ -178,7 +178,7 @@ async def aask(client: openai.AsyncOpenAI, failures: Failures, served: Served, t
                     came = await asking.responses.create(**step.body)
             except FAILURES as error:
                 failed = failures.of(error)
-                wait = failures.pause(failed, attempt) if isinstance(step, _Ask) else None
+                wait = failures.pause(failed, attempt, looked=isinstance(step, _Look))
                 if wait is not None:
                     attempt += 1
                     await asyncio.sleep(wait)

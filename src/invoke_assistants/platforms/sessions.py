@@ -43,7 +43,7 @@ def ask(client: openai.OpenAI, failures: Failures, recorded: Recorded, turn: Tur
     called = handlers(turn.functions, turn.where, turn.deadline)
     seen = _Seen(turn, called)
     try:
-        with _opened(client, seen, called, failures, recorded) as events:
+        with contextlib.closing(_opened(client, seen, called, failures, recorded)) as events:
             seen.begun = True
             events.with_result_collection()
             for event in events:
@@ -137,19 +137,19 @@ async def _adrain(events: Any) -> None:
 
 
 def _opened(client: openai.OpenAI, seen: _Seen, called: Mapping[str, Handler], failures: Failures, recorded: Recorded) -> Any:
-    """The events of the turn, begun; a new session is not asked for twice unless it surely was not begun."""
+    """The events of the turn, begun; nothing is asked for twice unless it surely was not begun, or is only looked at."""
     turn, timeout = seen.turn, Left(seen.turn.deadline)
-    if turn.session is not None:
-        sessions = client.beta.agents.sessions
-        if not turn.known:
-            _check_owner(sessions.retrieve(turn.session, timeout=timeout), turn, recorded, failures)
-        return sessions.stream(turn.session, input=turn.prompt, tool_handlers=called, timeout=timeout)
     sessions = client.with_options(max_retries=0).beta.agents.sessions
     for attempt in range(RETRIES + 1):
         try:
-            return sessions.create(**_creation(turn), stream=True, tool_handlers=called, timeout=timeout)
+            if turn.session is None:
+                return sessions.create(**_creation(turn), stream=True, tool_handlers=called, timeout=timeout)
+            if not turn.known:
+                _check_owner(sessions.retrieve(turn.session, timeout=timeout), turn, recorded, failures)
+            stream = sessions.stream(turn.session, input=turn.prompt, tool_handlers=called, timeout=timeout)
+            return stream.__enter__()
         except FAILURES as error:
-            wait = failures.pause(failures.of(error), attempt)
+            wait = failures.pause(failures.of(error), attempt, looked=_looked(error))
             if wait is None or wait > turn.deadline.left:
                 raise
             time.sleep(wait)
@@ -161,19 +161,18 @@ async def _aopened(
 ) -> Any:
     """As ``_opened``, a stream of which the session is known."""
     turn, timeout = seen.turn, Left(seen.turn.deadline)
-    if turn.session is not None:
-        sessions = client.beta.agents.sessions
-        if not turn.known:
-            _check_owner(await sessions.retrieve(turn.session, timeout=timeout), turn, recorded, failures)
-        stream = sessions.stream(turn.session, input=turn.prompt, tool_handlers=called, timeout=timeout)
-        return await stream.with_result_collection().__aenter__()
     sessions = client.with_options(max_retries=0).beta.agents.sessions
     for attempt in range(RETRIES + 1):
         try:
+            if turn.session is not None:
+                if not turn.known:
+                    _check_owner(await sessions.retrieve(turn.session, timeout=timeout), turn, recorded, failures)
+                stream = sessions.stream(turn.session, input=turn.prompt, tool_handlers=called, timeout=timeout)
+                return await stream.with_result_collection().__aenter__()
             events: Any = await sessions.create(**_creation(turn), stream=True, tool_handlers=called, timeout=timeout)
         except FAILURES as error:
-            wait = failures.pause(failures.of(error), attempt)
-            if wait is None:
+            wait = failures.pause(failures.of(error), attempt, looked=_looked(error))
+            if wait is None or wait > turn.deadline.left:
                 raise
             await asyncio.sleep(wait)
         else:
@@ -182,6 +181,11 @@ async def _aopened(
                 seen.text_of(event)
             return events
     raise AssertionError("unreachable")
+
+
+def _looked(error: Exception) -> bool:
+    """Whether it was a look that failed, which begins nothing."""
+    return isinstance(error, openai.APIStatusError | openai.APIConnectionError) and error.request.method == "GET"
 
 
 def _creation(turn: Turn) -> dict[str, Any]:

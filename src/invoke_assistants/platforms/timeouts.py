@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
 from socket import SHUT_RDWR
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..turns import Deadline
 
 __all__ = ["HTTPClient", "Left", "shut"]
 
+LEAST = 0.001  # seconds; a socket takes 0 for "do not wait", and says so by another error
 CONNECT = 5.0  # seconds until a connection must be made
 
 
@@ -51,7 +53,7 @@ def _refuse_late(request: httpx2.Request) -> None:
     left = request.extensions["timeout"]["read"]
     if left == 0:
         raise httpx2.ReadTimeout("the time of the turn is over", request=request)
-    request.extensions["asst.deadline"] = time.monotonic() + left
+    request.extensions["asst.deadline"] = _sending.until = time.monotonic() + left
 
 
 def _bound(response: httpx2.Response) -> None:
@@ -62,7 +64,42 @@ def _bound(response: httpx2.Response) -> None:
     left = response.request.extensions["asst.deadline"] - time.monotonic()
     network = response.extensions.get("network_stream")
     end = shut(network) if network else response.stream.close
-    response.stream = _Bounded(response.stream, threading.Timer(max(0.0, left), end))
+    response.stream = _Bounded(response.stream, max(0.0, left), end)
+
+
+class _Sending(threading.local):
+    """When the request that this thread is sending must have its answer's head."""
+
+    until: float | None = None
+
+
+_sending = _Sending()
+
+
+class _Network:
+    """A network backend or one of its streams, whose reads take no longer than the request being sent may."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def connect_tcp(self, *args: Any, **options: Any) -> _Network:
+        """A stream."""
+        return _Network(self._inner.connect_tcp(*args, **options))
+
+    def start_tls(self, *args: Any, **options: Any) -> _Network:
+        """The stream, encrypted."""
+        return _Network(self._inner.start_tls(*args, **options))
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """What comes next."""
+        if _sending.until is not None:
+            left = max(LEAST, _sending.until - time.monotonic())
+            timeout = left if timeout is None else min(timeout, left)
+        read: bytes = self._inner.read(max_bytes, timeout)
+        return read
 
 
 HOOKS: dict[str, list[Callable[..., Any]]] = {"request": [_refuse_late], "response": [_bound]}  # of a sync client
@@ -72,7 +109,17 @@ class HTTPClient(openai.DefaultHttpxClient):
     """The sync client of the SDK's defaults, whose answers end with the turn's time; it is closed with its last user."""
 
     def __init__(self, transport: httpx2.BaseTransport | None) -> None:
-        super().__init__(transport=transport, event_hooks=HOOKS)
+        super().__init__(transport=transport, event_hooks=HOOKS, follow_redirects=False)
+        for each in (self._transport, *self._mounts.values()):
+            if (pool := getattr(each, "_pool", None)) is not None:  # no public name leads to the reads of an answer's head
+                pool._network_backend = _Network(pool._network_backend)
+
+    def send(self, *args: Any, **options: Any) -> httpx2.Response:
+        """As the client does; the reads until it returns end with the turn's time."""
+        try:
+            return super().send(*args, **options)
+        finally:
+            _sending.until = None
 
     def __del__(self) -> None:
         try:  # noqa: SIM105 - at the interpreter's end, modules such as contextlib may be gone
@@ -82,20 +129,26 @@ class HTTPClient(openai.DefaultHttpxClient):
 
 
 class _Bounded(httpx2.SyncByteStream):
-    """A body with a timer, which is stopped when the body is closed."""
+    """A body that is ended so many seconds from now, unless it is closed before."""
 
-    def __init__(self, stream: httpx2.SyncByteStream, timer: threading.Timer) -> None:
+    def __init__(self, stream: httpx2.SyncByteStream, seconds: float, end: Callable[[], None]) -> None:
         self._stream = stream
-        self._timer = timer
-        timer.daemon = True
-        timer.start()
+        self._closed: SimpleQueue[None] = SimpleQueue()  # a Timer's lock would stop a collection that closes in its thread
+        threading.Thread(target=_end_late, args=(self._closed, seconds, end), daemon=True).start()
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._stream
 
     def close(self) -> None:
-        self._timer.cancel()
+        self._closed.put(None)
         self._stream.close()
+
+
+def _end_late(closed: SimpleQueue[None], seconds: float, end: Callable[[], None]) -> None:
+    try:
+        closed.get(timeout=seconds)
+    except Empty:
+        end()
 
 
 def shut(network: Any) -> Callable[[], None]:

@@ -104,10 +104,11 @@ class Model:
         """What the server calls the model: what the settings say, else its first, else what is declared."""
         if self._name is None and self._model.served:
             try:
-                page: Any = await client.models.list()
-            except openai.APIStatusError:  # not every server lists its models
+                page = await client.get("/models", cast_to=object)  # as it came, which may be no list
+            except (openai.APIStatusError, json.JSONDecodeError, UnicodeError):  # not every server lists its models
                 page = None
-            listed = [getattr(model, "id", None) for model in getattr(page, "data", None) or ()]
+            data = page.get("data") if isinstance(page, dict) else None
+            listed = [model.get("id") for model in data if isinstance(model, dict)] if isinstance(data, list) else []
             self._name = next((id for id in listed if isinstance(id, str)), None)
         return self._name or str(conversation.agent["model"])
 
@@ -136,7 +137,9 @@ def _client(url: str, key: str) -> openai.AsyncOpenAI:
             del request.headers[name]
         request.headers["Authorization"] = f"Bearer {key}"
 
-    http = openai.DefaultAsyncHttpxClient(event_hooks={"request": [strip]}, trust_env=not is_loopback(url))
+    http = openai.DefaultAsyncHttpxClient(
+        event_hooks={"request": [strip]}, trust_env=not is_loopback(url), follow_redirects=False
+    )
     return openai.AsyncOpenAI(base_url=url, api_key=key, max_retries=0, http_client=http)
 
 

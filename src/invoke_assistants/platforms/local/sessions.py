@@ -149,27 +149,28 @@ class Sessions:
             state = _existing(id, self._files.read(id))
             if key is not None and key in [*state["keys"], *(self._running[id].keys if id in self._running else ())]:
                 return {}
+            running = self._running.get(id)
+            _check(request.events, running)
+            keys = [] if key is None else [key]
+            if running is not None:
+                running.keys += keys  # before anything is done: that may end the turn, which keeps its keys then
             for event in request.events:
-                self._take(state, event)
-            if key is not None and id in self._running:
-                self._running[id].keys.append(key)
+                self._take(state, event, keys)
         return {}
 
-    def _take(self, state: JSONObject, event: Message | ToolResult | Cancel) -> None:
+    def _take(self, state: JSONObject, event: Message | ToolResult | Cancel, keys: Sequence[str]) -> None:
         running = self._running.get(state["session"]["id"])
         if isinstance(event, Message):
-            if running is not None:
-                message = "The session has a turn under way: wait until it is idle, or cancel the turn."
-                raise Rejected(400, message, "events", "active_turn_not_steerable")
-            self._turn(state, [message.model_dump() for message in event.input]).start()
-        elif isinstance(event, ToolResult):
+            turn = self._turn(state, [message.model_dump() for message in event.input])
+            turn.keys += keys
+            turn.start()
+        elif running is not None and isinstance(event, ToolResult):
             output = [part if isinstance(part, str) else part.model_dump() for part in event.output or ()]
             result = {
                 "call_id": event.call_id, "status": "completed" if event.success else "failed", "error": event.error,
                 "output": event.output if isinstance(event.output, str | None) else output,
             }  # fmt: skip
-            if running is None or not running.put_result(event.turn_id, event.call_id, result):
-                raise Rejected(400, f"Unknown pending tool call: {event.call_id}", "events", "invalid_request_error")
+            running.put_result(event.call_id, result)
         elif running is not None:
             running.cancel()
 
@@ -236,6 +237,21 @@ class Sessions:
             "prompt_cache_options": request.prompt_cache_options and request.prompt_cache_options.model_dump(),
         }  # fmt: skip
         return {"version": 1, "at": at, "session": session, "items": [], "turns": [], "keys": []}
+
+
+def _check(events: Sequence[Message | ToolResult | Cancel], running: Turn | None) -> None:
+    """Refuse a request of which one event cannot be carried out, before any is."""
+    busy, given = running is not None, set[str]()
+    for event in events:
+        if isinstance(event, Message):
+            if busy:
+                message = "The session has a turn under way: wait until it is idle, or cancel the turn."
+                raise Rejected(400, message, "events", "active_turn_not_steerable")
+            busy = True
+        elif isinstance(event, ToolResult):
+            if running is None or event.call_id in given or not running.waits_for(event.turn_id, event.call_id):
+                raise Rejected(400, f"Unknown pending tool call: {event.call_id}", "events", "invalid_request_error")
+            given.add(event.call_id)
 
 
 def _existing(id: str, state: JSONObject | None) -> JSONObject:

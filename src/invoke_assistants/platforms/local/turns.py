@@ -118,14 +118,16 @@ class Turn:
             self._cancelled = True
             self._changed.notify_all()
 
-    def put_result(self, turn_id: str, call_id: str, result: JSONObject) -> bool:
-        """Take the result of a call; False where no such call waits for one."""
+    def waits_for(self, turn_id: str, call_id: str) -> bool:
+        """Whether a call of this turn waits for a result."""
         with self._changed:
-            waits = turn_id == self.id and call_id in self._calls and call_id not in self._results
-            if waits:
-                self._results[call_id] = result
-                self._changed.notify_all()
-        return waits
+            return turn_id == self.id and call_id in self._calls and call_id not in self._results
+
+    def put_result(self, call_id: str, result: JSONObject) -> None:
+        """Take the result of a call that waits for one."""
+        with self._changed:
+            self._results[call_id] = result
+            self._changed.notify_all()
 
     def tell(self, type: str, fields: JSONObject) -> None:
         """Tell the listeners of an event."""
