@@ -134,7 +134,8 @@ def test_a_redirect_is_not_followed(
         ("http://127.evil.example/v1", False), ("http://127.0.0.1.evil.example/v1", False),
         ("http://localhost.evil.example", False),
         ("http://127.1/v1", False), ("http://0.0.0.0/v1", False), ("http://[::2]/v1", False), ("http://10.0.0.1/v1", False),
-        ("http://[::ffff:127.0.0.1]/v1", False), ("http://localhost:1@evil.example", False), ("http://[broken", False), ("local", False),
+        ("http://[::ffff:127.0.0.1]/v1", False),
+        ("http://localhost:1@evil.example", False), ("http://[broken", False), ("local", False),
     ],
 )  # fmt: skip
 def test_only_addresses_of_this_machine_and_localhost_are_this_machine(url: str, loopback: bool) -> None:
