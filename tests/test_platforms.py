@@ -439,6 +439,14 @@ def test_a_session_that_the_plain_sdk_began_is_told_by_its_agent(host: Host, mon
             talker.run("Go on.", session=begun(agent_id=host.ids()[name, env]))
     with pytest.raises(AsstError, match="is a conversation of 'agent_"):
         talker.run("Go on.", session=begun(agent={"model": "m"}))
+    tags = {"asst.project": "other", "asst.name": "talker", "asst.environment": "development"}
+    for metadata, whose in ((tags, "talker in development of project 'other'"), ({}, "the agent agent_.*, which is not this")):
+        with openai.OpenAI() as client:
+            theirs = client.beta.agents.create(model="m", name="talker_development", metadata=metadata).id
+        with pytest.raises(AsstError, match=f"is a conversation of {whose}"):
+            talker.run("Go on.", session=begun(agent_id=theirs))
+        with pytest.raises(AsstError, match=f"is a conversation of {whose}"):
+            asyncio.run(talker.arun("Go on.", session=begun(agent_id=theirs)))
 
 
 def test_the_id_of_a_reply_is_that_of_who_answered(project: Host) -> None:

@@ -139,13 +139,17 @@ async def _adrain(events: Any) -> None:
 def _opened(client: openai.OpenAI, seen: _Seen, called: Mapping[str, Handler], failures: Failures, recorded: Recorded) -> Any:
     """The events of the turn, begun; nothing is asked for twice unless it surely was not begun, or is only looked at."""
     turn, timeout = seen.turn, Left(seen.turn.deadline)
-    sessions = client.with_options(max_retries=0).beta.agents.sessions
+    agents = client.with_options(max_retries=0).beta.agents
+    sessions = agents.sessions
     for attempt in range(RETRIES + 1):
         try:
             if turn.session is None:
                 return sessions.create(**_creation(turn), stream=True, tool_handlers=called, timeout=timeout)
             if not turn.known:
-                _check_owner(sessions.retrieve(turn.session, timeout=timeout), turn, recorded, failures)
+                unsure = _check_owner(sessions.retrieve(turn.session, timeout=timeout), turn, recorded, failures)
+                if unsure:
+                    with contextlib.suppress(openai.NotFoundError):  # deleted since: its name is all that is left
+                        _check_agent(agents.retrieve(unsure, timeout=timeout), turn)
             stream = sessions.stream(turn.session, input=turn.prompt, tool_handlers=called, timeout=timeout)
             return stream.__enter__()
         except FAILURES as error:
@@ -161,12 +165,16 @@ async def _aopened(
 ) -> Any:
     """As ``_opened``, a stream of which the session is known."""
     turn, timeout = seen.turn, Left(seen.turn.deadline)
-    sessions = client.with_options(max_retries=0).beta.agents.sessions
+    agents = client.with_options(max_retries=0).beta.agents
+    sessions = agents.sessions
     for attempt in range(RETRIES + 1):
         try:
             if turn.session is not None:
                 if not turn.known:
-                    _check_owner(await sessions.retrieve(turn.session, timeout=timeout), turn, recorded, failures)
+                    unsure = _check_owner(await sessions.retrieve(turn.session, timeout=timeout), turn, recorded, failures)
+                    if unsure:
+                        with contextlib.suppress(openai.NotFoundError):  # deleted since: its name is all that is left
+                            _check_agent(await agents.retrieve(unsure, timeout=timeout), turn)
                 stream = sessions.stream(turn.session, input=turn.prompt, tool_handlers=called, timeout=timeout)
                 return await stream.with_result_collection().__aenter__()
             events: Any = await sessions.create(**_creation(turn), stream=True, tool_handlers=called, timeout=timeout)
@@ -195,23 +203,32 @@ def _creation(turn: Turn) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _check_owner(session: Any, turn: Turn, recorded: Recorded, failures: Failures) -> None:
+def _check_owner(session: Any, turn: Turn, recorded: Recorded, failures: Failures) -> str | None:
     """Refuse a session of another assistant or environment: its metadata says so, or the agent that it runs.
 
     The instance may have been made anew since; a session without our metadata keeps the name that its agent then had.
+
+    Returns:
+        The id of the agent to look at where only its name speaks for it, else None.
     """
     agent = getattr(session, "agent", None)
     if agent is None:
         raise failures.strange("a session without an agent")
     owner: Owner | str | None = tagged(session.metadata)
     if agent.id == turn.instance or owner == turn.owner:
-        return
+        return None
     if owner is None:
         keys = [key for key, record in recorded.records.items() if agent.id in record.ids()]
         owner = Owner(turn.owner.project, *keys[0]) if keys else None
     if owner is None and agent.name == f"{turn.owner.name}_{turn.owner.environment}":
-        return
+        return str(agent.id)
     refuse_other(turn, owner or f"{agent.name or agent.id!r:.80}")
+    return None
+
+
+def _check_agent(agent: Any, turn: Turn) -> None:
+    """Refuse where an agent of the right name is another project's, or nobody's: a name is no tag."""
+    refuse_other(turn, tagged(agent.metadata) or f"the agent {agent.id}, which is not this project's")
 
 
 class _Seen:
