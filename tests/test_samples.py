@@ -109,3 +109,21 @@ def test_a_function_is_called_where_the_prompt_names_it_as_a_word(prompt: str, c
     message = {"type": "message", "role": "user", "turn_id": "t", "content": [{"type": "input_text", "text": prompt}]}
     answered: Answered = Sample().answer(Conversation(agent, (message,), 1), lambda _: None)
     assert [call.name for call in answered.calls] == ([called] if called else [])
+
+
+@pytest.mark.parametrize(
+    "bounds", [{"minimum": 10**16}, {"exclusiveMaximum": -(10**18)}, {"minimum": -5, "maximum": -3}, {"exclusiveMinimum": 2}, {}]
+)
+def test_numbers_far_from_zero_keep_their_bounds(bounds: dict[str, int]) -> None:
+    """Where one side has no bound, the other one holds."""
+    number = sample({"type": "integer", **bounds}, 1)
+    assert bounds.get("minimum", number) <= number <= bounds.get("maximum", number)
+    assert bounds.get("exclusiveMinimum", number - 1) < number < bounds.get("exclusiveMaximum", number + 1)
+
+
+def test_one_of_a_list_is_taken_only_where_it_fits() -> None:
+    """A letter that is described as one among the choices is no whole choice."""
+    choices = {"type": "array", "items": {"type": "string"}}
+    letter = {"type": "string", "maxLength": 1, "description": "The letter of the right answer among the choices."}
+    made = sample({"type": "object", "properties": {"choices": choices, "answer": letter}}, 1)
+    assert len(made["answer"]) == 1

@@ -24,7 +24,6 @@ START = 80  # characters of the prompt that an answer in plain text repeats
 MANY = 2  # items of a list that may have any number
 TRIES = 300  # to make a string that holds a pattern and the bounds of its length, too
 REPEATS = 8  # at most, where a pattern says `*` or `+` and no length asks for more
-HUGE = 10**15  # where a number has no bound
 CHOSEN = frozenset({"enum", "const", "format", "pattern"})  # what says more of a string than its description
 DAY = dt.datetime(2030, 1, 1, 12, tzinfo=dt.UTC)
 
@@ -105,7 +104,8 @@ class _Sampler:
             told = entry.get("description", "") if entry.get("type") == "string" and not entry.keys() & CHOSEN else ""
             for name, items in lists.items():
                 if re.search(rf"\b(in|of|from|among) (the |its )?{re.escape(name)}\b", told):
-                    out[key] = self._random(key, len(self._seen)).choice(items)
+                    fitting = [item for item in items if _fits(item, entry)]
+                    out[key] = self._random(key, len(self._seen)).choice(fitting) if fitting else out[key]
         return out
 
     def _random(self, *what: object) -> random.Random:
@@ -183,14 +183,21 @@ _FORMATS: dict[Any, Callable[[int], str]] = {
 }
 
 
+def _fits(text: str, node: Mapping[str, Any]) -> bool:
+    """Whether a text has a length that a schema allows."""
+    return bool(node.get("minLength", 0) <= len(text) <= node.get("maxLength", len(text)))
+
+
 def _number(node: Mapping[str, Any], wish: int, whole: bool) -> int | float:
     """A number within the bounds, near the one that is wished."""
     step: int | float = node.get("multipleOf") or 1
-    least, most = node.get("minimum", -HUGE), node.get("maximum", HUGE)
-    above, below = node.get("exclusiveMinimum", -HUGE), node.get("exclusiveMaximum", HUGE)
-    first = max(math.ceil(least / step), math.floor(above / step) + 1)
-    last = min(math.floor(most / step), math.ceil(below / step) - 1)
-    if first > last:  # bounds with no multiple between them
-        return float(max(least, above) + min(most, below)) / 2
-    times = min(max(wish, first), last)
+    lower = [bound for key in ("minimum", "exclusiveMinimum") if (bound := node.get(key)) is not None]
+    upper = [bound for key in ("maximum", "exclusiveMaximum") if (bound := node.get(key)) is not None]
+    firsts = [math.ceil(node["minimum"] / step)] if "minimum" in node else []
+    firsts += [math.floor(node["exclusiveMinimum"] / step) + 1] if "exclusiveMinimum" in node else []
+    lasts = [math.floor(node["maximum"] / step)] if "maximum" in node else []
+    lasts += [math.ceil(node["exclusiveMaximum"] / step) - 1] if "exclusiveMaximum" in node else []
+    if firsts and lasts and max(firsts) > min(lasts):  # bounds with no multiple between them
+        return float(max(lower) + min(upper)) / 2
+    times = min([max([wish, *firsts]), *lasts])
     return int(times * step) if whole else round(times * step, 9)
