@@ -90,6 +90,7 @@ def judge(wanted: Wanted, recorded: Recorded, remote: Remote) -> Verdict:
     if intent and not lost and carried == intent.digest and not compare(there, pending):
         record, payload = _now(record, intent.digest, carried, wanted), pending
     unknown = carried not in (None, wanted.digest, record.carried)  # nobody here knows which fields that payload set
+    left: tuple[Change, ...] = ()
     if unknown:
         changes = reset_changes(there, wanted.payload) or (Change("metadata.asst.digest", carried, wanted.digest),)
     else:
