@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import json
 import os
@@ -21,7 +22,7 @@ from compatible import Compatible, Said
 from conftest import CANARY, MODELS, ROOT, THREE, Host
 from loopback import Fault, Loopback
 
-from invoke_assistants import ending
+from invoke_assistants import ending, lifecycle
 
 COMMANDS = ["create", "update", "deploy", "admin", "plan", "status", "check", "resolve"]
 KEYS = {"name", "environment", "platform", "id", "state", "action", "digest", "changes", "error"}
@@ -523,3 +524,18 @@ def test_what_is_recorded_elsewhere_alone_makes_the_last_line_ask(host: Host, se
             f"6 not_created here; recorded on agents at {server.origin}: is it the right platform or URL?"
             " next: inv asst.create makes new ones"
         )
+
+
+def test_an_interrupt_while_the_event_loop_is_made(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is kept back until the loop can take it: no half-made loop, no coroutine that nobody awaits."""
+    made = asyncio.SelectorEventLoop.__init__
+
+    def struck(self: Any, *args: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        made(self, *args)
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "__init__", struck)
+    with pytest.raises(KeyboardInterrupt):
+        lifecycle.create(local_host.root)
+    assert not local_host.path.exists()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {signal.SIGINT, signal.SIGTERM} == set()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TypeVar
 
@@ -31,13 +33,16 @@ Confirm = Callable[[str, Sequence[Row]], bool]
 
 def run(project: Project, command: str, act: Callable[[Session], Awaitable[T]], reporter: Reporter, *, lock: bool = False) -> T:
     """Read the store, open a session and act, the store's lock held throughout where something may be written."""
+    held = ExitStack()
 
     async def session() -> T:
+        held.pop_all().close()  # from here on the loop's own handler takes an interrupt
         async with AsyncExitStack() as stack:
             return await act(Session(project, project.store.read(), reporter, stack, writes=lock))
 
     def go() -> T:
-        with project.store.lock(f"inv asst.{command}", reporter.say) if lock else nullcontext():
+        with project.store.lock(f"inv asst.{command}", reporter.say) if lock else nullcontext(), held:
+            held.enter_context(_signals_held())
             return asyncio.run(session())
 
     try:
@@ -46,6 +51,19 @@ def run(project: Project, command: str, act: Callable[[Session], Awaitable[T]], 
         return go()
     with ThreadPoolExecutor(1) as pool:  # a loop runs in this thread already, so ours needs another
         return pool.submit(go).result()
+
+
+@contextmanager
+def _signals_held() -> Generator[None]:
+    """Keep signals back: one that strikes while an event loop is made leaves half of it, which Python complains about."""
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Session:
