@@ -368,10 +368,10 @@ def test_an_idle_session_is_ready(client: openai.OpenAI, service: Service, how: 
         service._sessions._answerer = Answering(lambda _, on_text: on_text("x") or Answered(1, 1))  # type: ignore[func-returns-value]
     for _ in range(20):
         if how == "event":
-            stream = sessions.create(agent_id=id, environment=NONE, input="x", stream=True)
-            session: Any = next(
-                event.session for event in stream if getattr(event, "session", None) and event.session.status == "idle"
-            )
+            with sessions.create(agent_id=id, environment=NONE, input="x", stream=True) as stream:
+                session: Any = next(
+                    event.session for event in stream if getattr(event, "session", None) and event.session.status == "idle"
+                )
         else:
             session = sessions.create(agent_id=id, environment=NONE, input="x")
             while session.status != "idle":
