@@ -16,7 +16,7 @@ import pytest
 from forking import Forking
 from loopback import Loopback
 
-from invoke_assistants import runtime
+from invoke_assistants.ask import runtime
 
 ROOT = Path(__file__).parent.parent
 CANARY = "sk-canary-0000000000"  # the key of every client; it must be in no output and no file

@@ -16,7 +16,9 @@ from typing import Any
 import httpx2
 import openai
 
-from invoke_assistants.platforms.local import Service, Transport, events
+from invoke_assistants.emulator import event_stream as events
+from invoke_assistants.emulator.api import Service
+from invoke_assistants.emulator.transport import Transport
 
 Point = tuple[CodeType, int, str]
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from invoke_assistants.platforms.local import Service
-from invoke_assistants.platforms.local.events import EventStream
-from invoke_assistants.platforms.local.http import send_events
+from invoke_assistants.emulator.api import Service
+from invoke_assistants.emulator.event_stream import EventStream
+from invoke_assistants.emulator.http_server import send_events
 
 
 @dataclass

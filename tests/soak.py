@@ -25,8 +25,9 @@ from conftest import Host, Result
 from loopback import Fault, Loopback, Seen
 
 from invoke_assistants.errors import AsstError
-from invoke_assistants.records import Recorded
-from invoke_assistants.store import FileStorage, Store
+from invoke_assistants.store.file_storage import FileStorage
+from invoke_assistants.store.store import Store
+from invoke_assistants.types import Recorded
 
 PARALLEL = 2  # rounds at once; each has a server, folders and processes of its own
 PATIENCE = 120.0  # seconds for one command

@@ -1,83 +1,110 @@
-"""The one-way street: what may import what, and what must not be loaded."""
+"""The rooms: what may import what, who owns which outside world, and what must not be loaded."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "invoke_assistants"
+PACKAGE = SOURCE.name
 
-LAYERS = [
-    # L0: nouns
-    {"errors", "records", "declaration", "replies", "settings", "sources", "base_url", "text", "turns"},
-    # L1: pure, and the primitives that L2 stands on
-    {"plan", "payload", "configuration", "functions", "request", "schema", "parsing", "merge", "migrate", "edits"}
-    | {"files", "git", "loading"},
-    # L2: ports, one owner per outside world
-    {"platforms", "store"},
-    # L3: verbs
-    {"lifecycle", "apply", "creating", "deleting", "settling", "journal", "project", "resolving", "runtime", "session", "sweep"},
-    # L4: edges
-    {"tasks", "ending", "render", "assistant", "merge_driver", "round", "watch", "__init__"},
-]
-OWNERS = {
-    "openai": {"platforms"},
-    "httpx2": {"platforms"},
-    "xllamacpp": {"platforms"},
-    "tinydb": {"store"},
-    "invoke": {"tasks"},
-    "rich": {"render"},
-    "rstr": {"platforms"},
-    "filelock": {"files"},
-    "dotenv": {"sources"},
-    "pydantic": {"schema", "configuration", "functions", "parsing", "platforms"},
-    "watchfiles": {"watch"},
-    "datamodel_code_generator": {"migrate"},
+VALUES = {"errors", "text", "types"}  # of the root: what rooms pass to each other; they import no room
+ROOMS = {
+    "declare": set[str](),
+    "store": {"declare"},
+    "config": {"declare", "store"},
+    "sdk": {"config"},
+    "emulator": {"declare", "store", "sdk"},
+    "platforms": {"declare", "config", "sdk", "emulator"},
+    "reconcile": {"declare", "store", "config", "sdk", "emulator", "platforms"},
+    "ask": {"declare", "store", "config", "sdk", "emulator", "platforms"},
+    "migrate": {"declare"},
+    "tasks": None,
 }
-
-
-def part(path: Path) -> str:
-    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
-
-
-def imports(path: Path) -> list[tuple[str, int]]:
-    """(what is imported, by its first name in or outside the package; how deep in the code) of one module."""
-    found = []
-    package = [*path.relative_to(SOURCE).parts[:-1]]
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - (node.level - 1)]
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            found += [("." + ".".join([*base, *name.split(".")]).split(".")[0], node.col_offset) for name in names]
-        elif isinstance(node, ast.ImportFrom):
-            found.append(((node.module or "").split(".")[0], node.col_offset))
-        elif isinstance(node, ast.Import):
-            found += [(alias.name.split(".")[0], node.col_offset) for alias in node.names]
-    return found
-
-
+OWNERS = {
+    "datamodel_code_generator": {"migrate"},
+    "dotenv": {"config"},
+    "filelock": {"store"},
+    "httpx2": {"ask", "emulator", "platforms", "sdk"},
+    "invoke": {"tasks"},
+    "openai": {"ask", "emulator", "platforms", "sdk"},
+    "pydantic": {"ask", "declare", "emulator"},
+    "rich": {"tasks"},
+    "rstr": {"emulator"},
+    "tinydb": {"store"},
+    "watchfiles": {"tasks"},
+    "xllamacpp": {"emulator"},
+}
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 
-def test_every_module_has_a_layer() -> None:
-    """A new module is put into a layer on purpose."""
-    assert {part(path) for path in MODULES} == set().union(*LAYERS)
+def name_of(path: Path) -> str:
+    """A module's name within the package: ``store.git``; a room's own is the room's."""
+    return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def room_of(module: str) -> str:
+    """The room of a module, or the module itself where it stands at the root."""
+    return module.partition(".")[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """What a module imports, inside functions and for type checkers too: ``.store.git`` of the package, else ``tinydb``."""
+    package = path.relative_to(SOURCE).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*package[: len(package) - (node.level - 1)], *(node.module or "").split(".")]
+            whole = ".".join(filter(None, base))
+            for alias in node.names:
+                below = f"{whole}.{alias.name}".lstrip(".")
+                yield f".{below if below in NAMES else whole or '__init__'}"
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
+        elif isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+
+
+NAMES = {name_of(path) for path in MODULES}
+
+
+def test_every_module_is_in_a_room() -> None:
+    """A folder is a room of the table, and at most ten modules stand outside of one."""
+    assert {path.parent.name for path in MODULES if path.parent != SOURCE} == set(ROOMS)
+    assert len([path for path in MODULES if path.parent == SOURCE]) <= 10
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_what_it_may_import(room: str) -> None:
+    """Each room's docstring holds its line of the table."""
+    allowed = ROOMS[room]
+    said = "everything" if allowed is None else ", ".join(each for each in ROOMS if each in allowed) or "no other room"
+    docstring = ast.get_docstring(ast.parse((SOURCE / room / "__init__.py").read_text())) or ""
+    assert docstring.endswith(f"\n\nMay import: {said}.")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_imports_go_downward_and_dependencies_have_one_owner(path: Path) -> None:
-    """No module imports one of a layer above, and each outside world is imported by its owner alone."""
-    level = {name: index for index, layer in enumerate(LAYERS) for name in layer}
-    for name, _ in imports(path):
-        if name.startswith("."):
-            assert level[name[1:]] <= level[part(path)], f"{part(path)} imports {name}"
-            assert level[part(path)] != 2 or name[1:] == part(path) or level[name[1:]] < 2, f"{part(path)} imports {name}"
-        elif name in OWNERS:
-            assert part(path) in OWNERS[name], f"{part(path)} imports {name}"
+    """A module imports its own room, those of its room's line, and the root's values; an outside world has its owners."""
+    room = room_of(name_of(path))
+    for name in imports(path):
+        if name in OWNERS:
+            assert room in OWNERS[name], f"{room} imports {name}"
+        elif name.startswith("."):
+            other = room_of(name[1:])
+            allowed = set() if room in VALUES else ROOMS.get(room)
+            assert other == room or other in VALUES or allowed is None or other in allowed, f"{room} imports {name}"
+
+
+def test_no_circle() -> None:
+    """The modules of the package can be read in an order in which each imports only those before it."""
+    graph = {name_of(path): {name[1:] for name in imports(path) if name.startswith(".")} - {name_of(path)} for path in MODULES}
+    TopologicalSorter(graph).prepare()
 
 
 def modules_after(code: str, cwd: Path | None = None) -> set[str]:
@@ -97,5 +124,5 @@ def test_listing_tasks_does_not_feel_the_plugin() -> None:
 @pytest.mark.parametrize("verb", ["check('.')", "plan('.', from_store=True)"])
 def test_offline_commands_load_no_openai(verb: str) -> None:
     """check and plan --offline need neither the SDK nor its transport."""
-    loaded = modules_after(f"from invoke_assistants import lifecycle; lifecycle.{verb}", cwd=SOURCE.parent.parent)
+    loaded = modules_after(f"from invoke_assistants import commands; commands.{verb}", cwd=SOURCE.parent.parent)
     assert not {"openai", "httpx2"} & loaded

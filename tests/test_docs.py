@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from invoke_assistants import sources, tasks
-from invoke_assistants.settings import Settings
+from invoke_assistants import tasks
+from invoke_assistants.config import sources
+from invoke_assistants.config.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -12,7 +12,7 @@ from compatible import Asked, Compatible, Said
 from conftest import ROOT, Host
 
 from app.trivia.game import play
-from invoke_assistants import NotCreated, lifecycle
+from invoke_assistants import NotCreated, commands
 
 
 def questions(*texts: str) -> str:
@@ -69,7 +69,7 @@ def test_the_game_asks_judges_counts_and_repeats_nothing(
     """A letter and a choice are judged here, other words by the assistant; a second game asks only what is new."""
     for name, value in model.env().items():
         monkeypatch.setenv(name, value)
-    lifecycle.create(project.root)
+    commands.create(project.root)
     points, asked, said = played("capitals", "b", "rome", "the eternal city", "y", "a", "y")
     assert points == 2 + 2 + 1 + 0
     assert asked == ["One?", "Two?", "Three?", "FOUR?"]
@@ -91,7 +91,7 @@ def test_what_a_model_says_does_not_steer_the_terminal(project: Host, model: Com
     model.model = lambda asked: Said(json.dumps(verdict if "verdict" in asked.schema["properties"] else game))
     for name, value in model.env().items():
         monkeypatch.setenv(name, value)
-    lifecycle.create(project.root)
+    commands.create(project.root)
     _, _, said = played("", "the eternal city", "a", "")
     text = "\n".join(said)
     assert text.count("owned") > 8
@@ -102,7 +102,7 @@ def test_what_a_model_says_does_not_steer_the_terminal(project: Host, model: Com
 def test_samples_can_be_won_by_letter(project: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the embedded platform each question has a right letter, which is not always the same one."""
     monkeypatch.setenv("ASST_PLATFORM", "local")
-    lifecycle.create(project.root)
+    commands.create(project.root)
     won = {letter: played("", *letter * 3, "y", *letter * 3, "n")[0] for letter in "abcd"}
     assert sum(won.values()) == 2 * 6
     assert max(won.values()) < 2 * 6
@@ -111,7 +111,7 @@ def test_samples_can_be_won_by_letter(project: Host, monkeypatch: pytest.MonkeyP
 def test_the_end_of_the_input_ends_the_game(project: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the embedded platform, too: what was counted is told."""
     monkeypatch.setenv("ASST_PLATFORM", "local")
-    lifecycle.create(project.root)
+    commands.create(project.root)
     points, asked, said = played("", "", "")
     assert points == 0
     assert len(asked) == 3

@@ -13,9 +13,9 @@ from compatible import Compatible, Said
 from conftest import CANARY, Host
 from loopback import Fault, Loopback
 
-from invoke_assistants import Assistant, PlatformError, SettingsError, lifecycle
-from invoke_assistants.base_url import is_loopback
-from invoke_assistants.project import Project
+from invoke_assistants import Assistant, PlatformError, SettingsError, commands
+from invoke_assistants.config.base_url import is_loopback
+from invoke_assistants.config.project import Project
 
 
 class Proxy(socketserver.ThreadingTCPServer):
@@ -63,8 +63,8 @@ def talker(host: Host, monkeypatch: pytest.MonkeyPatch) -> Assistant[str]:
 
 def test_the_agents_of_this_machine_are_reached_without_a_proxy(host: Host, talker: Assistant[str], proxy: Proxy) -> None:
     """Managing, asking in a thread and in a loop: each client goes straight there."""
-    lifecycle.create(host.root)
-    lifecycle.delete(host.root, env="production", yes=True)
+    commands.create(host.root)
+    commands.delete(host.root, env="production", yes=True)
     assert talker.run("Hello.").output
     assert asyncio.run(talker.arun("Hello.")).output
     assert proxy.sent == b""
@@ -78,7 +78,7 @@ def test_a_server_of_this_machine_is_reached_without_a_proxy(
     try:
         for name, value in model.env().items():
             monkeypatch.setenv(name, value)
-        lifecycle.create(host.root)
+        commands.create(host.root)
         assert talker.run("Hello.").output == asyncio.run(talker.arun("Hello.")).output == "Hello."
     finally:
         model.shutdown()
@@ -92,10 +92,10 @@ def test_other_servers_are_reached_through_the_proxy(
     """A proxy that somebody set is used for the rest of the world, by every client, through a tunnel that hides the key."""
     monkeypatch.setenv("OPENAI_BASE_URL", "https://api.example/v1")
     with pytest.raises(PlatformError):
-        lifecycle.create(host.root, only=["talker"], env="development")
+        commands.create(host.root, only=["talker"], env="development")
     assert proxy.sent.startswith(b"CONNECT api.example:443 ")
     monkeypatch.setenv("ASST_PLATFORM", "responses")
-    lifecycle.create(host.root, only=["talker"])
+    commands.create(host.root, only=["talker"])
     for ask in (talker.run, lambda prompt: asyncio.run(talker.arun(prompt))):
         proxy.sent = b""
         with pytest.raises(PlatformError):
@@ -115,7 +115,7 @@ def test_a_redirect_is_not_followed(
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"X-Api-Key: {CANARY}")
     if platform == "local":
         monkeypatch.setenv("ASST_LOCAL_MODEL", server.url)
-    lifecycle.create(host.root)
+    commands.create(host.root)
     server.faults.append(lambda _: Fault(status=307, headers={"Location": f"http://{where}/v1"}))
     try:
         for ask in (talker.run, lambda prompt: asyncio.run(talker.arun(prompt))):
@@ -149,15 +149,15 @@ def test_what_the_environment_says_of_http_and_cannot_be_used(
 ) -> None:
     """One line that names the variables, from the commands and at run time; nothing was asked."""
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    lifecycle.create(host.root)
+    commands.create(host.root)
     monkeypatch.setenv(variable, value)
     monkeypatch.setenv("OPENAI_BASE_URL", "https://api.example/v1")
     if variable == "SSL_CERT_FILE":
         monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     declared: Any = Project.load(host.root, ()).declared["talker"]
     with pytest.raises(SettingsError, match="no HTTP client can be made: .* SSL_CERT_FILE"):
-        lifecycle.create(host.root)
+        commands.create(host.root)
     monkeypatch.setenv("ASST_PLATFORM", "responses")
-    lifecycle.create(host.root)
+    commands.create(host.root)
     with pytest.raises(SettingsError, match="no HTTP client can be made"):
         declared.run("Hello.")

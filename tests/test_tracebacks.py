@@ -15,7 +15,7 @@ from conftest import CANARY, Host
 from loopback import Fault, Loopback, error_body
 from rich.pretty import pretty_repr
 
-from invoke_assistants import Assistant, AsstError, lifecycle
+from invoke_assistants import Assistant, AsstError, commands
 
 TALKER = 'Assistant("talker", model="gpt-6-luna", instructions="Talk.", verbosity="low", reasoning={"effort": "low"})'
 
@@ -32,10 +32,10 @@ def ways(host: Host, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReq
     """The ways into the package that use a key, in a project on a platform, its assistants created."""
     monkeypatch.setenv("ASST_PLATFORM", request.param)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    lifecycle.create(host.root, only=["talker"])
+    commands.create(host.root, only=["talker"])
     talker: Assistant[str] = eval(TALKER)
     return [
-        lambda: lifecycle.create(host.root, dry_run=True),
+        lambda: commands.create(host.root, dry_run=True),
         lambda: talker.run("Hello."),
         lambda: asyncio.run(talker.arun("Hello.")),
     ]

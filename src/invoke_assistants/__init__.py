@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .ask.reply import Reply, Usage
 from .assistant import Assistant, ReplyStream
 from .errors import (
     AnswerError,
@@ -18,7 +19,6 @@ from .errors import (
     SettingsError,
     StoreError,
 )
-from .replies import Reply, Usage
 from .text import printable
 
 __all__ = [

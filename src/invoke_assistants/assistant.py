@@ -7,13 +7,13 @@ from dataclasses import fields
 from functools import wraps
 from typing import TYPE_CHECKING, Generic
 
-from .declaration import Declaration, Output
+from .declare.declaration import Declaration, Output
 from .errors import AsstError
-from .records import JSONObject
-from .sources import nearest
+from .text import nearest
+from .types import JSONObject
 
 if TYPE_CHECKING:
-    from .replies import Reply
+    from .ask.reply import Reply
 
 __all__ = ["Assistant", "ReplyStream"]
 
@@ -42,7 +42,7 @@ class Assistant(Declaration[Output]):
         Raises:
             DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
         """
-        from .payload import build
+        from .declare.payload import build
 
         return build(self, environment)
 
@@ -52,7 +52,7 @@ class Assistant(Declaration[Output]):
         Raises:
             DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
         """
-        from .payload import digest
+        from .declare.digest import digest
 
         return digest(self.payload(environment))
 
@@ -63,7 +63,7 @@ class Assistant(Declaration[Output]):
             NotCreated: there is none.
             AsstError: the settings or the store are wrong.
         """
-        from .runtime import instance
+        from .ask.runtime import instance
 
         return instance(self, environment)[2].id
 
@@ -122,7 +122,7 @@ class ReplyStream(Generic[Output]):
         return self._apieces(shown=True)
 
     def _pieces(self, *, shown: bool) -> Iterator[str]:
-        from .runtime import replied
+        from .ask.runtime import replied
 
         self._begin()
         for piece in replied(*self._asked, shown=shown):
@@ -137,7 +137,7 @@ class ReplyStream(Generic[Output]):
         self._begun = True
 
     async def _apieces(self, *, shown: bool) -> AsyncIterator[str]:
-        from .runtime import areplied
+        from .ask.runtime import areplied
 
         self._begin()
         async for piece in areplied(*self._asked, shown=shown):

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, ClassVar
 from .text import one_line
 
 if TYPE_CHECKING:
-    from .records import Row
+    from .types import Row
 
 __all__ = [
     "AnswerError",

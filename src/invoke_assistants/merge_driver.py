@@ -10,12 +10,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import git
 from .errors import StoreError
-from .merge import merge
-from .records import Tables
-from .store import FileStorage, Store, Version
+from .store import git
+from .store.file_storage import FileStorage, Version
+from .store.merge import merge
+from .store.store import Store
 from .text import one_line
+from .types import Tables
 
 __all__ = ["main"]
 

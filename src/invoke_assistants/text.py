@@ -9,9 +9,9 @@ from __future__ import annotations
 import io
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-__all__ = ["PrintableStream", "encodable", "one_line", "printable"]
+__all__ = ["PrintableStream", "count", "encodable", "nearest", "one_line", "printable", "summed_up"]
 
 # GitHub reads its commands at the start of a line, its older ones, Azure's and TeamCity's begin with ## anywhere in it.
 _GITHUB = (
@@ -92,3 +92,26 @@ def _is_prose(character: str) -> bool:
     import unicodedata  # not for those who only list tasks
 
     return unicodedata.category(character) not in _STEERING
+
+
+def summed_up(errors: Iterable[str | None]) -> str:
+    """The errors on one line, each once, at most six in full."""
+    each = list(dict.fromkeys(error for error in errors if error))
+    return "; ".join(each[:6]) + (f"; and {len(each) - 6} more" if len(each) > 6 else "")
+
+
+def count(number: int, noun: str) -> str:
+    """``1 instance``, ``2 instances``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'X'?`` where one of the known names is close, else nothing."""
+    from difflib import get_close_matches
+
+    names = list(known)
+    lower = {candidate.lower(): candidate for candidate in names}
+    close = get_close_matches(name.lower(), lower, n=1, cutoff=0.7)
+    starts = [candidate for candidate in names if name and candidate.startswith(name.lower())]
+    match = starts[0] if starts else lower[close[0]] if close else None
+    return f"; did you mean {match!r}?" if match else ""

@@ -10,11 +10,11 @@ from typing import Any
 import httpx2
 import openai
 
+from ..config.credentials import Credentials
 from ..errors import PlatformError
-from ..records import ID, JSONObject
-from ..settings import Credentials
-from . import connections
-from .failures import FAILURES, LONGEST_WAIT, Failures
+from ..sdk import connections
+from ..sdk.error_translator import FAILURES, LONGEST_WAIT, Failures
+from ..types import ID, JSONObject
 
 __all__ = ["AgentsPlatform"]
 

@@ -1,8 +1,4 @@
-"""The ids of the remote instances, in a TinyDB database: the only package that imports tinydb."""
+"""The recorded ids: TinyDB over a storage for each kind of place, the merge of two stores, and git.
 
-from __future__ import annotations
-
-from ._storage import FileStorage, Version
-from ._store import Store
-
-__all__ = ["FileStorage", "Store", "Version"]
+May import: declare.
+"""

@@ -1,13 +1,16 @@
-"""Create, update and deploy AI assistants with typed output."""
+"""Create, update and deploy AI assistants with typed output: Invoke's tasks, the terminal, exit codes.
+
+May import: everything.
+"""
 
 from __future__ import annotations
 
 from invoke.collection import Collection
 
 from ._admin import admin
-from ._managing import adopt, check, create, delete, deploy, forget, plan, resolve, serve, status, update
+from ._manage import adopt, check, create, delete, deploy, forget, plan, resolve, serve, status, update
 from ._migrate import migrate
-from ._running import run
+from ._run import run
 from ._watch import watch
 
 __all__ = [

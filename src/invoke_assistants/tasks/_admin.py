@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from invoke.context import Context
 
 from ..errors import AsstError, SettingsError
-from ._managing import bring, check, create, deploy, plan, status, update
+from ._manage import bring, check, create, deploy, plan, status, update
 from ._task import DRY, ENV, JSON, ONLY, OVERWRITE, RECREATE, YES, AsstTask, call, is_dry, root, task
 
 if TYPE_CHECKING:
-    from ..records import Row
+    from ..types import Row
 
 __all__ = ["admin"]
 
@@ -26,6 +26,7 @@ ACTIONS: dict[str, AsstTask] = {
     "status": status,
     "check": check,
 }
+OTHERS = frozenset({"adopt", "delete", "forget", "migrate", "resolve", "run", "serve", "watch"})  # tasks that it does not do
 
 
 @task(
@@ -80,7 +81,7 @@ def _run_action(c: Context, given: dict[str, Any]) -> list[Row]:
     if through is None:
         rows: list[Row] = chosen(c, **flags)
         return rows
-    from ..lifecycle import deploy as verb
+    from ..commands import deploy as verb
 
     dry = is_dry(c, given["dry_run"])
     return bring(
@@ -101,13 +102,12 @@ def _raise(error: AsstError, *_: object, **__: object) -> list[Row]:
 
 
 def _action(action: str) -> AsstTask:
-    from ..sources import nearest
-    from . import ns
+    from ..text import nearest
 
     if action in ACTIONS:
         return ACTIONS[action]
     known = ", ".join(ACTIONS)
-    if action in ns.tasks and action != "admin":
+    if action in OTHERS:
         raise SettingsError(f"ACTION={action}: asst.admin does {known} alone; run inv asst.{action}")
     if not action:
         raise SettingsError(f"the variable ACTION is not set: ACTION=NAME inv asst.admin, with one of {known}")
@@ -116,7 +116,7 @@ def _action(action: str) -> AsstTask:
 
 def _through(c: Context, action: str) -> str | None:
     """The environment up to which ``ACTION=update`` deploys, or None where it is a plain update."""
-    from ..settings import Settings
+    from ..config.settings import Settings
 
     named = os.environ.get("APP_ENV", "")
     if action != "update" or not named:

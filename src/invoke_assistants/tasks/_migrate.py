@@ -5,20 +5,22 @@ from __future__ import annotations
 import json as json_module
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from ..ending import told
-from ..errors import AsstError, SettingsError
+from ..errors import AsstError, SettingsError, StoreError
+from ..store.files import load_json
 from ..text import one_line
 from ._task import JSON, task
+from .exit_codes import told
 
 if TYPE_CHECKING:
-    from ..migrate import Migration
+    from ..migrate.migration import Migration
+from ..migrate.export import EXPECTED
 
-__all__ = ["migrate"]
+__all__ = ["migrate", "read"]
 
 
 @task(
@@ -33,7 +35,7 @@ def migrate(c: Context, file: str, to: str | None = None, json: bool = False) ->
 
     It needs no settings, no key and no network, and creates nothing.
     """
-    from ..migrate import Migration
+    from ..migrate.migration import Migration
 
     made = Migration(None, (), ())
     try:
@@ -53,8 +55,9 @@ def migrate(c: Context, file: str, to: str | None = None, json: bool = False) ->
 
 
 def _made(file: str, to: str | None) -> Migration:
-    from ..files import write_atomic
-    from ..migrate import migrate, read
+    from ..migrate.migration import migrate
+    from ..store.files import write_atomic
+    from ._migrate import read
 
     # Not even an empty value may mean stdout, or a script's unset variable would.
     if to is not None and (not to.strip() or Path(to).exists()):
@@ -70,7 +73,7 @@ def _made(file: str, to: str | None) -> Migration:
 
 
 def _tell(made: Migration, to: str | None, json: bool) -> None:
-    from ..migrate import report
+    from ..migrate.report import report
 
     stream = sys.stderr if json or to is None else sys.stdout
     for line in report(made.fields) if made.fields else ():
@@ -83,3 +86,20 @@ def _document(made: Migration, error: str | None) -> str:
     fields = [{"name": note.name, "field": note.field, "outcome": note.outcome, "note": note.note} for note in made.fields]
     out = {"command": "migrate", "ok": error is None, "error": error, "rows": [], "source": made.source, "fields": fields}
     return json_module.dumps(out, indent=2)
+
+
+def read(path: Path) -> Any:
+    """The JSON in a file; a list where several values stand there one behind the other.
+
+    Raises:
+        SettingsError: it is missing or unreadable, or its content is no JSON.
+    """
+    try:
+        values = load_json(path, path.read_bytes(), several=True)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}; {EXPECTED}") from None
+    except ValueError as error:  # a path with a null character
+        raise SettingsError(f"{str(path)!r:.80} cannot be read: {error}") from None
+    except StoreError as error:
+        raise SettingsError(f"{error}; {EXPECTED}") from None
+    return values[0] if len(values) == 1 else values

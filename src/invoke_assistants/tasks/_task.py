@@ -14,12 +14,12 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
-from ..ending import PENDING, interruptible, judged, told
 from ..errors import AsstError
 from ..text import encodable
+from .exit_codes import PENDING, interruptible, judged, told
 
 if TYPE_CHECKING:
-    from ..records import Row
+    from ..types import Row
 
 __all__ = [
     "DRY",
@@ -73,7 +73,7 @@ def task(**options: Any) -> Callable[[Callable[..., Any]], AsstTask]:
 
 
 def root(c: Context) -> Path:
-    from ..settings import find_root
+    from ..config.settings import find_root
 
     loaded_from = getattr(c.config, "_project_prefix", None)  # where Invoke found tasks.py; it has no public name
     root = find_root(Path(loaded_from or Path.cwd()))
@@ -97,7 +97,7 @@ def call(
         planned: the verb only looked.
         failing: pending changes (and rows with errors) end with an exit code.
     """
-    from .. import render
+    from . import output as render
 
     stream = sys.stderr if json else sys.stdout
     reporter = render.Terminal()
@@ -129,7 +129,7 @@ def _named(rows: Sequence[Row]) -> list[Row]:
 
 def confirm(command: str, yes: bool, json: bool) -> Callable[[str, Sequence[Row]], bool] | None:
     """Who is asked before something is lost: the person at the terminal, once they have seen the rows."""
-    from .. import render
+    from . import output as render
 
     return None if yes or json else functools.partial(render.ask, command)
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from ..ending import told
 from ..errors import SettingsError
 from ._task import ONLY, is_dry, root, task
+from .exit_codes import told
 
 __all__ = ["watch"]
 
@@ -18,7 +18,7 @@ __all__ = ["watch"]
 @task(iterable=["only"], help={"only": ONLY})
 def watch(c: Context, only: Iterable[str] | None = None) -> None:
     """Check what you save and bring the first environment's instances to it, until Ctrl-C."""
-    from ..watch import watch as loop
+    from .watch_loop import watch as loop
 
     if is_dry(c, False):
         raise SettingsError("asst.watch writes with every save: inv asst.plan shows what it would write")

@@ -1,0 +1,36 @@
+"""What the app gets from an assistant: the reply, and what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic
+
+from ..declare.declaration import Output
+
+__all__ = ["Reply", "Usage"]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one turn, as the platform counted them."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+
+
+@dataclass(frozen=True)
+class Reply(Generic[Output]):
+    """An assistant's reply.
+
+    Args:
+        output: the validated object of the output model; the text where there is none.
+        session: the id of the conversation; ``run(…, session=reply.session)`` goes on in it.
+        usage: the tokens of this turn, or None where the platform did not say.
+        id: the id of the instance that answered.
+    """
+
+    output: Output
+    session: str
+    usage: Usage | None
+    id: str

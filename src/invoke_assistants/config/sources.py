@@ -1,0 +1,147 @@
+"""The places that settings come from, read once: the environment, the ``.env`` files, ``pyproject.toml``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import SettingsError
+from ..text import nearest
+
+__all__ = ["VARIABLES", "Sources", "Variables"]
+
+_KEYS = frozenset({"assistants", "store", "platform", "environments", "environment", "project", "concurrency", "timeout"})
+_NUMBERS = frozenset({"concurrency", "timeout"})
+_PLAIN = frozenset(
+    [
+        "ASST_ASSISTANTS", "ASST_STORE", "ASST_PLATFORM", "ASST_ENV", "APP_ENV", "ASST_PROJECT", "ASST_CONCURRENCY",
+        "ASST_TIMEOUT", "ASST_LOCAL_MODEL", "ASST_LOCAL_MODEL_NAME",
+    ]
+)  # fmt: skip
+_OPENAI = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_PROJECT_ID", "OPENAI_ORG_ID")
+VARIABLES = (*sorted(_PLAIN), "OPENAI_BASE_URL")  # of the environment: what settings other than credentials depend on
+
+
+class Variables(Mapping[str, str]):
+    """Variables by name, which show themselves nowhere: keys are among them."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return "Variables(***)"
+
+
+@dataclass(frozen=True, repr=False)
+class Sources:
+    """The places that settings come from, read once; only names that we know are taken from the files."""
+
+    environ: Variables
+    files: tuple[Variables, ...]
+    table: Mapping[str, Any]
+    pyproject: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, root: Path | None, environ: Variables) -> Sources:
+        """Read the files of the project at ``root``, if there is one.
+
+        Raises:
+            SettingsError: a file cannot be read, or ``[tool.asst]`` holds a key that is not ours.
+        """
+        if root is None:
+            return cls(environ, (), {}, {})
+        pyproject = _read_toml(root / "pyproject.toml")
+        tool = pyproject.setdefault("tool", {})
+        table = tool.get("asst", {}) if isinstance(tool, dict) else None
+        if not isinstance(table, dict):
+            raise SettingsError("[tool] and [tool.asst] in pyproject.toml must be tables")
+        for key in table:
+            if key not in _KEYS:
+                hint = nearest(key, _KEYS) or f"; known: {', '.join(sorted(_KEYS))}"
+                raise SettingsError(f"unknown key {key!r:.80} in [tool.asst] of pyproject.toml{hint}")
+        return cls(environ, (_read_dotenv(root / ".env.local"), _read_dotenv(root / ".env")), table, pyproject)
+
+    def raw(self, variable: str) -> str | None:
+        """A variable as it is set, blank or not, from the first of the sources that sets it."""
+        for source in (self.environ, *self.files):
+            if variable in source:
+                return source[variable]
+        return None
+
+    def get(self, variable: str) -> str | None:
+        """A variable from the first source that sets it to something."""
+        for source in (self.environ, *self.files):
+            if value := source.get(variable, "").strip():
+                if "\0" in value:
+                    raise SettingsError(f"{variable} holds a NUL character")
+                return value
+        return None
+
+    def where(self, key: str, variable: str, table: str = "[tool.asst]") -> str:
+        """The name of the source that sets a setting: the variable, or else the key in a table."""
+        return variable if self.get(variable) is not None else f"{key} in {table} of pyproject.toml"
+
+    def text(self, key: str, variable: str, default: str) -> str:
+        """A setting that is one string, through all sources."""
+        value = self.get(variable)
+        if value is None:
+            value = self.table.get(key, default)
+            kinds = str | int | float if key in _NUMBERS else str
+            if isinstance(value, bool) or not isinstance(value, kinds):
+                raise SettingsError(f"{key} in [tool.asst] of pyproject.toml must be a string")
+        return str(value)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise SettingsError(f"{path} is not valid TOML: {reason}") from None
+
+
+def _read_dotenv(path: Path) -> Variables:
+    if not path.is_file():
+        return Variables({})
+    from dotenv import dotenv_values
+
+    try:
+        line = _unreadable(path.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8: save it as UTF-8 text") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    if line:
+        raise SettingsError(f"{path}, line {line}: cannot be read (is a quote not closed?)")
+    values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
+    return Variables({name: value for name, value in values.items() if value is not None and _known(name)})
+
+
+def _unreadable(text: str) -> int | None:
+    """The first line that python-dotenv cannot parse: it would only log it, and an unclosed quote swallows what follows."""
+    from io import StringIO
+
+    from dotenv.parser import parse_stream
+
+    return next((binding.original.line for binding in parse_stream(StringIO(text)) if binding.error), None)
+
+
+def _known(name: str) -> bool:
+    return name in _PLAIN or any(name == variable or name.startswith(f"{variable}_") for variable in _OPENAI)

@@ -1,0 +1,165 @@
+"""What an app declares: a frozen, inert value. Making one touches no network and no file."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic
+
+from ..errors import DeclarationError
+from ..types import SLUG
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Output = TypeVar("Output", covariant=True, default=str)
+else:
+    from typing import TypeVar
+
+    Output = TypeVar("Output", covariant=True)
+from .tags import RESERVED
+
+__all__ = ["OVERRIDES", "Declaration", "Output", "plain", "slug_rule"]
+
+OVERRIDES = ("model", "instructions", "tools", "reasoning", "verbosity", "service_tier", "metadata")
+USER_PAIRS = 11  # of the API's 16 metadata pairs, 5 are our tags
+
+slug_rule = "1 to 64 of a-z, 0-9, '_', '.', '-', beginning with a letter or digit"
+
+
+def frozen(value: Any) -> Any:
+    """A deep copy of JSON-like data that cannot be changed: dicts behind proxies, lists as tuples."""
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: frozen(item) for key, item in value.items()})
+    return tuple(frozen(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def plain(value: Any) -> Any:
+    """The reverse of ``frozen``: plain dicts and lists, a deep copy."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def not_json(value: Any, path: str) -> str | None:
+    """Where and why a value is no JSON, or None where it is."""
+    if isinstance(value, Mapping):
+        if odd := next((key for key in value if not isinstance(key, str)), None):
+            return f"{path} has the key {odd!r:.80}, which is no string"
+        return next((found for key, item in value.items() if (found := not_json(item, f"{path}.{key}"))), None)
+    if isinstance(value, list | tuple):
+        return next((found for index, item in enumerate(value) if (found := not_json(item, f"{path}[{index}]"))), None)
+    if value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        return None
+    return f"{path} is {value!r:.80}, which is no JSON"
+
+
+def is_output_model(output: Any) -> bool:
+    """Whether a class is a Pydantic model or a dataclass (stdlib or Pydantic), without importing pydantic."""
+    return isinstance(output, type) and (
+        hasattr(output, "__pydantic_core_schema__") or hasattr(output, "model_json_schema") or dataclasses.is_dataclass(output)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Declaration(Generic[Output]):
+    """An assistant as the app declares it.
+
+    Args:
+        name: a slug, ``[a-z0-9][a-z0-9_.-]{0,63}``; remotely the instance is called ``{name}_{environment}``.
+        output: the Pydantic model or dataclass that every answer must fit; none means text.
+        model: any model name that the platform knows; it is not checked against a list.
+        instructions: what the model is told, at most 1,048,576 characters.
+        description: for people; it is part of no payload and no digest.
+        tools: Python functions with annotated parameters, and the platform's tools as JSON objects.
+        reasoning: ``{"effort": …, "summary": …}``, as the platform takes it.
+        verbosity: ``low``, ``medium`` or ``high``.
+        service_tier: the platform's service tier.
+        metadata: at most 11 pairs of strings; no key begins with ``asst.``.
+        environments: by environment, the fields that differ there; each replaces the general one whole.
+
+    Raises:
+        DeclarationError: a value is of a kind that can't be right, whatever the platform.
+    """
+
+    name: str
+    _: KW_ONLY
+    output: type[Output] | None = None
+    model: str
+    instructions: str = ""
+    description: str = ""
+    tools: Sequence[Mapping[str, Any] | Callable[..., Any]] = ()
+    reasoning: Mapping[str, Any] | None = None
+    verbosity: str | None = None
+    service_tier: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not SLUG.fullmatch(self.name):
+            raise DeclarationError(f"assistant name {self.name!r:.80} is not a slug: {slug_rule}")
+        if self.output is not None and not is_output_model(self.output):
+            raise DeclarationError(
+                f"assistant {self.name}: output is {self.output!r:.80}, which is no Pydantic model and no dataclass"
+            )
+        self._check({key: getattr(self, key) for key in OVERRIDES}, self.name)
+        if not isinstance(self.environments, Mapping):
+            raise DeclarationError(f"assistant {self.name}: environments must map a name to the fields that differ there")
+        for environment, override in self.environments.items():
+            where = f"{self.name} in {environment}"
+            odd = sorted(set(override) - set(OVERRIDES)) if isinstance(override, Mapping) else [override]
+            if odd:
+                raise DeclarationError(f"assistant {where}: {odd[0]!r:.80} cannot differ; these can: {', '.join(OVERRIDES)}")
+            self._check(override, where)
+        for key in ("tools", "reasoning", "metadata", "environments"):
+            object.__setattr__(self, key, frozen(getattr(self, key)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields as plain data, which can be pickled and copied; mapping proxies cannot."""
+        return {each.name: plain(getattr(self, each.name)) for each in dataclasses.fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The fields again, frozen."""
+        for key, value in state.items():
+            object.__setattr__(self, key, frozen(value))
+
+    @staticmethod
+    def _check(fields: Mapping[str, Any], where: str) -> None:
+        def need(key: str, kind: type | tuple[type, ...], what: str, optional: bool = False) -> None:
+            value = fields.get(key)
+            if key in fields and not isinstance(value, kind) and not (optional and value is None):
+                raise DeclarationError(f"assistant {where}: {key} must be {what}, not {type(value).__name__}")
+
+        need("model", str, "a string")
+        need("instructions", str, "a string")
+        need("reasoning", Mapping, "a mapping", optional=True)
+        need("verbosity", str, "a string", optional=True)
+        need("service_tier", str, "a string", optional=True)
+        need("metadata", Mapping, "a mapping of strings")
+        need("tools", (list, tuple), "a list of functions and JSON objects")
+        if "model" in fields and not fields["model"].strip():
+            raise DeclarationError(f"assistant {where}: model is empty")
+        if problem := not_json(fields.get("reasoning"), "reasoning"):
+            raise DeclarationError(f"assistant {where}: {problem}")
+        for index, tool in enumerate(fields.get("tools", ())):
+            if callable(tool):
+                continue  # its schema is made with the payload: a declaration stays cheap
+            if not isinstance(tool, Mapping):
+                kind = type(tool).__name__
+                raise DeclarationError(f"assistant {where}: tools[{index}] must be a function or a JSON object, not {kind}")
+            if problem := not_json(tool, f"tools[{index}]"):
+                raise DeclarationError(f"assistant {where}: {problem}")
+        for key, value in fields.get("metadata", {}).items():
+            if not isinstance(key, str) or not isinstance(value, str):
+                raise DeclarationError(f"assistant {where}: metadata[{key!r:.80}] must map a string to a string")
+            if key.startswith(RESERVED):
+                raise DeclarationError(f"assistant {where}: metadata[{key!r:.80}]: keys that begin with 'asst.' are ours")
+        if len(fields.get("metadata", {})) > USER_PAIRS:
+            raise DeclarationError(f"assistant {where}: metadata has more than {USER_PAIRS} pairs; 5 of the API's 16 are ours")
+
+    def fields(self, environment: str) -> Mapping[str, Any]:
+        """The configured fields in one environment, its overrides applied."""
+        return {**{key: getattr(self, key) for key in OVERRIDES}, **self.environments.get(environment, {})}

@@ -1,0 +1,171 @@
+"""The functions among an assistant's tools, and the JSON that declares one. Pure; needs no openai.
+
+A function becomes what the SDK's ``function_tool`` makes of it (a property test holds the two equal), so that at run
+time the same function can be handed to the SDK as the handler of its tool.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any, get_type_hints
+
+from ..errors import DeclarationError
+from ..types import JSONObject
+from .declaration import Declaration, not_json, plain
+
+__all__ = ["definition", "functions", "tools"]
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # openai-python 3.54, types/shared/function_definition.py
+NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def tools(declaration: Declaration[Any], environment: str) -> list[JSONObject]:
+    """An assistant's tools in one environment as plain JSON, its functions defined.
+
+    Raises:
+        DeclarationError: a function cannot be a tool, or two tools have one name.
+    """
+    out: list[JSONObject] = []
+    taken: list[Any] = []
+    for tool in declaration.fields(environment)["tools"]:
+        try:
+            out.append(definition(tool) if callable(tool) else plain(tool))
+        except DeclarationError as error:
+            raise DeclarationError(f"assistant {declaration.name}: {error}") from None
+        if out[-1].get("type") == "function" and "name" in out[-1]:
+            if out[-1]["name"] in taken:
+                raise DeclarationError(f"assistant {declaration.name}: two tools are called {out[-1]['name']!r:.80}")
+            taken.append(out[-1]["name"])
+    return out
+
+
+def functions(declaration: Declaration[Any], environment: str) -> dict[str, Callable[..., Any]]:
+    """The functions among an assistant's tools in one environment, by the name of their tool.
+
+    One that the SDK's ``function_tool`` has made already is given as it is.
+
+    Raises:
+        DeclarationError: one has no name that a tool can have.
+    """
+    return {_name(tool): tool for tool in declaration.fields(environment)["tools"] if callable(tool)}
+
+
+def definition(function: Callable[..., Any]) -> JSONObject:
+    """A function tool's JSON: the function's name, docstring, and the schema of its parameters.
+
+    Takes a function or bound method, sync or async, or what the SDK's ``function_tool`` has made of one.
+
+    Raises:
+        DeclarationError: it cannot be a tool; the function and the parameter are named.
+    """
+    name = _name(function)
+    if _is_made(function):
+        return {key: plain(value) for key, value in function.definition.items()}  # type: ignore[attr-defined]
+    return {
+        "type": "function",
+        "name": name,
+        "description": inspect.getdoc(function) or "",
+        "parameters": _schema(name, _parameters(name, function)),
+    }
+
+
+def _is_made(function: Any) -> bool:
+    return isinstance(getattr(function, "definition", None), Mapping) and isinstance(getattr(function, "name", None), str)
+
+
+def _name(function: Any) -> str:
+    name = function.name if _is_made(function) else getattr(function, "__name__", None)
+    if isinstance(function, type) or not isinstance(name, str):
+        raise DeclarationError(f"the tool {function!r:.80} is no function: give a function or a bound method")
+    if name == "<lambda>":
+        raise DeclarationError("a lambda cannot be a tool: it has no name and no annotations; write a function")
+    if not NAME.fullmatch(name):
+        raise DeclarationError(f"function {name!r:.80}: a tool's name is 1 to 64 of a-z, A-Z, 0-9, '_', '-'")
+    return name
+
+
+def _parameters(name: str, function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """The type and the default (or ``...``) of each parameter, in order."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError as error:
+        raise DeclarationError(f"function {name}: {error}") from None
+    out = {}
+    for parameter in signature.parameters.values():
+        where = f"function {name}: parameter {parameter.name}"
+        if parameter.kind not in NAMED:
+            raise DeclarationError(f"{where} is {parameter.kind.description}; every argument of a tool has a name")
+        if parameter.name.startswith("_"):
+            raise DeclarationError(f"{where} begins with an underscore; a tool's parameters are public")
+        if parameter.annotation is parameter.empty:
+            raise DeclarationError(f"{where} has no type annotation")
+        default = ... if parameter.default is parameter.empty else parameter.default
+        out[parameter.name] = (_resolved(parameter.annotation, function, where), default)
+    return out
+
+
+def _resolved(annotation: Any, function: Callable[..., Any], where: str) -> Any:
+    """An annotation as a type, also where it is written as a string."""
+    source = inspect.unwrap(function)
+    owner = _owner(function, source)
+    known = {key: value for cls in reversed(owner.__mro__) for key, value in vars(cls).items()} if owner else {}
+    generic = (*getattr(owner, "__type_params__", ()), *getattr(source, "__type_params__", ()))
+    alone = SimpleNamespace(__annotations__={"it": annotation}, __type_params__=generic)
+    try:
+        return get_type_hints(alone, getattr(source, "__globals__", {}), known, include_extras=True)["it"]
+    except Exception as error:  # an annotation is an expression: evaluating it can raise anything
+        raise DeclarationError(f"{where}: the annotation {annotation!r:.80} leads nowhere: {_first_line(error)}") from None
+
+
+def _owner(function: Callable[..., Any], source: Any) -> type | None:
+    """The class in whose body a method is written, whose names its annotations may use; None for other functions."""
+    *path, name = getattr(source, "__qualname__", "").split(".")
+    if inspect.ismethod(function):
+        bound = function.__self__ if isinstance(function.__self__, type) else type(function.__self__)
+        for cls in bound.__mro__:
+            if (cls.__module__, f"{cls.__qualname__}.{name}") == (source.__module__, source.__qualname__):
+                return cls
+    owner: type | None = None
+    for part in path:
+        found = (vars(owner) if owner else getattr(source, "__globals__", {})).get(part)
+        if not isinstance(found, type):
+            return None
+        owner = found
+    return owner
+
+
+def _schema(name: str, parameters: Mapping[str, tuple[Any, Any]]) -> JSONObject:
+    try:
+        return _json_schema(parameters)
+    except Exception as error:  # types bring schema hooks of their own, which can raise anything
+        raise DeclarationError(f"function {name}: {_culprit(parameters)}no JSON schema: {_first_line(error)}") from None
+
+
+def _json_schema(parameters: Mapping[str, tuple[Any, Any]]) -> JSONObject:
+    from pydantic import ConfigDict, create_model
+
+    # A parameter may be called what a model's own methods are called, so each field has a neutral name and an alias.
+    aliases = {f"argument_{index}": name for index, name in enumerate(parameters)}
+    fields: dict[str, Any] = dict(zip(aliases, parameters.values(), strict=True))
+    config = ConfigDict(extra="forbid", alias_generator=aliases.__getitem__)
+    schema: JSONObject = create_model("ToolArguments", __config__=config, **fields).model_json_schema()
+    if problem := not_json(schema, "the schema"):
+        raise ValueError(problem)
+    return schema
+
+
+def _culprit(parameters: Mapping[str, tuple[Any, Any]]) -> str:
+    """``parameter NAME has `` of the first one that has no schema by itself, if there is one."""
+    for name, parameter in parameters.items():
+        try:
+            _json_schema({name: parameter})
+        except Exception:  # told by the caller
+            return f"parameter {name} has "
+    return "its parameters have "
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split("\n\n")[0].split()) or type(error).__name__

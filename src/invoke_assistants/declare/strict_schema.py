@@ -1,0 +1,247 @@
+"""The strict JSON schema of an output model, and what strict structured outputs refuse. Pure; needs no openai.
+
+The transform follows the published rule that the SDK's ``agent_text_format`` applies (a property test holds the two
+equal), but for unions with a discriminator: the SDK leaves pydantic's ``oneOf``, which the service refuses, and here they
+become what they would be without one. The limits and the supported subset are those of OpenAI's guide "Structured model
+outputs", section "Supported schemas"; where the guide is silent (tuples, sets), what the service is known to refuse is
+refused here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..errors import DeclarationError
+from ..types import JSONObject
+
+__all__ = ["MAX_DEPTH", "MAX_ENUM", "MAX_PROPERTIES", "lint", "output_schema", "strict"]
+
+MAX_DEPTH = 10  # levels of nested objects
+MAX_PROPERTIES = 5_000  # in the whole schema
+MAX_ENUM = 1_000  # enum values in the whole schema
+MAX_TEXT = 120_000  # characters of property and definition names, enum and const values, in the whole schema
+LONG_ENUM, LONG_ENUM_TEXT = 250, 15_000  # one enum with more values than this may hold so many characters
+
+FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
+KEYWORDS = frozenset(
+    [
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "anyOf",
+        "enum",
+        "const",
+        "$ref",
+        "$defs",
+        "definitions",
+        "title",
+        "description",
+        "default",
+        "examples",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+        "$comment",
+        "pattern",
+        "format",
+        "minLength",
+        "maxLength",
+        "multipleOf",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "minItems",
+        "maxItems",
+    ]
+)
+
+
+def output_schema(output: type[Any]) -> JSONObject:
+    """The strict JSON schema of a Pydantic model or dataclass.
+
+    Raises:
+        DeclarationError: pydantic has no JSON schema for it, or it cannot be made strict; the class is named.
+    """
+    from pydantic import TypeAdapter
+    from pydantic.errors import PydanticUserError
+
+    try:
+        return strict(TypeAdapter(output).json_schema())
+    except (PydanticUserError, NameError, TypeError, ValueError) as error:
+        cause = " ".join(str(error).split("\n\n")[0].split())
+        raise DeclarationError(f"output model {output.__name__} has no strict JSON schema: {cause}") from None
+
+
+def strict(schema: Mapping[str, Any]) -> JSONObject:
+    """A new schema in the strict form: objects closed, every property required, references with siblings inlined.
+
+    A ``oneOf`` becomes an ``anyOf``, and its discriminator goes.
+
+    Raises:
+        ValueError: a reference leads nowhere, or a described field contains itself without an end.
+    """
+    return _strict(schema, schema, ())
+
+
+def _strict(schema: Mapping[str, Any], root: Mapping[str, Any], inlining: tuple[str, ...]) -> JSONObject:
+    out = dict(schema)
+    if "oneOf" in out and "anyOf" not in out:
+        del out["oneOf"]
+        out.pop("discriminator", None)
+        out = {"anyOf": schema["oneOf"], **out}  # where pydantic puts it, which sorts keys
+    for table in ("$defs", "definitions"):
+        if isinstance(entries := out.get(table), dict):
+            out[table] = {name: _strict(entry, root, inlining) for name, entry in entries.items()}
+    if out.get("type") == "object":
+        out.setdefault("additionalProperties", False)
+    if isinstance(entries := out.get("properties"), dict):
+        out["required"] = list(entries)
+        out["properties"] = {name: _strict(entry, root, inlining) for name, entry in entries.items()}
+    if isinstance(out.get("items"), dict):
+        out["items"] = _strict(out["items"], root, inlining)
+    if isinstance(out.get("anyOf"), list):
+        out["anyOf"] = [_strict(variant, root, inlining) for variant in out["anyOf"]]
+    if isinstance(out.get("allOf"), list):
+        parts = [_strict(part, root, inlining) for part in out.pop("allOf")]
+        out.update(parts[0] if len(parts) == 1 else {"allOf": parts})
+    if "default" in out and out["default"] is None:
+        del out["default"]
+    reference = out.get("$ref")
+    if not isinstance(reference, str) or len(out) == 1:
+        return out
+    # The strict form takes a reference only alone, so one with siblings (a description) is written out in place.
+    if reference in inlining:
+        name = reference.rpartition("/")[2]
+        raise ValueError(f"{name} contains itself in a required field with a description of its own")
+    target = _resolve(reference, root)
+    del out["$ref"]
+    out.update({key: value for key, value in target.items() if key not in out})
+    return _strict(out, root, (*inlining, reference))
+
+
+def _resolve(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
+    target: Any = root
+    for key in reference.removeprefix("#/").split("/") if reference != "#" else ():
+        target = target.get(key.replace("~1", "/").replace("~0", "~")) if isinstance(target, Mapping) else None
+    if not reference.startswith("#") or not isinstance(target, Mapping):
+        raise ValueError(f"the reference {reference} leads nowhere")
+    return target
+
+
+def lint(schema: Mapping[str, Any], model: str = "schema") -> list[str]:
+    """What strict structured outputs refuse in a schema, as ``Model.field: problem`` lines; empty when it is fine."""
+    try:
+        problems = list(_lint_root(schema, model))
+        for where, node in _nodes(schema, model):
+            problems.extend(f"{where}: {problem}" for problem in _lint_node(node))
+        problems.extend(f"{model}: {problem}" for problem in _lint_totals(schema))
+    except (TypeError, AttributeError, RecursionError) as error:
+        return [f"{model}: not a JSON Schema: a keyword has a value of the wrong type ({error})"]
+    return problems
+
+
+def _lint_root(schema: Mapping[str, Any], model: str) -> Iterator[str]:
+    if schema.get("type") != "object" or "anyOf" in schema:
+        yield f"{model}: the root must be an object (a model with fields), not {schema.get('type') or 'a union'}"
+    try:
+        depth = _depth(schema, schema, {})
+    except ValueError as error:
+        yield f"{model}: {error}"
+    else:
+        if depth > MAX_DEPTH:
+            yield f"{model}: objects are nested {depth} deep; at most {MAX_DEPTH} levels are allowed"
+
+
+def _lint_node(node: Mapping[str, Any]) -> Iterator[str]:
+    for keyword in node:
+        if keyword not in KEYWORDS:
+            yield f"{keyword!r} is not supported{_hint(keyword)}"
+    if node.get("type") == "object" or "properties" in node:
+        if node.get("additionalProperties") is not False:
+            yield "an open object (a dict, or extra fields allowed) is not supported; name every field in a model"
+        elif set(node.get("required", ())) != set(node.get("properties", ())):
+            yield "every property must be listed in 'required'"
+    if node.get("type") == "array" and "items" not in node and "prefixItems" not in node:
+        yield "an array must say what its items are"
+    if not node.keys() & {"type", "anyOf", "$ref", "enum", "const", "oneOf", "allOf"}:
+        yield "has no type (Any is not supported)"
+    if isinstance(form := node.get("format"), str) and form not in FORMATS:
+        yield f"format {form!r} is not supported; these are: {', '.join(sorted(FORMATS))}"
+    if isinstance(values := node.get("enum"), list) and len(values) > LONG_ENUM:
+        length = sum(len(value) for value in values if isinstance(value, str))
+        if length > LONG_ENUM_TEXT:
+            yield f"an enum of over {LONG_ENUM} values may hold {LONG_ENUM_TEXT:,} characters, this one has {length:,}"
+
+
+def _hint(keyword: str) -> str:
+    return {
+        "oneOf": " (use anyOf)",
+        "prefixItems": " (a tuple: use a model or a list)",
+        "uniqueItems": " (a set: use a list)",
+        "patternProperties": " (a dict: use a model)",
+    }.get(keyword, "")
+
+
+def _lint_totals(schema: Mapping[str, Any]) -> Iterator[str]:
+    properties = values = text = 0
+    for _, node in _nodes(schema, ""):
+        names = [*node.get("properties", {}), *node.get("$defs", {}), *node.get("definitions", {})]
+        literals = [*node.get("enum", ()), *((node["const"],) if "const" in node else ())]
+        properties += len(node.get("properties", {}))
+        values += len(node.get("enum", ()))
+        text += sum(map(len, names)) + sum(len(value) for value in literals if isinstance(value, str))
+    if properties > MAX_PROPERTIES:
+        yield f"{properties:,} properties in all; at most {MAX_PROPERTIES:,} are allowed"
+    if values > MAX_ENUM:
+        yield f"{values:,} enum values in all; at most {MAX_ENUM:,} are allowed"
+    if text > MAX_TEXT:
+        yield f"names and enum values hold {text:,} characters in all; at most {MAX_TEXT:,} are allowed"
+
+
+def _nodes(schema: Mapping[str, Any], where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every schema inside a schema, with the model and field that it describes; definitions once each."""
+    yield where, schema
+    for table in ("$defs", "definitions"):
+        for name, entry in _entries(schema, table):
+            yield from _nodes(entry, name)
+    for name, entry in _entries(schema, "properties"):
+        yield from _nodes(entry, f"{where}.{name}")
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(schema.get(keyword), Mapping):
+            yield from _nodes(schema[keyword], f"{where}[]")
+    for keyword in ("anyOf", "oneOf", "allOf", "prefixItems"):
+        for entry in schema.get(keyword, ()):
+            if isinstance(entry, Mapping):
+                yield from _nodes(entry, where)
+
+
+def _entries(schema: Mapping[str, Any], table: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    entries = schema.get(table)
+    for name, entry in entries.items() if isinstance(entries, Mapping) else ():
+        if isinstance(entry, Mapping):
+            yield name, entry
+
+
+def _depth(node: Any, root: Mapping[str, Any], seen: dict[str, int]) -> int:
+    """The levels of objects from here on; a reference back to what we are inside of adds none."""
+    if not isinstance(node, Mapping):
+        return 0
+    if isinstance(reference := node.get("$ref"), str):
+        if reference not in seen:
+            seen[reference] = 0
+            seen[reference] = _depth(_resolve(reference, root), root, seen)
+        return seen[reference]
+    below = [_depth(entry, root, seen) for _, entry in _entries(node, "properties")]
+    below += [_depth(node.get(keyword), root, seen) for keyword in ("items", "additionalProperties")]
+    below += [_depth(entry, root, seen) for keyword in ("anyOf", "oneOf", "allOf") for entry in node.get(keyword, ())]
+    return max(below, default=0) + (node.get("type") == "object")
+
+
+def size(value: Any) -> int:
+    """The bytes of a value as compact UTF-8 JSON."""
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))

@@ -1,0 +1,91 @@
+"""Sessions on disk: one file each, so that they outlive the process that began them."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import StoreError
+from ..store import files
+from ..types import JSONObject
+
+__all__ = ["KEPT", "SessionFiles"]
+
+KEPT = 1000  # sessions; beyond that the one that was used longest ago goes
+ID = re.compile(r"sess_[0-9a-f]{24}")
+
+
+class SessionFiles:
+    """The sessions in a folder, which is made where it is lacking; safe for several threads and processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._thread_lock = threading.Lock()
+
+    def read(self, id: str) -> JSONObject | None:
+        """What is kept of a session, or None where there is none.
+
+        Raises:
+            StoreError: its file cannot be read, or it isn't ours.
+        """
+        content = files.read_bytes(self._path(id)) if ID.fullmatch(id) else None
+        if content is None:
+            return None
+        state: JSONObject = {}
+        try:
+            state = json.loads(content)
+            ours = state["version"] == 1 and state["session"]["id"] == id
+            ours = ours and all(isinstance(state[key], list) for key in ("items", "turns", "keys"))
+        except (ValueError, LookupError, TypeError, RecursionError):
+            ours = False
+        if not ours:
+            raise StoreError(f"{self._path(id)} is not the embedded platform's: remove it") from None
+        return state
+
+    def ids(self) -> list[str]:
+        """The id of every session."""
+        return [path.stem for path in self._paths()]
+
+    def add(self, state: JSONObject) -> None:
+        """Keep a new session; the oldest ones beyond ``KEPT`` go."""
+        with self._locked():
+            self._write(state)
+            if len(paths := self._paths()) > KEPT:
+                for path in sorted(paths, key=lambda path: path.stat().st_mtime)[:-KEPT]:
+                    path.unlink(missing_ok=True)
+
+    @contextmanager
+    def changing(self, id: str) -> Generator[JSONObject | None]:
+        """A session under the lock, written back at the end; None where it was deleted."""
+        with self._locked():
+            state = self.read(id)
+            yield state
+            if state is not None:
+                self._write(state)
+
+    def remove(self, id: str) -> None:
+        """Delete a session for good."""
+        with self._locked():
+            self._path(id).unlink(missing_ok=True)
+
+    def _write(self, state: JSONObject) -> None:
+        content = json.dumps(state, ensure_ascii=False, separators=(",", ":"))
+        files.write_atomic(self._path(state["session"]["id"]), content.encode(), sync=False, private=True)
+
+    def _path(self, id: str) -> Path:
+        return self._folder / f"{id}.json"
+
+    def _paths(self) -> list[Path]:
+        return [path for path in self._folder.glob("sess_*.json") if ID.fullmatch(path.stem)]
+
+    @contextmanager
+    def _locked(self) -> Generator[None]:
+        with self._thread_lock:
+            files.make_private(self._folder.parent)
+            files.make_private(self._folder)
+            with files.locked(self._folder, "the embedded platform", lambda _: None, private=True):
+                yield

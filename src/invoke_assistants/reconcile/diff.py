@@ -1,0 +1,219 @@
+"""What differs between a remote object and a payload, and the body of the update that takes the difference away. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..declare.declaration import plain
+from ..declare.digest import digest
+from ..declare.payload import MAX_PAIRS
+from ..declare.tags import TAGS
+from ..types import Change, JSONObject, Wanted
+
+__all__ = [
+    "as_taken_over",
+    "compare",
+    "declarable",
+    "going",
+    "leftovers",
+    "remote_payload",
+    "reset_body",
+    "reset_changes",
+    "taking_over",
+    "too_many_pairs",
+    "update_body",
+]
+
+USER_JSON = frozenset({"schema", "parameters", "request_metadata"})  # written by the user: an extra key is a change
+
+
+FIELDS = ("model", "instructions", "text", "reasoning", "tools", "service_tier", "metadata")  # what can be declared
+
+
+_NOTHING: Any = object()
+
+
+# What openai-python 3.54 documents of a field that was never sent, where that is neither off nor empty.
+DEFAULTS = {"verbosity": "medium", "service_tier": "auto", "context_size": "medium", "mode": "live", "enabled": True}
+
+
+def compare(remote: Any, configured: Any) -> tuple[Change, ...]:
+    """The configured fields whose remote value differs. What the service filled in by itself is no difference."""
+    return tuple(_compare(remote, configured, "", False))
+
+
+def _compare(remote: Any, configured: Any, field: str, exact: bool) -> Iterator[Change]:
+    if isinstance(configured, Mapping) and isinstance(remote, Mapping):
+        for key, value in configured.items():
+            if key in remote:
+                yield from _compare(remote[key], value, _join(field, key), exact or key in USER_JSON)
+            elif value is not None or exact:
+                yield Change(_join(field, key), None, value)
+        if exact:
+            yield from (Change(_join(field, key), remote[key], None) for key in remote if key not in configured)
+            same = remote.keys() == configured.keys()
+            if same and field.endswith(".properties") and list(remote) != list(configured):
+                yield Change(field, list(remote), list(configured))
+    elif _is_list(configured) and _is_list(remote) and len(configured) == len(remote):
+        for index, (there, here) in enumerate(zip(remote, configured, strict=True)):
+            yield from _compare(there, here, f"{field}[{index}]", exact)
+    elif remote != configured or isinstance(remote, bool) is not isinstance(configured, bool):
+        yield Change(field, remote, configured)
+
+
+def leftovers(remote: Any, recorded: Any, declared: Any) -> tuple[Change, ...]:
+    """The fields that only the recorded payload has and whose recorded value the remote object still holds."""
+    return tuple(_leftovers(remote, recorded, declared, ""))
+
+
+def going(remote: Mapping[str, Any], recorded: Mapping[str, Any], declared: Mapping[str, Any]) -> tuple[Change, ...]:
+    """The fields that ``update_body`` takes away, whatever the remote object holds there, but for defaults.
+
+    They are those that the recorded payload has and the declared one has not, with all that the object holds in them.
+    """
+    held = _held(remote, recorded, declared)
+    return tuple(change for change in _leftovers(remote, held, declared, "") if not _is_default(change))
+
+
+def _held(remote: Any, recorded: Any, declared: Any) -> Any:
+    """The recorded payload with what a remote object holds in the place of each field that is not declared."""
+    if _is_list(recorded) and _is_list(remote) and _is_list(declared):
+        return [_held(*each) for each in zip(remote, recorded, declared, strict=False)]
+    if not isinstance(recorded, Mapping) or not isinstance(remote, Mapping):
+        return remote
+    out = {}
+    for key in recorded:
+        below = declared.get(key, _NOTHING) if isinstance(declared, Mapping) else _NOTHING
+        whole = below is _NOTHING and key != "metadata"  # of which only the pairs that were ours go
+        out[key] = remote.get(key) if whole else _held(remote.get(key), recorded[key], below)
+    return out
+
+
+def _leftovers(remote: Any, recorded: Any, declared: Any, field: str) -> Iterator[Change]:
+    if isinstance(recorded, Mapping) and isinstance(remote, Mapping):
+        for key, value in recorded.items():
+            below = declared.get(key, _NOTHING) if isinstance(declared, Mapping) else _NOTHING
+            told = key == "schema" or (key in USER_JSON and below is not _NOTHING)  # by _compare, to the last key
+            if key in remote and value is not None and not told:
+                yield from _leftovers(remote[key], value, below, _join(field, key))
+    elif _is_list(recorded) and _is_list(declared) and _is_list(remote):
+        for index, (there, then, now) in enumerate(zip(remote, recorded, declared, strict=False)):
+            yield from _leftovers(there, then, now, f"{field}[{index}]")
+    elif declared is _NOTHING and remote == recorded:
+        yield Change(field, remote, None)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _join(field: str, key: str) -> str:
+    return f"{field}.{key}" if field else key
+
+
+def remote_payload(remote: Mapping[str, Any], declared: Mapping[str, Any]) -> JSONObject:
+    """What a remote object holds of every field that an assistant can declare, defaults included, as a payload.
+
+    Of its metadata only the pairs that are declared: the others are other people's.
+    """
+    text, held = remote.get("text") or {}, remote.get("metadata") or {}
+    payload: JSONObject = {
+        "model": remote.get("model"),
+        "instructions": remote.get("instructions"),
+        "text": {"format": text.get("format") or {"type": "text"}, "verbosity": text.get("verbosity")},
+        "reasoning": {"effort": None, "summary": None, **(remote.get("reasoning") or {})},
+        "tools": remote.get("tools") or [],
+        "service_tier": remote.get("service_tier"),
+    }
+    if pairs := {key: held[key] for key in declared.get("metadata", {}) if key in held}:
+        payload["metadata"] = pairs
+    return {key: plain(value) for key, value in payload.items()}
+
+
+def declarable(remote: Mapping[str, Any]) -> JSONObject:
+    """A remote object's name and every field that an assistant can declare, as they are."""
+    return {key: remote.get(key) for key in ("name", *FIELDS)}
+
+
+def update_body(
+    wanted: Wanted, recorded: Mapping[str, Any], remote: Mapping[str, Any], pending: Mapping[str, Any] | None = None
+) -> JSONObject:
+    """The body that brings a remote object to the declared payload.
+
+    A field that the recorded payload (or one of a pending update) had and the declared one has not is sent as null; other
+    people's metadata pairs are sent again, since an update replaces all of them.
+    """
+    earlier = [recorded, pending or {}]
+    body = _with_nulls(wanted.payload, earlier)
+    held: Mapping[str, str] = remote.get("metadata") or {}
+    ours = {*TAGS}.union(*(payload.get("metadata", {}) for payload in earlier))
+    foreign = {key: value for key, value in held.items() if key not in ours}
+    tags = {**wanted.identity, "asst.digest": wanted.digest}
+    if "asst.nonce" in held:
+        tags["asst.nonce"] = held["asst.nonce"]
+    return {**body, "name": wanted.remote_name, "metadata": {**foreign, **wanted.payload.get("metadata", {}), **tags}}
+
+
+def _with_nulls(declared: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> JSONObject:
+    body: JSONObject = {key: None for payload in earlier for key in payload if key not in declared}
+    for key, value in declared.items():
+        nested = isinstance(value, Mapping) and key not in ("format", "metadata")
+        below = [payload[key] for payload in earlier if isinstance(payload.get(key), Mapping)]
+        body[key] = _with_nulls(value, below) if nested else plain(value)
+    return body
+
+
+def reset_body(wanted: Wanted, remote: Mapping[str, Any]) -> JSONObject:
+    """The body that brings a remote object to the declared payload and nothing else, whatever set its other fields.
+
+    Every field that an assistant can declare and this one does not is sent as null; of the metadata only our tags stay.
+    """
+    tags = {key: value for key, value in (remote.get("metadata") or {}).items() if key in TAGS}
+    return update_body(wanted, remote_payload(remote, wanted.payload), {"metadata": tags})
+
+
+def reset_changes(remote: Mapping[str, Any], declared: Mapping[str, Any]) -> tuple[Change, ...]:
+    """What ``reset_body`` changes: the configured fields that differ, and each other field and metadata pair that goes."""
+    held = remote_payload(remote, declared)
+    gone = (change for change in leftovers(held, held, declared) if not _is_default(change))
+    pairs = (remote.get("metadata") or {}).items()
+    kept = {*TAGS, *declared.get("metadata", {})}
+    return (
+        *compare(remote, declared),
+        *gone,
+        *(Change(f"metadata.{key}", value, None) for key, value in pairs if key not in kept),
+    )
+
+
+def _is_default(change: Change) -> bool:
+    key = change.field.rpartition(".")[2]
+    return bool(change.before == DEFAULTS[key]) if key in DEFAULTS else not change.before
+
+
+def taking_over(wanted: Wanted, there: Mapping[str, Any], nonce: str) -> JSONObject:
+    """The body that makes an existing object an instance: our name and tags, nothing else of it changed."""
+    tags = {**wanted.identity, "asst.digest": digest(remote_payload(there, wanted.payload)), "asst.nonce": nonce}
+    return {"name": wanted.remote_name, "metadata": {**(there.get("metadata") or {}), **tags}}
+
+
+def as_taken_over(wanted: Wanted, there: Mapping[str, Any]) -> bool:
+    """Whether an object's tags say that it was taken over as it still is."""
+    return (there.get("metadata") or {}).get("asst.digest") == digest(remote_payload(there, wanted.payload))
+
+
+def too_many_pairs(body: Mapping[str, Any], declared: Mapping[str, Any]) -> str | None:
+    """Why a body's metadata has more pairs than the API takes, which they are and what helps; None where it has not."""
+    pairs: Mapping[str, str] = body["metadata"]
+    if len(pairs) <= MAX_PAIRS:
+        return None
+    own = [key for key in pairs if key in declared.get("metadata", {})]
+    others = [key for key in pairs if key not in TAGS and key not in own]
+    counted = [f"{len(pairs) - len(own) - len(others)} tags of ours"]
+    counted += [f"{len(own)} declared ({', '.join(own)})"] if own else []
+    counted += [f"{len(others)} that others put there ({', '.join(others)})"]
+    fewer = "declare fewer, or remove" if own else "remove"
+    return (
+        f"{len(pairs)} metadata pairs, and the API takes {MAX_PAIRS}: {', '.join(counted)}: {fewer}"
+        f" {len(pairs) - MAX_PAIRS} of the others' remotely"
+    )

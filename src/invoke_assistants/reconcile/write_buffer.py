@@ -1,0 +1,123 @@
+"""Results on their way to the store."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Iterable
+
+from ..errors import StoreError
+from ..types import Edits, Intent, JSONObject, Key, Place, Record, Recorded, Wanted
+
+__all__ = ["Journal"]
+
+
+Transact = Callable[[Callable[[Recorded], Edits], Iterable[tuple[str, JSONObject]]], None]
+
+
+class Journal:
+    """Results on their way to the store, a few transactions a second at most; the store's lock must be held.
+
+    Every transaction holds all results of the run so far: a store that was replaced meanwhile (a git pull) gets them too.
+    But where that store names another instance, or none, it keeps its word: the run's result is of one that may be gone.
+
+    Args:
+        transact: the store's.
+        recorded: what the store held when the run began.
+        every: seconds between two transactions.
+    """
+
+    def __init__(self, transact: Transact, recorded: Recorded, every: float) -> None:
+        self._transact = transact
+        self._every = every
+        self._began = recorded
+        self._records: dict[Key, Record] = {}
+        self._forgotten: dict[Key, tuple[Place, str]] = {}
+        self._intents: dict[tuple[Key, Place], Intent | None] = {}
+        self._opened = {*recorded.intents.items()}
+        self._changed = False
+        self.payloads: dict[str, JSONObject] = dict(recorded.payloads)
+        self.replaced: dict[Key, str | None] = {}  # of the last transaction: the id that the store names instead
+
+    def record(self, wanted: Wanted, record: Record, payload: JSONObject, *, settled: bool = True) -> None:
+        """Note what an instance is now; ``settled`` drops its intent in the same transaction."""
+        self._records[wanted.key] = record
+        self._forgotten.pop(wanted.key, None)
+        self.payloads[record.digest] = payload
+        self._changed = True
+        if settled:
+            self.intend(wanted, None)
+
+    def forget(self, wanted: Wanted, id: str) -> None:
+        """Note that an instance is no more, so that no record points to it."""
+        self._records.pop(wanted.key, None)
+        self._forgotten[wanted.key] = wanted.place, id
+        self._changed = True
+
+    def intend(self, wanted: Wanted, intent: Intent | None, payload: JSONObject | None = None) -> None:
+        """Open an intent, or drop the one that is open."""
+        slot = wanted.key, wanted.place
+        self._intents[slot] = intent
+        self._changed = True
+        if intent is not None:
+            self._opened.add((slot, intent))
+            if payload is not None:
+                self.payloads[intent.digest] = payload
+
+    def flush(self) -> None:
+        """Write what is noted in one transaction; nothing where nothing is new.
+
+        Raises:
+            StoreError: it cannot be written; the ids that are thereby not recorded are named.
+        """
+        if not self._changed:
+            return
+        try:
+            self._transact(self._edits, self.payloads.items())
+        except StoreError as error:
+            before = {record.id for record in self._began.records.values()}
+            lost = [
+                f"inv asst.adopt {name} {where} {each.id}"
+                for (name, where), each in self._records.items()
+                if each.id not in before
+            ]
+            told = f"; make room, then run the same command again, or: {'; '.join(lost)}" if lost else ""
+            raise StoreError(f"{error}{told}") from None
+        self._changed = False
+
+    def _edits(self, now: Recorded) -> Edits:
+        """What is noted, without what a store that was replaced meanwhile knows better."""
+        self.replaced = {}
+        records, forgotten = {}, {}
+        for key, record in self._records.items():
+            known = record.id == self._began.id(key, record.place)  # else this run made, adopted or elected it
+            if known and now.id(key, record.place) != record.id:
+                self.replaced[key] = now.id(key, record.place)
+            else:
+                records[key] = record
+        for key, (place, id) in self._forgotten.items():
+            if now.id(key, place) not in (None, id):
+                self.replaced[key] = now.id(key, place)
+            else:
+                forgotten[key] = place
+        # An intent that this run has not known is somebody's whose outcome is not settled: its nonce must not be lost.
+        strange = {slot for slot, intent in now.intents.items() if (slot, intent) not in self._opened}
+        return records, {slot: intent for slot, intent in self._intents.items() if slot not in strange}, forgotten
+
+    @contextlib.asynccontextmanager
+    async def flushing(self) -> AsyncGenerator[None]:
+        """Flush now and then while the block runs, and at its end however it ends."""
+
+        async def now_and_then() -> None:
+            while True:
+                await asyncio.sleep(self._every)
+                self.flush()
+
+        task = asyncio.create_task(now_and_then())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, StoreError):
+                await task
+            self.flush()

@@ -1,0 +1,142 @@
+"""A TinyDB storage for a committed JSON file, and the in-memory one that a transaction works on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from tinydb import Storage
+
+from ..errors import StoreError
+from ..types import Tables
+from . import files
+
+__all__ = ["Buffer", "FileStorage", "Version"]
+
+
+class Buffer(Storage):
+    """Tables in memory. What is read are copies of the tables, not of the documents: a transaction replaces those whole."""
+
+    def __init__(self, tables: Tables | None) -> None:
+        super().__init__()
+        self.tables = tables
+
+    def read(self) -> Tables | None:
+        """A copy of the tables."""
+        return None if self.tables is None else {name: dict(table) for name, table in self.tables.items()}
+
+    def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep these tables."""
+        self.tables = {name: dict(table) for name, table in data.items()}
+
+
+class FileStorage(Storage):
+    """Tables in a UTF-8 JSON file: 2 spaces, a final newline, sorted keys except in ``payloads``, written atomically."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.label = str(path)
+
+    def content(self) -> bytes | None:
+        """The bytes that are read, or None where there are none yet."""
+        return files.read_bytes(self.path)
+
+    def read(self) -> Tables | None:
+        """The tables, or None where there is no file yet.
+
+        Raises:
+            StoreError: the file is not ours, with its path and line; it is left as it is.
+        """
+        content = self.content()
+        if content is None:
+            return None
+        if not content.strip():
+            raise StoreError(f"{self.label}, line 1: the file is empty; bring it back with git checkout -- {self.path.name}")
+        if line := _conflict(content):
+            raise StoreError(f"{self.label}, line {line}: merge conflict markers; run inv asst.resolve")
+        try:
+            tables = files.load_json(self.label, content)
+        except StoreError as error:
+            raise StoreError(f"{error}; bring it back with git") from None
+        if not isinstance(tables, dict) or not tables or not all(_is_table(table) for table in tables.values()):
+            raise StoreError(f"{self.label}, line 1: not a store of assistants; bring it back with git")
+        return tables
+
+    def conflict(self) -> int | None:
+        """The line of the first merge conflict marker, or None without one."""
+        return _conflict(self.content() or b"")
+
+    def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace the file, unless it holds these very bytes.
+
+        Raises:
+            StoreError: it cannot be written; the old content stands.
+        """
+        tables = {name: table if name == "payloads" else _sorted(table) for name, table in sorted(data.items())}
+        if "payloads" in tables:
+            tables["payloads"] = dict(sorted(tables["payloads"].items()))
+        content = (json.dumps(tables, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        if content != files.read_bytes(self.path):
+            files.write_atomic(self.path, content)
+
+    def lock(self, command: str, say: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Hold the place for a whole run, remote calls included."""
+        folder = self.path.parent
+        try:
+            there = folder.is_dir()
+        except OSError as error:
+            raise StoreError(f"the folder of the store, {folder}, cannot be read: {error.strerror}") from None
+        if not there:
+            raise StoreError(f"the folder of the store, {folder}, does not exist: make it first")
+        return files.locked(self.path, command, say)
+
+    def where(self, needle: str) -> str:
+        """``PATH, line N`` of a text in the file, for messages."""
+        content = self.content() or b""
+        return f"{self.label}, line {files.line_of(content.decode('utf-8-sig', 'replace'), needle)}"
+
+
+class Version(FileStorage):
+    """One side of a merge of the file, read as strictly as the file itself, and never written.
+
+    Args:
+        path: the file.
+        side: what the version is called in messages.
+        content: its bytes.
+    """
+
+    def __init__(self, path: Path, side: str, content: bytes) -> None:
+        super().__init__(path)
+        self.label = f"{path} ({side})"
+        self._content = content
+
+    def content(self) -> bytes:
+        """The bytes of this version."""
+        return self._content
+
+    def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
+        """Refuse: the file belongs to the merge, not to one side.
+
+        Raises:
+            StoreError: always.
+        """
+        raise StoreError(f"{self.label} is one side of a merge: it is not written")
+
+
+def _conflict(content: bytes) -> int | None:
+    lines = enumerate(content.splitlines(), 1)
+    return next((number for number, line in lines if line.startswith((b"<<<<<<< ", b">>>>>>> "))), None)
+
+
+def _is_table(table: Any) -> bool:
+    return isinstance(table, dict) and all(isinstance(document, dict) for document in table.values())
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value

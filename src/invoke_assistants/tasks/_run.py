@@ -1,0 +1,79 @@
+"""The task that asks an assistant."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from ..ask.turn import PASSING
+from ..errors import AnswerError, SchemaWarning
+from ..text import one_line
+from ._task import JSON, is_dry, root, task
+from .exit_codes import told
+
+__all__ = ["run"]
+
+
+@contextmanager
+def _plain_warnings() -> Generator[None]:
+    """Ours as one line on stderr; nobody at a terminal needs the line of source that Python adds."""
+    with warnings.catch_warnings():
+        python = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, SchemaWarning):
+                print(f"warning: {one_line(str(message))}", file=sys.stderr, flush=True)
+            else:
+                python(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
+
+
+@task(
+    help={
+        "name": "the assistant",
+        "prompt": "what to say to it",
+        "env": "whose instance to ask, by default what ASST_ENV or APP_ENV says, else the first environment's",
+        "session": "go on in this conversation",
+        "json": JSON,
+    }
+)
+def run(c: Context, name: str, prompt: str, env: str | None = None, session: str | None = None, json: bool = False) -> Any:
+    """Ask an assistant, and print its answer."""
+    from ..ask.runtime import run as verb
+    from . import output as render
+
+    shown = sys.stdout.isatty() and not json
+    try:
+        with _plain_warnings(), render.waiting(f"asking {name}") as show:
+            row, reply, output = verb(
+                root(c), name, prompt, env=env, session=session, show=show if shown else None, dry=is_dry(c, False)
+            )
+    except (Exception, KeyboardInterrupt) as raised:
+        error, code = told(raised)
+        if isinstance(raised, KeyboardInterrupt):
+            error = "interrupted"
+        if not json:
+            error = error.replace("; .answer holds it as it came", "")  # it is printed here
+        answer = raised.answer if isinstance(raised, AnswerError) else None
+        if json:
+            print(render.document("run", [], error, False, output=None, session=None, usage=None, answer=answer), flush=True)
+        elif answer:
+            render.raw_answer(answer)
+        raise Exit(error, code) from None
+    if json:
+        usage = vars(reply.usage) if reply and reply.usage else None
+        session = None if reply is None or reply.session.startswith(PASSING) else reply.session
+        print(render.document("run", [row], None, True, output=output, session=session, usage=usage, answer=None), flush=True)
+    elif reply is None:
+        print(f"would ask {row.name} in {row.environment}, {row.id}; nobody was asked")
+    else:
+        render.reply(row, reply, output, shown=bool(shown))
+    return reply

@@ -1,0 +1,246 @@
+"""The values that the layers pass to each other: what is declared, recorded, under way, and planned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+__all__ = [
+    "DIGEST",
+    "HISTORY",
+    "ID",
+    "NONCE",
+    "SLUG",
+    "Action",
+    "Change",
+    "Edits",
+    "Intent",
+    "JSONObject",
+    "Key",
+    "LocalModel",
+    "Place",
+    "Record",
+    "Recorded",
+    "Row",
+    "State",
+    "Tables",
+    "Wanted",
+    "short",
+]
+
+JSONObject = dict[str, Any]
+Tables = dict[str, dict[str, Any]]  # the store's file as plain JSON: table, document, value
+Key = tuple[str, str]  # an assistant's name, an environment's name
+
+SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+ID = re.compile(r"[A-Za-z0-9_-]{3,128}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+NONCE = re.compile(r"[0-9a-f]{32}")
+HISTORY = 10  # digests kept of what an instance was before
+
+State = Literal["not_created", "missing", "drifted", "changed", "in_sync", "undeclared"]
+Action = Literal["create", "adopt", "recreate", "update", "delete", "none"]
+
+
+def short(digest: str) -> str:
+    """The first 8 hex digits of a digest, as people see it."""
+    return digest.removeprefix("sha256:")[:8]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an instance lives: a platform and the origin (host[:port], ``local``) of its API."""
+
+    platform: str
+    origin: str
+
+    def __str__(self) -> str:
+        return f"{self.platform} {self.origin}"
+
+    @property
+    def shown(self) -> str:
+        """As people read it: ``local``, ``responses``, ``agents at api.openai.com``."""
+        return self.platform if self.origin in (self.platform, "store") else f"{self.platform} at {self.origin}"
+
+
+LOCAL, PINNED = Place("local", "local"), Place("responses", "store")  # the places that need no credentials to manage
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the store keeps of one instance.
+
+    ``tag`` is the digest that the remote object carries, kept only where it is not ``digest``; ``history`` holds
+    earlier digests, newest first; ``elsewhere`` the records of the same assistant and environment at other places.
+    """
+
+    id: str
+    place: Place
+    digest: str
+    tag: str | None = None
+    history: tuple[str, ...] = ()
+    elsewhere: Mapping[str, Record] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def carried(self) -> str:
+        """The digest that the remote object carries in its tags, as far as we know."""
+        return self.tag or self.digest
+
+    def at(self, place: Place) -> Record | None:
+        """The record that counts at a place: this one, one kept under ``elsewhere``, or none."""
+        return self if self.place == place else self.elsewhere.get(str(place))
+
+    def succeeded_by(self, new: Record) -> Record:
+        """``new`` in this record's stead, with every record of another place kept, unchanged."""
+        others = dict(self.elsewhere)
+        if self.place != new.place:
+            others[str(self.place)] = replace(self, elsewhere=MappingProxyType({}))
+        others.pop(str(new.place), None)
+        return replace(new, elsewhere=MappingProxyType(others))
+
+    def without(self, place: Place) -> Record | None:
+        """What is left once the instance at a place is no more: the records of other places, or nothing."""
+        if self.place != place:
+            others = {name: other for name, other in self.elsewhere.items() if name != str(place)}
+            return replace(self, elsewhere=MappingProxyType(others))
+        if not self.elsewhere:
+            return None
+        first, *rest = sorted(self.elsewhere)
+        others = {name: self.elsewhere[name] for name in rest}
+        return replace(self.elsewhere[first], elsewhere=MappingProxyType(others))
+
+    def ids(self) -> set[str]:
+        """The ids at every place."""
+        return {self.id, *(other.id for other in self.elsewhere.values())}
+
+    def digests(self) -> set[str]:
+        """Every payload that this record names."""
+        return {self.digest, *self.history}.union(*(other.digests() for other in self.elsewhere.values()))
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What is under way with an instance: written before the request, dropped once its outcome is settled."""
+
+    kind: Literal["create", "update", "delete"]
+    digest: str
+    nonce: str | None = None
+
+
+# Of one transaction: what instances are now, the intents opened or dropped, the instances that are no more at a place.
+Edits = tuple[Mapping[Key, Record], Mapping[tuple[Key, Place], Intent | None], Mapping[Key, Place]]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The store's content as plain values; ``intents`` are by assistant, environment and place."""
+
+    records: Mapping[Key, Record] = field(default_factory=lambda: MappingProxyType({}))
+    payloads: Mapping[str, JSONObject] = field(default_factory=lambda: MappingProxyType({}))
+    intents: Mapping[tuple[Key, Place], Intent] = field(default_factory=lambda: MappingProxyType({}))
+
+    def record(self, wanted: Wanted) -> Record | None:
+        """The record that counts for a wanted instance, if there is one at its place."""
+        record = self.records.get(wanted.key)
+        return record.at(wanted.place) if record else None
+
+    def id(self, key: Key, place: Place) -> str | None:
+        """The id that is recorded at a place, if there is one."""
+        held = self.records.get(key)
+        record = held.at(place) if held else None
+        return record.id if record else None
+
+    def intent(self, wanted: Wanted, kind: str) -> Intent | None:
+        """What is open for a wanted instance, if it is of that kind."""
+        intent = self.intents.get((wanted.key, wanted.place))
+        return intent if intent and intent.kind == kind else None
+
+    def open_creates(self) -> dict[tuple[Key, Place], Intent]:
+        """The creates whose outcome is not known yet, whether or not something is recorded beside them."""
+        return {where: intent for where, intent in self.intents.items() if intent.kind == "create"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One declared instance: an assistant in an environment, its payload, and where it belongs.
+
+    ``position`` is the environment's place in the promotion order, 0 for the first.
+    """
+
+    name: str
+    environment: str
+    position: int
+    place: Place
+    project: str
+    payload: JSONObject
+    digest: str
+
+    @property
+    def key(self) -> Key:
+        """The assistant's name and the environment's."""
+        return self.name, self.environment
+
+    @property
+    def remote_name(self) -> str:
+        """What the instance is called remotely."""
+        return f"{self.name}_{self.environment}"
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The tags that say whose instance a remote object is."""
+        return {"asst.project": self.project, "asst.name": self.name, "asst.environment": self.environment}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One configured field whose remote value is not the declared one; None stands for absent."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One assistant in one environment: what it is, what a command would do or did, and how that ended.
+
+    ``note`` is for people; ``unsafe`` marks a row that a command must not write without its flag.
+    """
+
+    name: str
+    environment: str
+    platform: str
+    state: State | None
+    action: Action = "none"
+    id: str | None = None
+    digest: str | None = None
+    changes: tuple[Change, ...] = ()
+    error: str | None = None
+    note: str | None = None
+    unsafe: bool = False
+
+    @property
+    def key(self) -> Key:
+        """The assistant\'s name and the environment\'s."""
+        return self.name, self.environment
+
+
+@dataclass(frozen=True)
+class LocalModel:
+    """The real model that answers in sessions of the embedded platform.
+
+    Attributes:
+        address: the absolute path of a GGUF file, or the base URL of a server.
+        name: what the server calls the model; None takes the first that it lists.
+    """
+
+    address: str
+    name: str | None = None
+
+    @property
+    def served(self) -> bool:
+        """Whether a server has it."""
+        return "://" in self.address

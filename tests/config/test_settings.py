@@ -1,0 +1,282 @@
+"""Settings: sources, precedence, root, credentials, and every bad value named."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from invoke_assistants.config.credentials import Secret
+from invoke_assistants.config.project import runtime_root
+from invoke_assistants.config.settings import Settings, find_root
+from invoke_assistants.errors import SettingsError
+
+KEY = "sk-canary-1111111111"
+
+
+def project(root: Path, asst: str = "", env: str | bytes = "", local: str = "") -> Path:
+    (root / "pyproject.toml").write_text(f'[project]\nname = "p"\n[tool.asst]\n{asst}')
+    (root / ".env").write_bytes(env if isinstance(env, bytes) else env.encode())
+    (root / ".env.local").write_text(local)
+    return root
+
+
+def test_the_first_hit_wins(tmp_path: Path) -> None:
+    """Environment, then .env.local, then .env, then pyproject, then the default."""
+    root = project(tmp_path, 'store = "toml.json"', "ASST_STORE=env.json", "ASST_STORE=local.json")
+    assert Settings.load(root, {"ASST_STORE": "shell.json"}).store == root / "shell.json"
+    assert Settings.load(root, {}).store == root / "local.json"
+    (root / ".env.local").unlink()
+    assert Settings.load(root, {}).store == root / "env.json"
+    (root / ".env").unlink()
+    assert Settings.load(root, {}).store == root / "toml.json"
+    assert Settings.load(project(tmp_path), {}).store == root / "assistants_store.json"
+
+
+def test_the_defaults(tmp_path: Path) -> None:
+    """What a project gets that sets nothing."""
+    settings = Settings.load(project(tmp_path), {})
+    assert settings.assistants == "app.assistants:ASSISTANTS"
+    assert [environment.name for environment in settings.environments] == ["development", "production"]
+    assert {str(environment.place) for environment in settings.environments} == {"agents api.openai.com"}
+    assert (settings.project, settings.concurrency, settings.current) == ("p", 16, "development")
+
+
+def test_environments_as_tables(tmp_path: Path) -> None:
+    """A table each, in the order of the file; ASST_PLATFORM beats a table, a table beats the general platform."""
+    asst = """
+platform = "local"
+[tool.asst.environments.staging]
+[tool.asst.environments.live]
+platform = "agents"
+base_url = "https://proxy.example:8443/v1"
+openai_project = "proj_live"
+"""
+    root = project(tmp_path, asst)
+    staging, live = Settings.load(root, {}).environments
+    assert (str(staging.place), str(live.place)) == ("local local", "agents proxy.example:8443")
+    assert live.position == 1
+    assert {e.place.platform for e in Settings.load(root, {"ASST_PLATFORM": "agents"}).environments} == {"agents"}
+    assert Settings.load(root, {"OPENAI_BASE_URL_LIVE": "https://a.example/v1"}).environments[1].place.origin == "a.example"
+    keyed = Settings.load(root, {"OPENAI_API_KEY": KEY}).environments[1].credentials()
+    assert keyed.project == "proj_live"
+    beaten = Settings.load(root, {"OPENAI_API_KEY": KEY, "OPENAI_PROJECT_ID": "proj_env"}).environments[1].credentials()
+    assert beaten.project == "proj_env"
+
+
+def test_the_key_of_an_environment_goes_first_through_all_sources(tmp_path: Path) -> None:
+    """OPENAI_API_KEY_PRODUCTION in .env.local beats OPENAI_API_KEY in the shell."""
+    root = project(tmp_path, local=f"OPENAI_API_KEY_PRODUCTION={KEY}")
+    development, production = Settings.load(root, {"OPENAI_API_KEY": "sk-shell"}).environments
+    assert production.credentials().key.reveal() == KEY
+    assert production.key_variable() == "OPENAI_API_KEY_PRODUCTION"
+    assert development.credentials().key.reveal() == "sk-shell"
+    assert development.key_variable() == "OPENAI_API_KEY"
+
+
+def test_environment_names_become_variable_names(tmp_path: Path) -> None:
+    """Upper case, other characters an underscore."""
+    root = project(tmp_path, 'environments = ["eu-west.1"]')
+    [environment] = Settings.load(root, {"OPENAI_API_KEY_EU_WEST_1": KEY}).environments
+    assert environment.key_variable() == "OPENAI_API_KEY_EU_WEST_1"
+
+
+@pytest.mark.parametrize("key", ["", "   ", "sk-a\n", "sk-a\nb", "sk-\0", "sk ab", "sk-ü", "sk-\x7f"])
+def test_a_key_that_cannot_be_sent_is_refused_and_never_shown(tmp_path: Path, key: str) -> None:
+    """Blank, a line break, NUL, a space, another script: the variable is named, the value is not."""
+    environment = Settings.load(project(tmp_path), {"OPENAI_API_KEY": key}).environments[0]
+    with pytest.raises(SettingsError, match="OPENAI_API_KEY") as caught:
+        environment.credentials()
+    assert "sk-" not in str(caught.value)
+    assert key.strip() == "" or key not in str(caught.value)
+
+
+def test_no_key_says_what_to_set(tmp_path: Path) -> None:
+    """Without a key the message names both variables, and local needs none."""
+    with pytest.raises(SettingsError, match="OPENAI_API_KEY .*OPENAI_API_KEY_DEVELOPMENT"):
+        Settings.load(project(tmp_path), {}).environments[0].credentials()
+    assert Settings.load(project(tmp_path), {"ASST_PLATFORM": "local"}).environments[0].credentials().project == ""
+
+
+def test_no_secret_is_in_a_repr(tmp_path: Path) -> None:
+    """Settings, environments and credentials can be logged."""
+    settings = Settings.load(project(tmp_path), {"OPENAI_API_KEY": KEY})
+    assert KEY not in repr(settings) + repr(settings.environments[0].credentials()) + str(
+        settings.environments[0].credentials().key
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "masked"),
+    [
+        ("sk-long-enough", "no key sk-long-enough, x_sk-long-enough_y", "no key ***, x_***_y"),
+        ("a", "a path /a/b.a was taken at last", "*** path /a/b.a was taken at last"),
+        ("ollama", 'ollama at http://ollama.local/ollama-7b said "ollama".', '*** at http://ollama.local/ollama-7b said "***".'),
+        ("x.y", "x.y, xay", "***, xay"),
+    ],
+)
+def test_a_key_is_masked_whole(key: str, text: str, masked: str) -> None:
+    """A long one wherever it stands, one that may be a word only where it stands alone."""
+    assert Secret(key).masked(text) == masked
+
+
+def test_an_authorization_header_from_outside_is_refused(tmp_path: Path) -> None:
+    """OPENAI_CUSTOM_HEADERS would beat the key that we were told to use."""
+    environ = {"OPENAI_API_KEY": KEY, "OPENAI_CUSTOM_HEADERS": "X-A: 1\nauthorization: Bearer other"}
+    with pytest.raises(SettingsError, match="OPENAI_CUSTOM_HEADERS"):
+        Settings.load(project(tmp_path), environ).environments[0].credentials()
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://api.example/v1", "must be https"),
+        ("http://127.evil.example/v1", "must be https"),
+        ("http://localhost.evil.example/v1", "must be https"),
+        ("http://127.1/v1", "must be https"),
+        ("ftp://api.example/v1", "not an http"),
+        ("api.example", "not an http"),
+        ("https://user:pw@api.example/v1", "user or password"),
+        ("https://[broken/v1", "not an http"),
+    ],
+)
+def test_base_urls_are_https_or_loopback(tmp_path: Path, url: str, message: str) -> None:
+    """A key is sent over https only, or to this machine."""
+    with pytest.raises(SettingsError, match=message):
+        Settings.load(project(tmp_path), {"OPENAI_BASE_URL": url})
+    for fine, origin in [
+        ("http://127.0.0.1:8787/v1", "127.0.0.1:8787"), ("http://localhost/v1", "localhost"),
+        ("http://[::1]:1/v1", "[::1]:1"), ("http://127.1.2.3/v1", "127.1.2.3"), ("https://api.example:443/v1", "api.example"),
+    ]:  # fmt: skip
+        assert Settings.load(tmp_path, {"OPENAI_BASE_URL": fine}).environments[0].place.origin == origin
+
+
+@pytest.mark.parametrize(
+    ("asst", "message"),
+    [
+        ('plattform = "local"', "did you mean 'platform'"),
+        ('openai_api_key = "sk-x"', "unknown key 'openai_api_key'"),
+        ('platform = "locall"', "did you mean 'local'"),
+        ('platform = "assistants"', "shut the Assistants API down on 2026-08-26"),
+        ("platform = 3", "must be a string"),
+        ('environments = ["a", "a"]', "twice"),
+        ("environments = []", "no environment"),
+        ('environments = "a"', "must be a list"),
+        ('environments = ["Prod"]', "not a slug"),
+        ('environments = ["dev", "prod-eu", "prod.eu"]', "'prod-eu' and 'prod.eu' would share .*OPENAI_API_KEY_PROD_EU"),
+        ("[tool.asst.environments.a-b]\n[tool.asst.environments.a_b]", "'a-b' and 'a_b' would share"),
+        ("[tool.asst.environments.a]\nkey = 'x'", "must be one of"),
+        ('concurrency = "many"', "from 1 to 1000"),
+        ("concurrency = 0", "from 1 to 1000"),
+        ('store = "redis://x"', "not a file"),
+        ("store = [", "not valid TOML"),
+    ],
+)
+def test_bad_settings_are_named(tmp_path: Path, asst: str, message: str) -> None:
+    """Each bad value is one line that says what it is and what would do."""
+    with pytest.raises(SettingsError, match=message) as caught:
+        Settings.load(project(tmp_path, asst), {})
+    assert "\n" not in str(caught.value)
+    assert "sk-x" not in str(caught.value)
+
+
+def test_an_unknown_environment_lists_the_known(tmp_path: Path) -> None:
+    """`prod` and `Production` are not `production`."""
+    settings = Settings.load(project(tmp_path), {})
+    for name in ("prod", "Production"):
+        with pytest.raises(SettingsError, match="known: development, production; did you mean 'production'"):
+            settings.environment(name)
+
+
+def test_app_env_is_the_last_source_of_the_environment(tmp_path: Path) -> None:
+    """ASST_ENV through all sources, then APP_ENV; a name that is none is no error until it is used."""
+    root = project(tmp_path, env="ASST_ENV=production")
+    assert Settings.load(root, {"APP_ENV": "test"}).current == "production"
+    (root / ".env").unlink()
+    assert Settings.load(root, {"APP_ENV": "test"}).current == "test"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["OPENAI_API_KEY=caf\xe9".encode("latin-1"), "OPENAI_API_KEY=x".encode("utf-16"), b'ASST_STORE="open\nASST_ENV=production\n'],
+)
+def test_a_bad_env_file_is_named(tmp_path: Path, content: bytes) -> None:
+    """Another encoding or an unclosed quote is an error with the file, without its content."""
+    with pytest.raises(SettingsError, match=r"\.env") as caught:
+        Settings.load(project(tmp_path, env=content), {})
+    assert "x" not in str(caught.value).split(".env")[1].split("UTF")[0]
+
+
+def test_values_in_env_files_are_taken_as_they_are(tmp_path: Path) -> None:
+    """No interpolation, a byte order mark is skipped, the last of two wins, quotes are taken off."""
+    root = project(tmp_path, env="\ufeffASST_PROJECT='a${HOME}b'\nASST_STORE=one\nASST_STORE=two\n")
+    settings = Settings.load(root, {})
+    assert (settings.project, settings.store.name) == ("a${HOME}b", "two")
+
+
+def test_env_files_set_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only names that we know are taken from the files, and the process's environment stays as it is."""
+    import os
+
+    before = dict(os.environ)
+    root = project(tmp_path, env="LD_PRELOAD=/x\nHTTPS_PROXY=http://x\nPYTHONPATH=/x\nACTION=deploy\nOPENAI_API_KEY=sk-file\n")
+    settings = Settings.load(root)
+    assert settings.environments[0].credentials().key.reveal() == "sk-file"
+    assert dict(os.environ) == before
+
+
+def test_the_project_needs_a_name(tmp_path: Path) -> None:
+    """[project].name, then Poetry's, else an error that says where to put one."""
+    (tmp_path / "pyproject.toml").write_text('[tool.poetry]\nname = "poem"\n')
+    assert Settings.load(tmp_path, {}).project == "poem"
+    (tmp_path / "pyproject.toml").write_text("")
+    with pytest.raises(SettingsError, match="has no name"):
+        Settings.load(tmp_path, {})
+
+
+def test_the_root_is_the_nearest_pyproject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upward from a folder; at run time ASST_ROOT, and an absolute store needs none."""
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert find_root(tmp_path / "a" / "b") == tmp_path
+    monkeypatch.chdir(tmp_path / "a")
+    assert runtime_root({}) == tmp_path
+    assert runtime_root({"ASST_ROOT": str(tmp_path / "a")}) == tmp_path / "a"
+    with pytest.raises(SettingsError, match="ASST_ROOT"):
+        runtime_root({"ASST_ROOT": str(tmp_path / "nowhere")})
+    monkeypatch.chdir("/")
+    assert runtime_root({"ASST_STORE": "/x/store.json"}) is None
+    with pytest.raises(SettingsError, match=r"no pyproject\.toml .*: set ASST_ROOT to the project's folder, or ASST_STORE"):
+        runtime_root({})
+
+
+@pytest.mark.parametrize(
+    ("table", "environ", "message"),
+    [
+        ("", {"OPENAI_BASE_URL": "x"}, "development (OPENAI_BASE_URL) is not an http(s) URL"),
+        ("", {"OPENAI_BASE_URL_DEVELOPMENT": "x"}, "development (OPENAI_BASE_URL_DEVELOPMENT) is not an http(s) URL"),
+        (
+            '[tool.asst.environments.staging]\nbase_url = "http://example.com"',
+            {},
+            "staging (base_url in [tool.asst.environments.staging] of pyproject.toml) must be https",
+        ),
+        ("", {"ASST_PLATFORM": "x"}, "(ASST_PLATFORM names it)"),
+        ('platform = "x"', {}, "(platform in [tool.asst] of pyproject.toml names it)"),
+        (
+            '[tool.asst.environments.staging]\nplatform = "x"',
+            {},
+            "(platform in [tool.asst.environments.staging] of pyproject.toml names it)",
+        ),
+    ],
+)
+def test_a_bad_value_names_what_set_it(tmp_path: Path, table: str, environ: dict[str, str], message: str) -> None:
+    """The variable, or the key and its table."""
+    with pytest.raises(SettingsError, match=re.escape(message)):
+        Settings.load(project(tmp_path, table), environ)
+
+
+def test_an_unknown_current_environment_names_what_set_it(tmp_path: Path) -> None:
+    """ASST_ENV, the table or APP_ENV: only where it is used."""
+    with pytest.raises(SettingsError, match=r"no environment 'prd'.*\(environment in \[tool.asst\] of pyproject.toml names it\)"):
+        Settings.load(project(tmp_path, 'environment = "prd"'), {"APP_ENV": "other"}).environment()

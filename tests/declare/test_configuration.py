@@ -1,0 +1,247 @@
+"""What an instance's configuration may hold: the SDK's values, judged alike by check and by the embedded platform."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from conftest import MODELS, Host
+from openai.types.beta.agent_create_params import AgentCreateParams
+from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
+from openai.types.shared_params.reasoning import Reasoning
+from pydantic import TypeAdapter
+
+from invoke_assistants import Assistant
+from invoke_assistants.declare.configuration import TYPES, Configuration, Pinned, misfits
+from invoke_assistants.declare.digest import digest
+from invoke_assistants.declare.payload import build, problems, warnings
+from invoke_assistants.emulator.agent_models import Agent
+from invoke_assistants.emulator.api import Service
+from invoke_assistants.emulator.transport import Transport
+from invoke_assistants.types import Place, Wanted
+
+
+def names(node: Any, root: Any, where: str = "") -> Iterator[str]:
+    """Each field and each value that a JSON schema names, with its place; the kind of an object is part of the place."""
+    if "$ref" in node:
+        node = root["$defs"][node["$ref"].rpartition("/")[2]]
+    for key in ("anyOf", "oneOf"):
+        for part in node.get(key, ()) if {"type": "string"} not in node.get(key, ()) else ():  # then any string will do
+            yield from names(part, root, where)
+    for value in node.get("enum", [node["const"]] if "const" in node else []):
+        yield f"{where} = {value}"
+    if isinstance(node.get("items"), dict):
+        yield from names(node["items"], root, f"{where}[]")
+    properties = node.get("properties", {})
+    kind = properties.get("type", {}).get("const", "")
+    for name, entry in properties.items():
+        place = f"{where}{f'<{kind}>' if kind else ''}.{name.rstrip('_')}"  # the SDK calls one async_
+        yield place
+        yield from names(entry, root, place)
+
+
+def held(ours: Any, theirs: Any) -> None:
+    mine, sdks = (set(names(schema, schema)) for schema in (ours, theirs))
+    more = sorted(sdks - mine)
+    assert not more, (
+        f"openai {openai.__version__} names {more}: add them in configuration.py, and raise its TYPES to this version"
+    )
+    if openai.__version__.startswith(f"{TYPES}."):
+        assert mine == sdks, f"openai {openai.__version__} does not name {sorted(mine - sdks)}: take them out of configuration.py"
+
+
+def test_the_fields_and_values_are_the_sdks() -> None:
+    """An agent's are those of the SDK's create, every one; an older SDK may name fewer."""
+    held(Agent.model_json_schema(), TypeAdapter(AgentCreateParams).json_schema())
+
+
+def test_what_goes_to_the_responses_api_has_the_values_of_its_own_types() -> None:
+    """Its reasoning and its service tiers are those of the SDK's request."""
+    ours = Pinned.model_json_schema()
+    held({**ours["$defs"]["PinnedReasoning"], "$defs": {}}, TypeAdapter(Reasoning).json_schema())
+    tier = typing.get_type_hints(ResponseCreateParamsNonStreaming)["service_tier"]
+    held(ours["properties"]["service_tier"], TypeAdapter(tier).json_schema())
+
+
+def told(platform: str, **fields: Any) -> tuple[list[str], list[str]]:
+    """What would be refused in a declaration on a platform, and what is warned of."""
+    declaration = Assistant("one", model="any-model-at-all", **fields)
+    payload = build(declaration, "development")
+    wanted = Wanted("one", "development", 0, Place(platform, "x"), "p", payload, digest(payload))
+    return problems(declaration, wanted), warnings(wanted)
+
+
+MISSPELT: list[tuple[dict[str, Any], str]] = [
+    ({"reasoning": {"effort": "hihg"}},
+     "reasoning.effort: 'hihg' is unknown; known: none, minimal, low, medium, high, xhigh, max; did you mean 'high'?"),
+    ({"reasoning": {"efort": "high"}}, "reasoning.efort: 'efort' is unknown; known: effort, summary"),
+    ({"verbosity": "Low"}, "verbosity: 'Low' is unknown; known: low, medium, high; did you mean 'low'?"),
+    ({"service_tier": "priorty"}, "did you mean 'priority'?"),
+    ({"tools": [{"type": "web_search"}, {"type": "web_search", "contextsize": "low"}]},
+     "tools[1].contextsize: 'contextsize' is unknown; known: type, allowed_domains, context_size"),
+    ({"tools": [{"type": "web_search", "mode": "lvie"}]}, "tools[0].mode: 'lvie' is unknown"),
+]  # fmt: skip
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"tools": [{"type": "function", "name": "f", "parameters": {}}]}, "tools[0].description: it is missing"),
+    ({"tools": [{"name": "f"}]}, "is missing"),
+    ({"tools": [{"type": ["web_search"]}]}, "tools[0]: ['web_search'] is unknown; known: function, "),
+    ({"tools": [{"type": "web_search", "allowed_domains": "a.org"}]}, "tools[0].allowed_domains: Input should be a valid list"),
+    ({"reasoning": {"effort": 3}}, "reasoning.effort: 3 is unknown"),
+]
+NEWER: list[tuple[dict[str, Any], str]] = [
+    ({"verbosity": "loud"}, "verbosity: 'loud'"),
+    ({"service_tier": "x"}, "service_tier: 'x'"),
+    ({"reasoning": {"effort": "deepest"}}, "reasoning.effort: 'deepest'"),
+    ({"reasoning": {"budget": 3}}, "reasoning.budget: 'budget'"),
+]
+KINDS = [{"tools": [{"type": "web_fetch"}]}, {"tools": [{"type": "shell", "image": "x"}]}]
+
+
+@pytest.mark.parametrize("platform", ["agents", "responses", "local"])
+@pytest.mark.parametrize(("fields", "expected"), MISSPELT, ids=str)
+def test_a_misspelt_value_is_refused_with_the_right_one(platform: str, fields: dict[str, Any], expected: str) -> None:
+    """Whatever the platform: the field, what is known, and the nearest of it are named."""
+    [problem], warned = told(platform, **fields)
+    assert warned == []
+    if platform != "responses":  # whose types name some values more
+        assert expected in problem
+    assert "did you mean" in problem
+
+
+@pytest.mark.parametrize("platform", ["agents", "local"])
+def test_a_misspelt_kind_of_tool_is_refused_with_the_right_one(platform: str) -> None:
+    """The place in the list is named."""
+    [problem], warned = told(platform, tools=[{"type": "tool_search"}, {"type": "web_serch"}])
+    assert problem.startswith("tools[1]: 'web_serch' is unknown; known: function, tool_search, ")
+    assert problem.endswith("; did you mean 'web_search'?")
+    assert warned == []
+    [problem], warned = told("responses", tools=[{"type": "web_serch"}])
+    assert problem == "tools[0] is 'web_serch'; on responses these can be used: function, web_search"
+    assert warned == []
+
+
+@pytest.mark.parametrize("platform", ["agents", "responses", "local"])
+@pytest.mark.parametrize(("fields", "expected"), WRONG, ids=str)
+def test_what_no_api_takes_is_refused(platform: str, fields: dict[str, Any], expected: str) -> None:
+    """A field that is missing or of another type."""
+    found, warned = told(platform, **fields)
+    assert warned == []
+    if platform != "responses":
+        assert expected in found[0]
+    assert found
+
+
+@pytest.mark.parametrize("platform", ["agents", "responses"])
+@pytest.mark.parametrize(("fields", "expected"), NEWER, ids=str)
+def test_what_a_newer_api_may_take_is_a_warning(platform: str, fields: dict[str, Any], expected: str) -> None:
+    """It names the field, the SDK's version and what that one knows; nothing is refused."""
+    found, [warned] = told(platform, **fields)
+    assert found == []
+    assert warned.startswith(f"{expected} is unknown to openai-python {TYPES} (installed: {openai.__version__}), which names ")
+    assert warned.endswith("; a newer API may take it")
+
+
+@pytest.mark.parametrize("fields", KINDS, ids=str)
+def test_a_new_kind_of_tool_is_a_warning_where_it_is_sent_as_it_is(fields: dict[str, Any]) -> None:
+    """On responses, where tools are translated, it cannot be used."""
+    found, [warned] = told("agents", **fields)
+    assert found == []
+    assert f"'{fields['tools'][0]['type']}' is unknown to openai-python" in warned
+    [problem], warned_of = told("responses", **fields)
+    assert "on responses these can be used" in problem
+    assert warned_of == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {}, {"verbosity": "low", "service_tier": "flex", "reasoning": {"effort": "max", "summary": None}},
+        {"tools": [{"type": "web_search", "location": {"city": "Bern"}}, {"type": "automations"}]},
+        {"tools": [{"type": "mcp", "server_label": "m", "transport": {"type": "http", "server_url": "https://a.org"}}]},
+        {"tools": [{"type": "function", "name": "f", "description": "", "parameters": {"any": {"thing": [1]}}, "async": True}]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_the_sdk_names_is_taken(fields: dict[str, Any]) -> None:
+    """Any model's name and the inside of a function's parameters are nobody's business."""
+    for platform in ("agents", "local"):
+        assert told(platform, **fields) == ([], [])
+
+
+def test_each_api_has_its_own_values() -> None:
+    """A service tier of the Responses API alone is taken there, and warned of elsewhere."""
+    assert told("responses", service_tier="scale", reasoning={"context": "auto"}) == ([], [])
+    assert told("agents", service_tier="scale")[1]
+
+
+@pytest.mark.parametrize("fields", [*(fields for fields, _ in (*MISSPELT, *WRONG, *NEWER)), *KINDS], ids=str)
+def test_the_embedded_platform_refuses_what_check_refuses_for_it(tmp_path: Path, fields: dict[str, Any]) -> None:
+    """With a 400 that names the same field, in the same words."""
+    declaration = Assistant("one", model="m", **fields)
+    [problem, *_], warned = told("local", **fields)
+    transport = Transport(Service(tmp_path / "local.json"))
+    with openai.OpenAI(api_key="none", base_url="http://local/v1", http_client=httpx2.Client(transport=transport)) as client:
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.beta.agents.create(**build(declaration, "development"))
+        assert list(client.beta.agents.list()) == []
+    assert warned == []
+    param, _, reason = problem.partition(": ")
+    assert str(refused.value.param).removeprefix("text.") == param
+    assert refused.value.code in ("missing_required_parameter", "unknown_parameter", "invalid_value", "invalid_type")
+    if refused.value.code.startswith("invalid"):
+        assert reason.removesuffix("?") in refused.value.message
+
+
+def test_a_place_is_named_as_the_api_writes_it() -> None:
+    """Indexes in brackets, and nothing of pydantic's own steps in between."""
+    tool = {"type": "mcp", "server_label": "m", "transport": {"type": "stdio", "command": "c", "cwd": 3}}
+    assert [fault.param for fault in misfits(Configuration, {"tools": [tool, {"type": "mcp", "transport": {"type": "x"}}]})] == [
+        "tools[0].transport.cwd", "tools[1].server_label", "tools[1].transport",
+    ]  # fmt: skip
+
+
+DOUBTFUL = MODELS + 'ASSISTANTS = [Assistant("one", model="m", verbosity="loud"), Assistant("two", model="m")]\n'
+
+
+def test_check_shows_a_warning_and_goes_on(host: Host) -> None:
+    """It exits with 0 and does not call that row fine; the other commands go on, and the service has the last word."""
+    host.declare(DOUBTFUL)
+    done = host.inv("asst.check")
+    assert (done.code, done.err) == (0, "")
+    assert f"unknown to openai-python {TYPES}" in done.out
+    assert done.out.splitlines()[-1] == "none of 4 would be refused, 2 with a warning"
+    assert host.inv("asst.plan").code == 0
+    done = host.inv("asst.check", "--json")
+    assert (done.code, done.json["ok"]) == (0, True)
+    assert f"unknown to openai-python {TYPES}" in done.err
+
+
+@pytest.mark.parametrize("value", ["loud", "lwo", "hihg"])
+def test_check_says_whose_each_remark_is(host: Host, value: str) -> None:
+    """A remark stands below the first row of each assistant that it is about, an error as well as a warning."""
+    declared = [f'Assistant("{name}", model="m", verbosity="{value}")' for name in ("one", "two")]
+    host.declare(f"{MODELS}ASSISTANTS = [{', '.join(declared)}]\n")
+    lines = host.inv("asst.check").out.splitlines()
+    for name in ("one", "two"):
+        [at] = [index for index, line in enumerate(lines) if line.startswith(f"{name}  development")]
+        assert f"    verbosity: '{value}' is unknown" in lines[at + 1]
+        assert lines[at + 2].startswith(f"{name}  production")
+
+
+def test_check_refuses_for_the_embedded_platform_what_it_would_refuse(local_host: Host) -> None:
+    """There is no newer one; create refuses it before it writes anything."""
+    local_host.declare(DOUBTFUL)
+    done = local_host.inv("asst.check")
+    assert done.code == 1
+    assert done.out.splitlines()[-1] == "2 of 4 would be refused"
+    assert done.err.startswith("one in development: verbosity: 'loud' is unknown")
+    assert "; one in production: verbosity: 'loud' is unknown" in done.err
+    done = local_host.inv("asst.create")
+    assert done.code == 1
+    assert "one in development: verbosity: 'loud' is unknown" in done.err
+    assert not local_host.path.exists()

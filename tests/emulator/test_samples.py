@@ -1,0 +1,129 @@
+"""The embedded platform's sample answers hold the schema that they are made from."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import re
+import uuid
+from typing import Any
+
+import pytest
+from pydantic import AnyUrl, BaseModel, Field, TypeAdapter, create_model
+
+from invoke_assistants.declare.strict_schema import output_schema
+from invoke_assistants.emulator.responder import Answered, Conversation
+from invoke_assistants.emulator.sample_responder import Sample, sample
+
+PATTERNS = [
+    r"^[A-Z]{3}-\d{4}$",
+    r"^#[0-9a-f]{6}$",
+    r"^\+?[1-9]\d{1,14}$",
+    r"^\w+ \w+$",
+    r"^(red|green|blue)( (red|green|blue))*$",
+    r"^[^a-z]*$",
+    r"^(a|b)\1$",
+    r"^a\+b[*+]c$",
+    r"[0-9]",
+    r"^[a-z0-9]+(?:-[a-z0-9]+)*$",
+    r"^(?!\.)(?!.*\.\.)([A-Za-z0-9_'+\-\.]*)[A-Za-z0-9_+-]@([A-Za-z0-9][A-Za-z0-9\-]*\.)+[A-Za-z]{2,}$",
+    r"^$",
+]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_pattern_is_held(pattern: str) -> None:
+    """A string with a pattern matches it, in every item and turn."""
+    schema = {"type": "array", "items": {"type": "string", "pattern": pattern}}
+    assert all(re.search(pattern, text) for turn in range(1, 9) for text in sample(schema, turn))
+
+
+@pytest.mark.parametrize("bounds", [{"maxLength": 12}, {"minLength": 30}, {"minLength": 5, "maxLength": 9}], ids=str)
+@pytest.mark.parametrize("pattern", [pattern for pattern in PATTERNS if pattern.endswith(("+$", "*$", "]"))])
+def test_a_pattern_is_held_within_a_length(pattern: str, bounds: dict[str, int]) -> None:
+    """Where a pattern leaves the length free, its bounds are held, too."""
+    for turn in range(1, 9):
+        text = sample({"type": "string", "pattern": pattern, **bounds}, turn)
+        assert re.search(pattern, text)
+        assert bounds.get("minLength", 0) <= len(text) <= bounds.get("maxLength", len(text))
+
+
+def test_strings_of_a_pattern_differ() -> None:
+    """As other strings they differ from item to item and turn to turn, and are the same again for the same turn."""
+    schema = {"type": "array", "items": {"type": "string", "pattern": r"^[A-Z]{3}-\d{4}$"}}
+    made = [sample(schema, turn) for turn in range(1, 9)]
+    assert len({text for texts in made for text in texts}) == 16
+    assert made[0] == sample(schema, 1)
+
+
+@pytest.mark.parametrize("pattern", [r"\p{L}+", "(?<a>x)", "(", "x{200}", "^a$b"])
+def test_a_pattern_that_cannot_be_made_is_no_failure(pattern: str) -> None:
+    """Where no string can be made, a sample comes all the same."""
+    assert sample({"type": "string", "pattern": pattern}, 1) == "sample value 1 of turn 1"
+
+
+def test_a_format_is_held() -> None:
+    """Each format of the strict subset, and a function's web address, is what it says."""
+    kinds = [dt.date, dt.datetime, dt.time, dt.timedelta, uuid.UUID, ipaddress.IPv4Address, ipaddress.IPv6Address, AnyUrl]
+    for kind in kinds:
+        adapter: TypeAdapter[Any] = TypeAdapter(kind)
+        values = [adapter.validate_json(f'"{sample(adapter.json_schema(), turn)}"') for turn in (1, 2, 3)]
+        assert len(set(values)) == 3
+    assert re.fullmatch(r"[\w.]+@[\w.]+\.\w+", sample({"type": "string", "format": "email"}, 1))
+    assert re.fullmatch(r"[\w.]+\.\w+", sample({"type": "string", "format": "hostname"}, 1))
+    both = {"type": "string", "format": "date", "pattern": "^2030-"}
+    assert dt.date.fromisoformat(sample(both, 1)).year == 2030
+
+
+def test_a_field_that_is_one_of_a_list_is_one() -> None:
+    """A string that is described as one of the list beside it is taken from it, wherever that stands; others are not."""
+
+    class Question(BaseModel):
+        best: str = Field(description="One of the choices.")
+        choices: list[str] = Field(min_length=4, max_length=4)
+        question: str = Field(description="Without the choices.")
+
+    model = create_model("Game", questions=(list[Question], Field(min_length=5)))
+    questions = [each for turn in range(1, 5) for each in model.model_validate(sample(output_schema(model), turn)).questions]  # type: ignore[attr-defined]
+    assert {each.choices.index(each.best) for each in questions} == {0, 1, 2, 3}
+    assert len({each.question for each in questions}) == 20
+
+
+@pytest.mark.parametrize(
+    ("prompt", "called"),
+    [
+        ("What is the weather?", "weather"),
+        ("weather", "weather"),
+        ("`weather`, please", "weather"),
+        ("aweather", None),
+        ("weathers", None),
+        ("my_weather", None),
+        ("get-weather now", "get-weather"),
+        ("Weather", None),
+    ],
+)
+def test_a_function_is_called_where_the_prompt_names_it_as_a_word(prompt: str, called: str | None) -> None:
+    """Part of another word is no name, and the longer of two names is not the shorter one."""
+    tools = [{"type": "function", "name": name, "parameters": {"type": "object"}} for name in ("weather", "get-weather")]
+    agent = {"model": "m", "instructions": None, "tools": tools, "text": {"format": {"type": "text"}}}
+    message = {"type": "message", "role": "user", "turn_id": "t", "content": [{"type": "input_text", "text": prompt}]}
+    answered: Answered = Sample().answer(Conversation(agent, (message,), 1), lambda _: None)
+    assert [call.name for call in answered.calls] == ([called] if called else [])
+
+
+@pytest.mark.parametrize(
+    "bounds", [{"minimum": 10**16}, {"exclusiveMaximum": -(10**18)}, {"minimum": -5, "maximum": -3}, {"exclusiveMinimum": 2}, {}]
+)
+def test_numbers_far_from_zero_keep_their_bounds(bounds: dict[str, int]) -> None:
+    """Where one side has no bound, the other one holds."""
+    number = sample({"type": "integer", **bounds}, 1)
+    assert bounds.get("minimum", number) <= number <= bounds.get("maximum", number)
+    assert bounds.get("exclusiveMinimum", number - 1) < number < bounds.get("exclusiveMaximum", number + 1)
+
+
+def test_one_of_a_list_is_taken_only_where_it_fits() -> None:
+    """A letter that is described as one among the choices is no whole choice."""
+    choices = {"type": "array", "items": {"type": "string"}}
+    letter = {"type": "string", "maxLength": 1, "description": "The letter of the right answer among the choices."}
+    made = sample({"type": "object", "properties": {"choices": choices, "answer": letter}}, 1)
+    assert len(made["answer"]) == 1

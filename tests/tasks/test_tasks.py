@@ -1,0 +1,549 @@
+"""The tasks as a user runs them: exit codes, JSON, bad input, other tasks, terminals."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compatible import Compatible, Said
+from conftest import CANARY, MODELS, ROOT, THREE, Host
+from loopback import Fault, Loopback
+
+from invoke_assistants import commands
+from invoke_assistants.tasks import exit_codes as ending
+
+COMMANDS = ["create", "update", "deploy", "admin", "plan", "status", "check", "resolve"]
+KEYS = {"name", "environment", "platform", "id", "state", "action", "digest", "changes", "error"}
+
+
+def test_the_main_job_on_the_command_line(host: Host, server: Loopback) -> None:
+    """create, edit, plan --check, update, deploy: exit codes and JSON as designed, one write each."""
+    created = host.inv("asst.create", "--json")
+    assert created.code == 0, created.err
+    assert created.json["command"] == "create"
+    assert (created.json["ok"], created.json["error"]) == (True, None)
+    assert [(row["name"], row["environment"]) for row in created.json["rows"]] == [
+        (name, environment) for name in ("planner", "judge", "talker") for environment in ("development", "production")
+    ]
+    assert all(set(row) == KEYS for row in created.json["rows"])
+    assert host.inv("asst.plan", "--check").code == 0
+    host.edit("Plan it.", "Plan it well.")
+    assert host.inv("asst.plan").code == 0
+    pending = host.inv("asst.plan", "--check", "--json")
+    assert (pending.code, pending.json["ok"]) == (2, True)
+    assert pending.rows()["planner", "production"]["changes"] == [
+        {"field": "instructions", "before": "Plan it.", "after": "Plan it well."}
+    ]
+    assert host.inv("asst.update", "--dry-run").code == 2
+    server.seen.clear()
+    assert host.inv("asst.update").code == 0
+    assert len(server.writes()) == 1
+    assert host.inv("asst.deploy").code == 0
+    assert len(server.writes()) == 2
+    assert host.inv("asst.plan", "--check").code == 0
+    assert host.inv("asst.deploy", "--dry-run").code == 0
+
+
+def test_drift_exits_with_3(host: Host, server: Loopback) -> None:
+    """The field is named on stderr and in the row; ok is false; status still exits 0."""
+    host.inv("asst.create")
+    server.edit(host.ids()["judge", "development"], instructions="Be kind.")
+    refused = host.inv("asst.deploy", "--json")
+    assert (refused.code, refused.json["ok"]) == (3, False)
+    row = refused.rows()["judge", "development"]
+    assert (row["state"], row["action"]) == ("drifted", "update")
+    assert "edited by hand: instructions" in row["error"]
+    assert "edited by hand: instructions" in refused.err
+    assert host.inv("asst.plan", "--check").code == 3
+    assert host.inv("asst.plan").code == 0
+    assert host.inv("asst.status").code == 0
+    assert host.inv("asst.deploy", "--yes").code == 3
+    assert host.inv("asst.deploy", "--overwrite").code == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "expected"),
+    [
+        (["asst.admin"], {}, "ACTION is not set"),
+        (["asst.admin"], {"ACTION": "destroy"}, "no ACTION 'destroy'; known: create, update, deploy, plan, status, check"),
+        (["asst.admin"], {"ACTION": "deply"}, "did you mean 'deploy'"),
+        (
+            ["asst.admin"],
+            {"ACTION": "delete"},
+            "asst.admin does create, update, deploy, plan, status, check alone; run inv asst.delete",
+        ),
+        (["asst.admin", "--overwrite"], {"ACTION": "status"}, "ACTION=status takes no --overwrite"),
+        (["asst.admin"], {"ACTION": "update", "APP_ENV": "test"}, "no environment 'test'; known: development, production"),
+        (["asst.admin"], {"ACTION": "update", "APP_ENV": "test"}, "(APP_ENV names it)"),
+        (
+            ["asst.run", "planner", "x"],
+            {"APP_ENV": "prd"},
+            "no environment 'prd'; known: development, production (APP_ENV names it)",
+        ),
+        (["asst.run", "planner", "x"], {"ASST_ENV": "prd"}, "(ASST_ENV names it)"),
+        (["asst.status", "--env", "prod"], {}, "did you mean 'production'"),
+        (["asst.status", "--only", "juge"], {}, "declared: planner, judge, talker; did you mean 'judge'"),
+        (["asst.create"], {"OPENAI_API_KEY": ""}, "the key for development is blank: OPENAI_API_KEY"),
+        (["asst.create"], {"OPENAI_API_KEY": "sk-canary\n"}, "cannot be sent: OPENAI_API_KEY"),
+        (["asst.create"], {"ASST_PLATFORM": "assistants"}, "shut the Assistants API down on 2026-08-26"),
+        (["asst.create"], {"ASST_ASSISTANTS": "nowhere:X"}, "cannot import nowhere: ModuleNotFoundError"),
+        (["asst.create"], {"ASST_STORE": "no/such/folder.json"}, "does not exist: make it first"),
+        (["asst.serve", "--port", "abc"], {}, "--port must be a number"),
+        (["asst.serve", "--port", "9" * 5000], {}, "--port must be a number"),
+        (["asst.update", "--env", "production"], {}, "inv asst.deploy --env production"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_1(
+    host: Host, server: Loopback, args: list[str], env: dict[str, str], expected: str
+) -> None:
+    """What, which one, and what would do, on one line of stderr; nothing is written anywhere, nothing asked."""
+    result = host.inv(*args, env=env)
+    assert result.code == 1
+    assert expected in result.err
+    assert len(result.err.strip().splitlines()) == 1
+    assert "canary" not in result.err + result.out
+    assert not host.path.exists()
+    assert server.seen == []
+
+
+def test_a_flag_without_its_value_does_not_mean_all(local_host: Host) -> None:
+    """A bare --only or --env, and an empty one, is an error, not every assistant or environment."""
+    for args in (["--only"], ["--only", ""], ["--env"], ["--env", ""]):
+        assert local_host.inv("asst.create", *args).code == 1
+    assert not local_host.path.exists()
+
+
+def test_json_on_every_failure(host: Host, server: Loopback) -> None:
+    """One document on stdout, with the error in it, whatever goes wrong."""
+    for args, env in (
+        (["asst.create"], {"OPENAI_API_KEY": ""}),
+        (["asst.admin"], {}),
+        (["asst.deploy"], {}),
+        (["asst.status", "--env", "x"], {}),
+    ):
+        result = host.inv(*args, "--json", env=env)
+        assert result.code == 1
+        assert result.json["ok"] is False
+        assert result.json["error"] in result.err
+    host.path.write_text("[]")
+    assert "not a store" in host.inv("asst.status", "--json").json["error"]
+
+
+def test_json_when_interrupted(host: Host, server: Loopback) -> None:
+    """Also then there is one document."""
+    server.faults.append(lambda seen: Fault(hang=5))
+    process = host.start("asst.create", "--json")
+    while not server.seen:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert json.loads(out)["ok"] is False
+    assert err.strip() == "interrupted; the same command goes on from here"
+
+
+def test_what_the_app_prints_is_not_on_stdout(local_host: Host) -> None:
+    """Noise at import, a child's too, goes to stderr: stdout holds the document alone."""
+    local_host.declare("import subprocess\nprint('noise')\nsubprocess.run(['echo', 'more noise'])\n" + MODELS + "ASSISTANTS = []")
+    result = local_host.inv("asst.check", "--json")
+    assert result.json["rows"] == []
+    assert "noise" in result.err
+    assert "more noise" in result.err
+
+
+@pytest.mark.parametrize(
+    ("action", "app_env", "environments"),
+    [
+        ("create", None, {"development", "production"}),
+        ("update", None, {"development"}),
+        ("update", "development", {"development"}),
+        ("update", "production", {"development", "production"}),
+        ("deploy", "development", {"development", "production"}),
+        ("plan", "test", {"development", "production"}),
+        ("status", None, {"development", "production"}),
+        ("check", None, {"development", "production"}),
+    ],
+)
+def test_admin_does_the_action(local_host: Host, action: str, app_env: str | None, environments: set[str]) -> None:
+    """ACTION chooses the command; APP_ENV matters for update alone, where a later environment means deploy up to it."""
+    local_host.inv("asst.create")
+    env = {"ACTION": action} | ({"APP_ENV": app_env} if app_env else {})
+    result = local_host.inv("asst.admin", "--json", env=env)
+    assert result.code == 0, result.err
+    assert {row["environment"] for row in result.json["rows"]} == environments
+
+
+def test_a_env_file_cannot_choose_the_action(local_host: Host) -> None:
+    """ACTION and the APP_ENV of admin come from the real environment only."""
+    local_host.inv("asst.create")
+    (local_host.root / ".env").write_text("ACTION=deploy\nAPP_ENV=production\n")
+    assert "ACTION is not set" in local_host.inv("asst.admin").err
+    result = local_host.inv("asst.admin", "--json", env={"ACTION": "update"})
+    assert {row["environment"] for row in result.json["rows"]} == {"development"}
+
+
+def test_the_tasks_work_from_other_tasks(local_host: Host) -> None:
+    """Called by a host task, as pre=, or named twice on one line: same settings, same result."""
+    assert local_host.inv("asst.create", "hello").out.endswith("hello\n")
+    assert "shipped 6" in local_host.inv("ship").out
+    after = local_host.inv("after")
+    assert after.out.endswith("after\n")
+    assert "3 unchanged" in after.out
+    (local_host.root / "sub").mkdir()
+    local_host.root /= "sub"
+    assert "shipped 6" in local_host.inv("ship").out
+
+
+def test_a_failing_task_fails_the_task_that_called_it(local_host: Host) -> None:
+    """The exit code and the line come through."""
+    result = local_host.inv("ship")
+    assert result.code == 1
+    assert "run inv asst.create" in result.err
+    assert "shipped" not in result.out
+    assert local_host.inv("after").code == 1
+
+
+def test_invokes_own_dry_run_is_honoured(local_host: Host) -> None:
+    """inv -R writes nothing either."""
+    assert local_host.inv("-R", "asst.create").code == 2
+    assert not local_host.path.exists()
+
+
+def test_plain_asst_is_status(local_host: Host) -> None:
+    """inv asst shows what is."""
+    assert local_host.inv("asst").out == local_host.inv("asst.status").out
+
+
+def test_every_command_has_help_and_lists(local_host: Host) -> None:
+    """Each command is listed with its first line, and describes every flag."""
+    listed = local_host.inv("--list").out
+    for command in [*COMMANDS, "serve"]:
+        assert f"asst.{command}" in listed
+        text = local_host.inv(f"asst.{command}", "--help").out
+        options = re.findall(r"^  (--[\w-]+)(?:=STRING)?\s*(.*)$", text.partition("Options:")[2], re.M)
+        assert options
+        assert all(description for _, description in options), text
+
+
+def run_on_a_terminal(host: Host, *args: str, answer: str = "", env: dict[str, str] | None = None) -> tuple[int, str]:
+    """Run a command with a terminal of its own; what it showed comes back."""
+    main, side = pty.openpty()
+    environ = {**host.environ(env), "TERM": "xterm-256color", "COLUMNS": "200"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "invoke", *args], cwd=host.root, env=environ, stdin=side, stdout=side, stderr=side, close_fds=True
+    )
+    os.close(side)
+    os.write(main, answer.encode())
+    shown = b""
+    while True:
+        try:
+            part = os.read(main, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(main)
+    return process.wait(), shown.decode()
+
+
+def test_colours_are_for_terminals(host: Host, server: Loopback) -> None:
+    """A terminal gets colours, NO_COLOR none, a pipe none."""
+    host.inv("asst.create")
+    server.edit(host.ids()["judge", "development"], instructions="Be kind.")
+    _, shown = run_on_a_terminal(host, "asst.status")
+    assert "\x1b[31m" in shown
+    _, plain = run_on_a_terminal(host, "asst.status", env={"NO_COLOR": "1"})
+    assert "\x1b[3" not in plain
+    assert "\x1b" not in host.inv("asst.status").out
+
+
+def test_a_progress_bar_for_long_work_on_a_terminal(host: Host, server: Loopback) -> None:
+    """Work of more than a second shows a bar on a terminal; a pipe gets plain lines only."""
+    server.faults.append(lambda seen: time.sleep(0.5) or None if seen.method == "POST" else None)
+    code, shown = run_on_a_terminal(host, "asst.create", env={"ASST_CONCURRENCY": "1"})
+    assert code == 0
+    assert "creating" in shown
+    host.edit("Plan it.", "Plan it well.")
+    assert "updating" not in host.inv("asst.deploy").err
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 3), ("\n", 3)])
+def test_a_terminal_is_asked_before_drift_is_overwritten(host: Host, server: Loopback, answer: str, code: int) -> None:
+    """Yes goes on as --overwrite would; anything else changes nothing."""
+    host.inv("asst.create")
+    id = host.ids()["judge", "development"]
+    server.edit(id, instructions="Be kind.")
+    ended, shown = run_on_a_terminal(host, "asst.update", answer=answer)
+    assert ended == code, shown
+    assert "Overwrite 1 instance changed remotely? [y/N]" in shown
+    assert server.agents()[id]["instructions"] == ("Judge it." if code == 0 else "Be kind.")
+
+
+def test_what_others_wrote_does_not_steer_the_terminal(host: Host, server: Loopback) -> None:
+    """Escape sequences in a remote value are shown, not sent."""
+    host.inv("asst.create")
+    server.edit(host.ids()["judge", "development"], instructions="\x1b]0;owned\x07\nBe kind.")
+    shown = host.inv("asst.status").out
+    assert "\x1b" not in shown
+    assert r"\x1b]0;owned\x07" in shown
+
+
+def test_a_plan_shows_every_edit_of_a_long_prompt(local_host: Host) -> None:
+    """Two edits of one line, far apart, are both in the plan, each a line of what was and one of what is."""
+    filler = " ".join(f"rule{number}" for number in range(1000))
+    local_host.declare(THREE.replace("Talk.", f"Never offer a refund. {filler} Be kind."))
+    local_host.inv("asst.create")
+    local_host.edit("Never offer", "Always offer")
+    local_host.edit("Be kind.", "Be unkind.")
+    lines = [line.strip() for line in local_host.inv("asst.plan", "--env", "development").out.splitlines()]
+    assert [line for line in lines if line[0] in "+-"] == [
+        '- "Never offer a refund. rule0 rule1 rule2 rule3…',
+        '+ "Always offer a refund. rule0 rule1 rule2 rule3…',
+        '- …rule996 rule997 rule998 rule999 Be kind."',
+        '+ …rule996 rule997 rule998 rule999 Be unkind."',
+    ]
+
+
+def test_what_many_requests_wait_for_is_said_once(host: Host, server: Loopback) -> None:
+    """Each of several updates is put off by the service: one line says so."""
+    host.inv("asst.create")
+    host.declare(THREE.replace('"gpt-6-luna"', '"gpt-6-astra"'))
+    server.once(Fault(status=429, raw=b"{}", headers={"retry-after-ms": "50"}), path="/v1/agents/", times=3)
+    updated = host.inv("asst.update")
+    assert "3 updated" in updated.out
+    assert updated.err == "development: the service asks to wait; trying again in 0 s\n"
+
+
+def test_the_help_of_run_names_what_chooses_the_environment(local_host: Host) -> None:
+    """ASST_ENV and APP_ENV, as at run time."""
+    text = " ".join(local_host.inv("--help", "asst.run").out.split())
+    assert "by default what ASST_ENV or APP_ENV says, else the first environment's" in text
+
+
+def test_a_streamed_answer_does_not_steer_the_terminal(host: Host, server: Loopback) -> None:
+    """Its pieces are shown as they come, whichever way a sequence is cut in two."""
+    model = Compatible(lambda asked: Said("1234567\n::error::x\n123456\x1b]0;owned\x07\tend"))  # in pieces of eight
+    try:
+        env = model.env()
+        assert host.inv("asst.create", env=env).code == 0
+        code, shown = run_on_a_terminal(host, "asst.run", "talker", "Hello.", env=env)
+    finally:
+        model.shutdown()
+        model.server_close()
+    assert code == 0, shown
+    assert "\x1b]" not in shown
+    answer = "1234567\r\n\\x3a:error::x\r\n123456\\x1b]0;owned\\x07\tend\r\n"
+    assert answer in shown
+
+
+def test_serve(local_host: Host) -> None:
+    """The base URL is printed; any client can use it; SIGTERM ends it; a taken port is one line."""
+    process = local_host.start("asst.serve", "--port", "0")
+    assert process.stdout
+    url = process.stdout.readline().strip()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v1", url)
+    client = {"ASST_PLATFORM": "agents", "OPENAI_API_KEY": "x", "OPENAI_BASE_URL": url}
+    assert local_host.inv("asst.create", env=client).code == 0
+    with urllib.request.urlopen(f"{url}/agents?limit=2") as answer:
+        page = json.load(answer)
+    assert (page["object"], len(page["data"]), page["has_more"]) == ("list", 2, True)
+    taken = local_host.inv("asst.serve", "--port", url.split(":")[2].split("/")[0])
+    assert taken.code == 1
+    assert "try another with --port" in taken.err
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert process.returncode == 143
+
+
+def test_no_output_holds_the_key(host: Host, server: Loopback) -> None:
+    """Success, refusal, every error, inv --debug and the SDK's debug log: the key is in none of it, nor in any file."""
+    shown = ""
+    debug = {"OPENAI_LOG": "debug"}
+    runs: list[tuple[tuple[str, ...], dict[str, str], Fault | None]] = [
+        (("asst.create",), debug, None),
+        (("--debug", "asst.status"), debug, None),
+        (("--debug", "asst.update"), debug, Fault(status=401, raw=json.dumps({"error": {"message": f"bad {CANARY}"}}).encode())),
+        (("asst.status", "--json"), debug, Fault(status=500, raw=CANARY.encode())),
+        (("asst.status",), {}, Fault(raw=f"<html>{CANARY}".encode())),
+        (("asst.status",), {"OPENAI_CUSTOM_HEADERS": f"Authorization: Bearer {CANARY}"}, None),
+        (("asst.status",), {"OPENAI_API_KEY": f"{CANARY}\n"}, None),
+    ]
+    for args, env, fault in runs:
+        server.faults = [lambda seen, fault=fault: fault] if fault else []
+        result = host.inv(*args, env=env)
+        shown += result.out + result.err
+    assert len(shown) > 10_000
+    assert CANARY not in shown
+    for path in host.root.rglob("*"):
+        assert path.is_dir() or CANARY not in path.read_text(errors="replace")
+
+
+def test_the_example_is_in_sync_in_a_fresh_clone(tmp_path: Path) -> None:
+    """Clone, no key: status, plan, create, update and deploy work, and git sees at most the store."""
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+    for name in ("app", "tasks.py", ".env", ".gitignore", "pyproject.toml", "assistants_store.json", "src"):
+        subprocess.run(["cp", "-r", str(ROOT / name), str(clone)], check=True)
+    subprocess.run(["git", "-C", str(clone), "add", "-A"], check=True)
+    subprocess.run(
+        ["git", "-C", str(clone), "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x", "--allow-empty"], check=True
+    )
+    host = Host.__new__(Host)
+    host.root, host.env = clone, {"PYTHONDONTWRITEBYTECODE": "1", "HOME": str(tmp_path)}
+    states: list[set[Any]] = []
+    for command in ("status", "plan", "create", "update", "deploy"):
+        result = host.inv(f"asst.{command}", "--json")
+        assert result.code == 0, result.err
+        states.append({(row["state"], row["action"]) for row in result.json["rows"]})
+    assert states == [{("in_sync", "none")}] * 5
+    changed = subprocess.run(
+        ["git", "-C", str(clone), "status", "--porcelain"], capture_output=True, text=True, check=True
+    ).stdout
+    assert changed == ""
+
+
+def test_a_refusal_is_said_once(host: Host, server: Loopback) -> None:
+    """All of production is missing: one sentence with its way out, not one a row, and not on both streams."""
+    assert host.inv("asst.create").code == 0
+    for (_, environment), id in host.ids().items():
+        if environment == "production":
+            server.call("DELETE", f"/agents/{id}")
+    for command, code in (("asst.deploy", 3), ("asst.plan", 0), ("asst.status", 0)):
+        result = host.inv(command)
+        assert result.code == code
+        assert (result.out + result.err).count("sees none of its 3 recorded instances") == 1
+        assert (result.out + result.err).count("inv asst.create") == 1
+        assert "--recreate" in result.out + result.err
+    refused = host.inv("asst.deploy", "--json")
+    assert all("--recreate" in row["error"] for key, row in refused.rows().items() if key[1] == "production")
+    assert refused.err.count("sees none") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_strikes_in_a_finalizer_is_not_lost(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Python swallows what a finalizer raises: the command ends all the same, and prints no traceback."""
+    monkeypatch.setattr(ending, "_terminated", threading.Event())
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+
+    class Late:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    def command() -> None:
+        with ending.interruptible():
+            Late()
+            for _ in range(500):
+                time.sleep(0.01)
+
+    with pytest.raises(KeyboardInterrupt):
+        command()
+    atexit.unregister(ending._ignore_signals)
+    for each, handler in handlers.items():
+        signal.signal(each, handler)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_has_the_same_exit_code(host: Host, server: Loopback, number: signal.Signals, code: int) -> None:
+    """Impatience while the process is on its way out is no death by the signal."""
+    assert host.inv("asst.create", "--only", "judge").code == 0
+    for pause in (0.02, 0.05, 0.1):
+        asked = threading.Event()
+        server.faults.insert(0, lambda seen, asked=asked: asked.set() or Fault(hang=1))  # type: ignore[misc]
+        process = host.start("asst.plan")
+        assert asked.wait(20)
+        server.faults.pop(0)
+        process.send_signal(number)
+        while process.poll() is None:
+            time.sleep(pause)
+            process.send_signal(number)
+        process.communicate()
+        assert process.returncode == code
+
+
+def test_create_says_what_it_left_changed(local_host: Host) -> None:
+    """A row that differs from the code is not called unchanged, and the last line says what shows the difference."""
+    local_host.inv("asst.create")
+    local_host.edit("Talk.", "Talk well.")
+    lines = local_host.inv("asst.create").out.splitlines()
+    assert [line.split()[2] for line in lines if line.startswith("talker")] == ["changed", "changed"]
+    assert lines[-1] == "4 unchanged, 2 changed; next: inv asst.plan"
+
+
+def test_a_plan_says_once_what_was_deleted_remotely(host: Host, server: Loopback) -> None:
+    """The note says no more than the error that stands above it."""
+    host.inv("asst.create")
+    id = host.ids()["judge", "production"]
+    server.call("DELETE", f"/agents/{id}")
+    assert host.inv("asst.plan").out.count("was deleted remotely") == 1
+    assert host.inv("asst.status").out.count("was deleted remotely") == 1
+
+
+def test_output_that_is_not_utf_8(local_host: Host) -> None:
+    """What an encoding has not stands as its escape, on stdout as on stderr."""
+    local_host.edit("Talk.", "Talk.\u2026 \u00e9")
+    assert local_host.inv("asst.create").code == 0
+    local_host.edit("Talk.\u2026 \u00e9", "Talk \u00fcber \u732b.")
+    done = local_host.inv("asst.plan", env={"PYTHONIOENCODING": "ascii"})
+    assert done.code == 0, done.err
+    assert r"Talk \xfcber \u732b." in done.out
+
+
+def test_a_schema_warning_on_the_command_line_is_one_line(local_host: Host) -> None:
+    """What stands on stderr is a sentence, without the path and the line of source that Python adds."""
+    local_host.inv("asst.create")
+    local_host.edit("    good: bool", "    good: bool\n    points: int")
+    done = local_host.inv("asst.run", "judge", "well?")
+    [line] = [line for line in done.err.splitlines() if "another schema" in line]
+    assert line.startswith("warning: judge in development: the saved instance")
+    assert "SchemaWarning" not in done.err
+    assert ".answer" not in done.err
+
+
+def test_what_is_recorded_elsewhere_alone_makes_the_last_line_ask(host: Host, server: Loopback) -> None:
+    """A forgotten platform or URL is likelier than the wish for a second set of instances."""
+    host.inv("asst.create")
+    for command in ("asst.status", "asst.plan"):
+        last = host.inv(command, env={"ASST_PLATFORM": "local"}).out.splitlines()[-1]
+        assert last == (
+            f"6 not_created here; recorded on agents at {server.origin}: is it the right platform or URL?"
+            " next: inv asst.create makes new ones"
+        )
+
+
+def test_an_interrupt_while_the_event_loop_is_made(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is kept back until the loop can take it: no half-made loop, no coroutine that nobody awaits."""
+    made = asyncio.SelectorEventLoop.__init__
+
+    def struck(self: Any, *args: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        made(self, *args)
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "__init__", struck)
+    with pytest.raises(KeyboardInterrupt):
+        commands.create(local_host.root)
+    assert not local_host.path.exists()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {signal.SIGINT, signal.SIGTERM} == set()
+
+
+def test_admin_knows_every_other_task() -> None:
+    """What asst.admin does not do, it names: each task is either an action or one of those."""
+    from invoke_assistants.tasks import _admin, ns
+
+    assert {*_admin.ACTIONS, *_admin.OTHERS, "admin"} == set(ns.tasks)

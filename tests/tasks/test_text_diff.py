@@ -1,0 +1,181 @@
+"""How an edit is shown: every edited word is there, in a few words of what surrounds it, as plain text."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from invoke_assistants.tasks.text_diff import edits
+
+VOCABULARY = [f"word{number}" for number in range(400)]
+PROMPT = " ".join(random.Random(1).choices(VOCABULARY, k=1400))  # about 10,000 characters
+
+
+def sides(before: Any, after: Any) -> tuple[list[str], list[str]]:
+    """The lines that show what was and what is, without their signs."""
+    lines = list(edits(before, after))
+    return [line[1:].strip() for line in lines if line[0] == "-"], [line[1:].strip() for line in lines if line[0] == "+"]
+
+
+def replaced(text: str, *places: tuple[int, str]) -> str:
+    words = text.split(" ")
+    for index, word in places:
+        words[index] = word
+    return " ".join(words)
+
+
+def test_every_edit_of_a_long_line_is_shown() -> None:
+    """At the start, in the middle, at the end: a hunk each, of a few words, in order."""
+    before = f"Never offer a refund. {PROMPT} Be brief. {PROMPT} The end."
+    after = f"Always offer a refund. {PROMPT} Be very brief. {PROMPT} The start."
+    old, new = sides(before, after)
+    assert len(old) == len(new) == 3
+    assert old[0].startswith('"Never offer a refund. word')
+    assert new[0].startswith('"Always offer a refund. word')
+    assert " Be brief. " in old[1]
+    assert " Be very brief. " in new[1]
+    assert old[2].endswith('The end."')
+    assert new[2].endswith('The start."')
+    assert all(len(line) < 150 for line in (*old, *new))
+    assert all(line.startswith("…") for line in (*old[1:], *new[1:]))
+
+
+def test_edits_close_to_each_other_are_one_hunk() -> None:
+    """Two words apart are read together; far apart, each by itself."""
+    old, new = sides(PROMPT, replaced(PROMPT, (700, "first"), (703, "second")))
+    assert len(old) == len(new) == 1
+    assert re.search(r" first \w+ \w+ second ", new[0])
+    assert len(sides(PROMPT, replaced(PROMPT, (700, "first"), (730, "second")))[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ("a b", "a  b", ('"a b"', r'"a\x20\x20b"')),
+        ("a\tb", "a b", (r'"a\tb"', '"a b"')),
+        ("a\xa0b", "a b", (r'"a\xa0b"', '"a b"')),
+        ("a b ", "a b", ('"a b "', '"a b"')),
+        ("one\ntwo ", "one\ntwo", (r"two\x20", "two")),
+        ("one\n  two", "one\n   two", (r"\x20\x20two", r"\x20\x20\x20two")),
+        ("one\r\ntwo\n", "one\ntwo\n", (r"one\r", "one")),
+    ],
+)
+def test_white_space_alone_is_seen(before: str, after: str, shown: tuple[str, str]) -> None:
+    """An edit of spaces, tabs or line ends makes two lines that look different."""
+    old, new = sides(before, after)
+    assert ([shown[0]], [shown[1]]) == (old, new)
+    long_old, long_new = sides(f"{PROMPT} {before} {PROMPT}", f"{PROMPT} {after} {PROMPT}")
+    assert long_old != long_new
+
+
+def test_texts_of_lines_are_compared_by_lines() -> None:
+    """Whole lines with one of what surrounds them; in a long line only where it differs; what stands alike is cut short."""
+    before = f"Intro.\n{PROMPT}\nOne.\nTwo.\nThree.\nFour."
+    after = f"Intro.\n{replaced(PROMPT, (3, 'early'), (1300, 'late'))}\nOne.\nTwo.\n3.\nThree and a half.\nFour."
+    lines = list(edits(before, after))
+    assert lines[:2] == ["@@ -1,6 +1,7 @@", " Intro."]
+    old, new = sides(before, after)
+    assert " early " in new[0]
+    assert " late " in new[1]
+    assert (old[2:], new[2:]) == (["Three."], ["3.", "Three and a half."])
+    assert all(len(line) < 150 for line in lines)
+    assert list(edits(f"{PROMPT}\na", f"{PROMPT}\nb"))[1] == f" {PROMPT[:100]}…"
+
+
+def test_json_is_compared_by_words() -> None:
+    """A property that is added or a bound that moves shows in full, however large the rest is."""
+    schema: dict[str, Any] = {"properties": {f"field{index}": {"type": "string"} for index in range(90)}}
+    wider = {"properties": {**schema["properties"], "field40": {"type": "integer", "maximum": 7}, "new": {"type": "null"}}}
+    old, new = sides(schema, wider)
+    assert len(old) == len(new) == 2
+    assert '"field40": {"type": "string"}' in old[0]
+    assert '"field40": {"type": "integer", "maximum": 7}' in new[0]
+    assert '"new": {"type": "null"}' in new[1]
+    assert sides(None, schema)[1] == [str(schema).replace("'", '"')]
+    assert sides(3, "3") == (["3"], ['"3"'])
+    assert sides(True, None) == (["true"], ["null"])
+
+
+def test_scripts_without_spaces_are_compared_by_characters() -> None:
+    """A long Japanese text shows the edited part, not all of it."""
+    text = "簡潔に答えてください。" * 300
+    _, new = sides(text, f"{text[:1500]}必ず{text[1500:]}")
+    assert "必ず" in new[0]
+    assert len(new[0]) < 150
+
+
+def test_what_a_text_holds_does_not_steer_the_terminal() -> None:
+    """Each line is printable, and none is a command of a CI."""
+    for line in edits("a\n::error::x\nb\n", "a\n::error::x\n\x1b[2Jc\n"):
+        assert line.isprintable()
+        assert not line.lstrip().startswith("::")
+
+
+def test_a_text_of_one_word_takes_no_minutes() -> None:
+    """Texts that repeat a word thousands of times, in which every word fits every other one."""
+    before = time.perf_counter()
+    assert "different" in sides("same " * 50_000, "same " * 25_000 + "different " + "same " * 25_001)[1][0]
+    assert time.perf_counter() - before < 10
+
+
+words = st.sampled_from(["refund", "never", "always", "a", "the", "漢字", "x,", "\ttab", '"quoted"', "end."])
+gaps = st.sampled_from([" ", " ", " ", "  ", "\n"])
+
+
+@st.composite
+def edited(draw: st.DrawFn) -> tuple[str, str]:
+    """A text and what became of it by replacing, removing and adding words in a few places."""
+    before = draw(st.lists(words | st.sampled_from(VOCABULARY), min_size=1, max_size=60)) * draw(st.integers(1, 6))
+    after = list(before)
+    for _ in range(draw(st.integers(1, 5))):
+        place = draw(st.integers(0, len(after)))
+        after[place : place + draw(st.integers(0, 3))] = draw(st.lists(words, max_size=3))
+    gap = draw(gaps)
+    return gap.join(before), gap.join(after)
+
+
+@given(edited())
+def test_every_edited_word_is_found_in_the_lines(texts: tuple[str, str]) -> None:
+    """A word that stands on one side more often than on the other, wherever, is in the lines of that side."""
+    before, after = texts
+    old, new = (" ".join(lines) for lines in sides(before, after))
+    was, is_ = Counter(before.split()), Counter(after.split())
+    assert all(word in old for word in was - is_)
+    assert all(word in new for word in is_ - was)
+
+
+@given(st.lists(st.sampled_from(VOCABULARY), min_size=30, max_size=300, unique=True), st.data())
+def test_the_lines_make_the_one_text_of_the_other(words: list[str], data: st.DataObject) -> None:
+    """Put each ``+`` line in the place of its ``-`` line: nothing that differs is missing, and no more."""
+    before, after = " ".join(words), list(words)
+    for place in data.draw(st.lists(st.integers(0, len(words) - 1), min_size=1, max_size=5)):
+        after[place] = data.draw(st.sampled_from(["other", "", "two words", after[place] + "."]))
+    made = f'"{before}"'
+    for old, new in zip(*sides(before, " ".join(after)), strict=True):
+        plain_old, plain_new = (text.replace(r"\x20", " ").strip("…") for text in (old, new))
+        assert made.count(plain_old) == 1
+        made = made.replace(plain_old, plain_new)
+    assert made == f'"{" ".join(after)}"'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a\x1b", r"a\x1b"), ("\\\x1b", r"\\x1b"), ("end ", r"end\x20"), ("a\u202eb", r"a\u202eb"), ("x\ufe0f", "x"),
+        ("a", "a\u3164"),
+        ("a b", "a\u2800b"), ("a\u034fb", "ab"), ("obey", "obey\U000e0100\U000e01ef"), ("a\u00adb", "ab"),
+        ("one\na\x1b", "one\na\\x1b"),
+    ],
+)  # fmt: skip
+def test_two_texts_never_look_the_same(before: str, after: str) -> None:
+    """What shows nothing has its escape, and a text that holds an escape differs from the character it stands for."""
+    lines = list(edits(before, after))
+    assert [line[1:] for line in lines if line.startswith("-")] != [line[1:] for line in lines if line.startswith("+")]
+    assert all(line.isprintable() for line in lines)
