@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 import openai
 
-from invoke_assistants.emulator import event_stream as events
+from invoke_assistants.emulator import event_stream
 from invoke_assistants.emulator.api import Service
 from invoke_assistants.emulator.transport import Transport
 
@@ -29,7 +29,7 @@ chosen: Point | None = None
 def collect(frame: FrameType, event: str, _: Any) -> None:
     """Note each call that the module of the listeners makes; collect at the chosen one."""
     global chosen
-    if event in ("call", "c_call") and frame.f_code.co_filename == events.__file__:
+    if event in ("call", "c_call") and frame.f_code.co_filename == event_stream.__file__:
         point = (frame.f_code, frame.f_lineno, event)
         points[point] = None
         if point == chosen:

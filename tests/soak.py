@@ -27,7 +27,7 @@ from loopback import Fault, Loopback, Seen
 from invoke_assistants.errors import AsstError
 from invoke_assistants.store.file_storage import FileStorage
 from invoke_assistants.store.store import Store
-from invoke_assistants.types import Recorded
+from invoke_assistants.types import State
 
 PARALLEL = 2  # rounds at once; each has a server, folders and processes of its own
 PATIENCE = 120.0  # seconds for one command
@@ -141,7 +141,7 @@ class Round:
         return {agent["name"]: agent for agent in agents}
 
 
-def recorded(host: Host) -> Recorded:
+def recorded(host: Host) -> State:
     """What the store holds; that it can be read is part of what must hold."""
     try:
         return Store(FileStorage(host.path), "host").read()
@@ -157,13 +157,13 @@ def tidy(host: Host) -> None:
     hold(not lock, f"the lock file still says {lock!r}")
 
 
-def settled(round: Round, host: Host, wanted: int) -> None:
+def settled(round: Round, host: Host, desired: int) -> None:
     """Everything wanted is there once and recorded, and nothing is open."""
     ours, store = round.ours(), recorded(host)
-    hold(len(ours) == wanted, f"{len(ours)} remote agents for {wanted} wanted")
+    hold(len(ours) == desired, f"{len(ours)} remote agents for {desired} wanted")
     ids = {f"{name}_{environment}": record.id for (name, environment), record in store.records.items()}
     hold(ids == {name: agent["id"] for name, agent in ours.items()}, "the store's ids are not the remote ones")
-    hold(not store.intents, f"{len(store.intents)} still pending")
+    hold(not store.pending, f"{len(store.pending)} still pending")
     tidy(host)
 
 
@@ -230,7 +230,7 @@ def two_clones(round: Round) -> None:
         round.tally[f"exit {result.code}"] += 1
         if result.code:
             open_ = result.code == 1 and "run inv asst.create again to settle it" in result.err
-            hold(open_ and recorded(host).intents, f"exit {result.code} with no create open: {result.err[-2000:]}")
+            hold(open_ and recorded(host).pending, f"exit {result.code} with no create open: {result.err[-2000:]}")
             round.inv(host, "asst.create")
     for host in hosts:
         settled(round, host, 10)

@@ -23,9 +23,9 @@ from .reconcile.session import Confirm, Session, ended, run
 from .reconcile.settle import settle_creates
 from .store.file_storage import FileStorage
 from .store.git import tracked_key
-from .store.resolve import Versions, chosen, settle
+from .store.resolve import GitVersions, chosen, settle
 from .store.store import Store
-from .text import count, summed_up
+from .text import count, join_errors
 from .types import ID, Row
 
 __all__ = ["adopt", "check", "create", "delete", "deploy", "forget", "plan", "resolve", "serve", "status", "update"]
@@ -55,23 +55,23 @@ def create(
         AsstError: nothing could be done.
     """
     project = Project.load(root, only)
-    wanted = project.wanted(project.environments(env), linted=True)
+    desired = project.desired(project.environments(env), linted=True)
 
     async def act(session: Session) -> list[Row]:
-        missing = [each for each in wanted if not session.recorded.record(each)]
-        open_ = [each for each in wanted if session.recorded.intent(each, "create")]
+        missing = [each for each in desired if not session.recorded.record(each)]
+        open_ = [each for each in desired if session.recorded.pending_operation(each, "create")]
         whole = {each.environment for each in (*missing, *open_)}
-        verdicts = await session.verdicts(wanted, whole=whole)
-        gone = {verdict.wanted.environment for verdict in verdicts if verdict.state == "missing"}
+        verdicts = await session.verdicts(desired, whole=whole)
+        gone = {verdict.desired.environment for verdict in verdicts if verdict.state == "missing"}
         if gone:
-            verdicts = await session.verdicts(wanted, whole=whole | gone)
-        rows = {verdict.wanted.key: planning.rows_for("create", verdict, session.recorded) for verdict in verdicts}
+            verdicts = await session.verdicts(desired, whole=whole | gone)
+        rows = {verdict.desired.key: planning.rows_for("create", verdict, session.recorded) for verdict in verdicts}
         await session.refuse_if_all_gone(verdicts, rows, allowed=recreate, confirm=confirm)
         hits = await session.hits(verdicts, rows, timing)
         for key, there in hits.items():
             if there and rows[key].action in ("create", "recreate"):
                 rows[key] = replace(rows[key], action="adopt")
-        claimed = [verdict for verdict in verdicts if rows[verdict.wanted.key].action != "none"]
+        claimed = [verdict for verdict in verdicts if rows[verdict.desired.key].action != "none"]
         open_keys = {key for key, _ in session.recorded.open_creates()}
         left = [
             row for row in undeclared_rows(project, session.recorded, env) if row.key in open_keys
@@ -207,12 +207,12 @@ def adopt(
     if not ID.fullmatch(id):
         raise SettingsError(f"{id!r:.80} is no id: 3 to 128 letters, digits, '_', '-'")
     project = Project.load(root, [name])
-    [wanted] = project.wanted(project.environments(env))
+    [desired] = project.desired(project.environments(env))
 
     async def act(session: Session) -> list[Row]:
-        if session.recorded.intent(wanted, "create"):
-            await settle_creates(session, [wanted], timing)
-        return [await session.adopt(wanted, id, timing)]
+        if session.recorded.pending_operation(desired, "create"):
+            await settle_creates(session, [desired], timing)
+        return [await session.adopt(desired, id, timing)]
 
     return run(project, "adopt", act, reporter, lock=True)
 
@@ -231,8 +231,8 @@ def forget(name: str, env: str, root: str | Path | None = None, *, reporter: Rep
     project = Project.load(root, ())
 
     async def act(session: Session) -> list[Row]:
-        place, row = forgotten(project, name, env, session.recorded)
-        project.store.commit(intents={(row.key, place): None}, forget={row.key: place})
+        location, row = forgotten(project, name, env, session.recorded)
+        project.store.commit(pending={(row.key, location): None}, forget={row.key: location})
         return [row]
 
     return run(project, "forget", act, reporter, lock=True)
@@ -256,11 +256,11 @@ def plan(
         AsstError: it could not look.
     """
     project = Project.load(root, only)
-    wanted = project.wanted(project.environments(env), linted=True)
+    desired = project.desired(project.environments(env), linted=True)
 
     async def act(session: Session) -> list[Row]:
-        verdicts = await session.verdicts(wanted, from_store=from_store)
-        rows = {verdict.wanted.key: planning.rows_for("plan", verdict, session.recorded) for verdict in verdicts}
+        verdicts = await session.verdicts(desired, from_store=from_store)
+        rows = {verdict.desired.key: planning.rows_for("plan", verdict, session.recorded) for verdict in verdicts}
         if not from_store:
             await session.mark_all_gone(verdicts, rows)
         return [*rows.values(), *undeclared_rows(project, session.recorded, env)]
@@ -278,13 +278,13 @@ def status(
     """
     project = Project.load(root, only)
     environments = project.environments(env)
-    wanted = project.wanted(environments)
+    desired = project.desired(environments)
 
     async def act(session: Session) -> list[Row]:
-        verdicts = await session.verdicts(wanted)
-        found = {verdict.wanted.key: planning.rows_for("status", verdict, session.recorded) for verdict in verdicts}
+        verdicts = await session.verdicts(desired)
+        found = {verdict.desired.key: planning.rows_for("status", verdict, session.recorded) for verdict in verdicts}
         await session.mark_all_gone(verdicts, found)
-        rows = [replace(row, note=row.error or row.note, error=None, unsafe=False) for row in found.values()]
+        rows = [replace(row, note=row.error or row.note, error=None, needs_confirmation=False) for row in found.values()]
         return [*rows, *undeclared_rows(project, session.recorded, env)]
 
     return run(project, "status", act, reporter)
@@ -302,7 +302,7 @@ def check(root: str | Path | None = None, only: Iterable[str] = ()) -> list[Row]
     rows = []
     for declaration in project.chosen():
         for environment in project.settings.environments:
-            row = Row(declaration.name, environment.name, environment.place.platform, None)
+            row = Row(declaration.name, environment.name, environment.location.platform, None)
             try:
                 each = project.instance(declaration, environment)
                 found, doubtful = problems(declaration, each), warnings(each)
@@ -327,27 +327,27 @@ def _bring(
     alone: Environment | None = None,
 ) -> list[Row]:
     """``update`` and ``deploy``: plan all environments first, then write them one after the other."""
-    wanted = project.wanted(environments, linted=True)
+    desired = project.desired(environments, linted=True)
 
     async def act(session: Session) -> list[Row]:
         if alone:
             refuse_unless_promoted(project, alone, session.recorded)
-        verdicts = await session.verdicts(wanted)
-        rows = {v.wanted.key: planning.rows_for(command, v, session.recorded, overwrite=overwrite) for v in verdicts}
+        verdicts = await session.verdicts(desired)
+        rows = {v.desired.key: planning.rows_for(command, v, session.recorded, overwrite=overwrite) for v in verdicts}
         await session.refuse_if_all_gone(verdicts, rows)
-        unsafe = [row for row in rows.values() if row.unsafe]
+        needs_confirmation = [row for row in rows.values() if row.needs_confirmation]
         if (
-            unsafe
+            needs_confirmation
             and all(v.body for v in verdicts if v.drift)  # else one is another row's, and no yes makes it ours
             and confirm
             and not dry_run
-            and confirm(f"Overwrite {count(len(unsafe), 'instance')} changed remotely?", [*rows.values()])
+            and confirm(f"Overwrite {count(len(needs_confirmation), 'instance')} changed remotely?", [*rows.values()])
         ):
             await session.refuse_if_changed(verdicts, rows)
-            unsafe = []
-            rows = {v.wanted.key: planning.rows_for(command, v, session.recorded, overwrite=True) for v in verdicts}
-        if unsafe:
-            raise Refused(summed_up(row.error for row in unsafe), rows.values())
+            needs_confirmation = []
+            rows = {v.desired.key: planning.rows_for(command, v, session.recorded, overwrite=True) for v in verdicts}
+        if needs_confirmation:
+            raise Refused(join_errors(row.error for row in needs_confirmation), rows.values())
         if dry_run:
             return ended(rows)
         return await session.bring(environments, verdicts, rows, timing)
@@ -378,7 +378,7 @@ def resolve(
     store = Store(FileStorage(settings.store), settings.project)
     folder = settings.root or settings.store.parent
     with store.lock("inv asst.resolve", reporter.say):
-        versions = Versions.in_git(store, folder)
+        versions = GitVersions.in_git(store, folder)
         if versions is None:
             return []
         return settle(store, folder, versions, chosen(versions.merged()[1], ours, theirs))
@@ -394,12 +394,12 @@ def serve(root: str | Path | None = None, port: int = 8787, *, announce: Callabl
     Raises:
         SettingsError: the port cannot be had.
     """
-    from .emulator.api import Service
+    from .emulator.api import EmbeddedAPI
     from .emulator.http_server import Server
 
     settings = Settings.load(Path(root).resolve() if root is not None else runtime_root(os.environ))
     recorded = Store(FileStorage(settings.store), settings.project).read()
-    service = Service(settings.local_file, local_model=settings.local_model)
+    service = EmbeddedAPI(settings.local_file, local_model=settings.local_model)
     service.put_back(recorded, settings.project)
     with Server(service, port) as server:
         announce(server.url)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .errors import StoreError
 from .store import git
-from .store.file_storage import FileStorage, Version
+from .store.file_storage import FileStorage, GitVersion
 from .store.merge import merge
 from .store.store import Store
 from .text import one_line
@@ -41,17 +41,17 @@ def main(arguments: Sequence[str]) -> int:
 
 def _merged(base: Path, ours: Path, theirs: Path) -> Tables | None:
     before = base.read_bytes()
-    mine = Version(ours, "ours", ours.read_bytes())
+    mine = GitVersion(ours, "ours", ours.read_bytes())
     project = _project(mine)
-    first = Store(Version(base, "base", before), project).tables() if before.strip() else None  # git gives an empty one
-    others = Store(Version(theirs, "theirs", theirs.read_bytes()), project).tables()
+    first = Store(GitVersion(base, "base", before), project).tables() if before.strip() else None  # git gives an empty one
+    others = Store(GitVersion(theirs, "theirs", theirs.read_bytes()), project).tables()
     own = Store(mine, project).tables()
     assert own is not None
     assert others is not None
     return merge(first, own, others)[0]
 
 
-def _project(version: Version) -> str:
+def _project(version: GitVersion) -> str:
     """The project of a version; the versions need only be of the same."""
     project = (version.read() or {}).get("store", {}).get("format", {}).get("project")
     if not isinstance(project, str):

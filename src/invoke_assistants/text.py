@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 
-__all__ = ["PrintableStream", "count", "encodable", "nearest", "one_line", "printable", "summed_up"]
+__all__ = ["PrintableStream", "count", "encodable", "join_errors", "nearest", "one_line", "printable"]
 
 # GitHub reads its commands at the start of a line, its older ones, Azure's and TeamCity's begin with ## anywhere in it.
 _GITHUB = (
@@ -94,7 +94,7 @@ def _is_prose(character: str) -> bool:
     return unicodedata.category(character) not in _STEERING
 
 
-def summed_up(errors: Iterable[str | None]) -> str:
+def join_errors(errors: Iterable[str | None]) -> str:
     """The errors on one line, each once, at most six in full."""
     each = list(dict.fromkeys(error for error in errors if error))
     return "; ".join(each[:6]) + (f"; and {len(each) - 6} more" if len(each) > 6 else "")

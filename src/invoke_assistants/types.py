@@ -16,18 +16,18 @@ __all__ = [
     "SLUG",
     "Action",
     "Change",
+    "Desired",
     "Edits",
-    "Intent",
     "JSONObject",
     "Key",
     "LocalModel",
-    "Place",
+    "Location",
+    "PendingOperation",
     "Record",
-    "Recorded",
     "Row",
     "State",
+    "Status",
     "Tables",
-    "Wanted",
     "short",
 ]
 
@@ -41,7 +41,7 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 NONCE = re.compile(r"[0-9a-f]{32}")
 HISTORY = 10  # digests kept of what an instance was before
 
-State = Literal["not_created", "missing", "drifted", "changed", "in_sync", "undeclared"]
+Status = Literal["not_created", "missing", "drifted", "changed", "in_sync", "undeclared"]
 Action = Literal["create", "adopt", "recreate", "update", "delete", "none"]
 
 
@@ -51,7 +51,7 @@ def short(digest: str) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """Where an instance lives: a platform and the origin (host[:port], ``local``) of its API."""
 
     platform: str
@@ -66,7 +66,7 @@ class Place:
         return self.platform if self.origin in (self.platform, "store") else f"{self.platform} at {self.origin}"
 
 
-LOCAL, PINNED = Place("local", "local"), Place("responses", "store")  # the places that need no credentials to manage
+LOCAL, PINNED = Location("local", "local"), Location("responses", "store")  # the places that need no credentials to manage
 
 
 @dataclass(frozen=True)
@@ -78,33 +78,33 @@ class Record:
     """
 
     id: str
-    place: Place
+    location: Location
     digest: str
     tag: str | None = None
     history: tuple[str, ...] = ()
     elsewhere: Mapping[str, Record] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
-    def carried(self) -> str:
+    def remote_digest(self) -> str:
         """The digest that the remote object carries in its tags, as far as we know."""
         return self.tag or self.digest
 
-    def at(self, place: Place) -> Record | None:
+    def at(self, location: Location) -> Record | None:
         """The record that counts at a place: this one, one kept under ``elsewhere``, or none."""
-        return self if self.place == place else self.elsewhere.get(str(place))
+        return self if self.location == location else self.elsewhere.get(str(location))
 
     def succeeded_by(self, new: Record) -> Record:
         """``new`` in this record's stead, with every record of another place kept, unchanged."""
         others = dict(self.elsewhere)
-        if self.place != new.place:
-            others[str(self.place)] = replace(self, elsewhere=MappingProxyType({}))
-        others.pop(str(new.place), None)
+        if self.location != new.location:
+            others[str(self.location)] = replace(self, elsewhere=MappingProxyType({}))
+        others.pop(str(new.location), None)
         return replace(new, elsewhere=MappingProxyType(others))
 
-    def without(self, place: Place) -> Record | None:
+    def without(self, location: Location) -> Record | None:
         """What is left once the instance at a place is no more: the records of other places, or nothing."""
-        if self.place != place:
-            others = {name: other for name, other in self.elsewhere.items() if name != str(place)}
+        if self.location != location:
+            others = {name: other for name, other in self.elsewhere.items() if name != str(location)}
             return replace(self, elsewhere=MappingProxyType(others))
         if not self.elsewhere:
             return None
@@ -122,7 +122,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Intent:
+class PendingOperation:
     """What is under way with an instance: written before the request, dropped once its outcome is settled."""
 
     kind: Literal["create", "update", "delete"]
@@ -131,40 +131,40 @@ class Intent:
 
 
 # Of one transaction: what instances are now, the intents opened or dropped, the instances that are no more at a place.
-Edits = tuple[Mapping[Key, Record], Mapping[tuple[Key, Place], Intent | None], Mapping[Key, Place]]
+Edits = tuple[Mapping[Key, Record], Mapping[tuple[Key, Location], PendingOperation | None], Mapping[Key, Location]]
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """The store's content as plain values; ``intents`` are by assistant, environment and place."""
+class State:
+    """The store's content as plain values; ``pending`` are by assistant, environment and place."""
 
     records: Mapping[Key, Record] = field(default_factory=lambda: MappingProxyType({}))
     payloads: Mapping[str, JSONObject] = field(default_factory=lambda: MappingProxyType({}))
-    intents: Mapping[tuple[Key, Place], Intent] = field(default_factory=lambda: MappingProxyType({}))
+    pending: Mapping[tuple[Key, Location], PendingOperation] = field(default_factory=lambda: MappingProxyType({}))
 
-    def record(self, wanted: Wanted) -> Record | None:
+    def record(self, desired: Desired) -> Record | None:
         """The record that counts for a wanted instance, if there is one at its place."""
-        record = self.records.get(wanted.key)
-        return record.at(wanted.place) if record else None
+        record = self.records.get(desired.key)
+        return record.at(desired.location) if record else None
 
-    def id(self, key: Key, place: Place) -> str | None:
+    def id(self, key: Key, location: Location) -> str | None:
         """The id that is recorded at a place, if there is one."""
         held = self.records.get(key)
-        record = held.at(place) if held else None
+        record = held.at(location) if held else None
         return record.id if record else None
 
-    def intent(self, wanted: Wanted, kind: str) -> Intent | None:
+    def pending_operation(self, desired: Desired, kind: str) -> PendingOperation | None:
         """What is open for a wanted instance, if it is of that kind."""
-        intent = self.intents.get((wanted.key, wanted.place))
-        return intent if intent and intent.kind == kind else None
+        pending = self.pending.get((desired.key, desired.location))
+        return pending if pending and pending.kind == kind else None
 
-    def open_creates(self) -> dict[tuple[Key, Place], Intent]:
+    def open_creates(self) -> dict[tuple[Key, Location], PendingOperation]:
         """The creates whose outcome is not known yet, whether or not something is recorded beside them."""
-        return {where: intent for where, intent in self.intents.items() if intent.kind == "create"}
+        return {where: intent for where, intent in self.pending.items() if intent.kind == "create"}
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Desired:
     """One declared instance: an assistant in an environment, its payload, and where it belongs.
 
     ``position`` is the environment's place in the promotion order, 0 for the first.
@@ -173,7 +173,7 @@ class Wanted:
     name: str
     environment: str
     position: int
-    place: Place
+    location: Location
     project: str
     payload: JSONObject
     digest: str
@@ -207,20 +207,20 @@ class Change:
 class Row:
     """One assistant in one environment: what it is, what a command would do or did, and how that ended.
 
-    ``note`` is for people; ``unsafe`` marks a row that a command must not write without its flag.
+    ``note`` is for people; ``needs_confirmation`` marks a row that a command must not write without its flag.
     """
 
     name: str
     environment: str
     platform: str
-    state: State | None
+    state: Status | None
     action: Action = "none"
     id: str | None = None
     digest: str | None = None
     changes: tuple[Change, ...] = ()
     error: str | None = None
     note: str | None = None
-    unsafe: bool = False
+    needs_confirmation: bool = False
 
     @property
     def key(self) -> Key:

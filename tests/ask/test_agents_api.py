@@ -26,9 +26,9 @@ from pydantic import TypeAdapter
 
 from app.trivia.models import AnswerVerdict, TriviaGame
 from invoke_assistants.emulator import session_files
-from invoke_assistants.emulator.api import Service
+from invoke_assistants.emulator.api import EmbeddedAPI
 from invoke_assistants.emulator.http_server import Server
-from invoke_assistants.emulator.responder import Answered, Call, Conversation, Failed
+from invoke_assistants.emulator.responder import Call, Conversation, Failed, ResponderAnswer
 from invoke_assistants.emulator.transport import Transport
 
 EVENT: TypeAdapter[Any] = TypeAdapter(AgentSessionEvent)
@@ -47,12 +47,12 @@ LOOK_UP: Any = {
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Service:
-    return Service(tmp_path / ".asst" / "local.json")
+def service(tmp_path: Path) -> EmbeddedAPI:
+    return EmbeddedAPI(tmp_path / ".asst" / "local.json")
 
 
 @pytest.fixture
-def url(service: Service) -> Iterator[str]:
+def url(service: EmbeddedAPI) -> Iterator[str]:
     """The base URL of the service over HTTP."""
     with Server(service, 0) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -62,13 +62,13 @@ def url(service: Service) -> Iterator[str]:
         thread.join()
 
 
-def in_process(service: Service) -> openai.OpenAI:
+def in_process(service: EmbeddedAPI) -> openai.OpenAI:
     http_client = httpx2.Client(transport=Transport(service))
     return openai.OpenAI(api_key="x", base_url="http://local/v1", http_client=http_client, max_retries=0)
 
 
 @pytest.fixture(params=["in process", "over HTTP"])
-def client(request: pytest.FixtureRequest, service: Service) -> Iterator[openai.OpenAI]:
+def client(request: pytest.FixtureRequest, service: EmbeddedAPI) -> Iterator[openai.OpenAI]:
     """A client by each way to the service."""
     if request.param == "in process":
         with in_process(service) as client:
@@ -100,7 +100,7 @@ def kinds(found: list[Any]) -> list[str]:
 class Answering:
     """An answerer that does what a test says."""
 
-    def __init__(self, answer: Callable[[Conversation, Callable[[str], None]], Answered]) -> None:
+    def __init__(self, answer: Callable[[Conversation, Callable[[str], None]], ResponderAnswer]) -> None:
         self.answer = answer
 
 
@@ -162,17 +162,17 @@ def test_text_says_that_it_is_a_sample(client: openai.OpenAI) -> None:
     assert "Hello you" in text
 
 
-def test_a_create_without_a_stream_answers_at_once(client: openai.OpenAI, service: Service) -> None:
+def test_a_create_without_a_stream_answers_at_once(client: openai.OpenAI, service: EmbeddedAPI) -> None:
     """The session comes back in progress, before there is an answer; who listens hears how it ends."""
     started, go = threading.Event(), threading.Event()
 
-    def answer(_: Conversation, on_text: Callable[[str], None]) -> Answered:
+    def answer(_: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         started.set()
         go.wait(10)
         on_text("done")
-        return Answered(1, 1)
+        return ResponderAnswer(1, 1)
 
-    service._sessions._answerer = Answering(answer)
+    service._sessions._responder = Answering(answer)
     session = client.beta.agents.sessions.create(agent_id=agent(client), environment=NONE, input="x", metadata={"a": "b"})
     assert session.status == client.beta.agents.sessions.retrieve(session.id).status == "in_progress"
     started.wait(10)
@@ -242,7 +242,7 @@ REFUSED: list[tuple[dict[str, Any], int, str | None]] = [
 
 
 @pytest.mark.parametrize(("body", "status", "param"), REFUSED)
-def test_what_cannot_be_is_refused(service: Service, body: dict[str, Any], status: int, param: str | None) -> None:
+def test_what_cannot_be_is_refused(service: EmbeddedAPI, body: dict[str, Any], status: int, param: str | None) -> None:
     """A create that the API would not take is refused in its shape, and nothing is kept."""
     with in_process(service) as client:
         with pytest.raises(openai.APIStatusError) as refused:
@@ -252,7 +252,7 @@ def test_what_cannot_be_is_refused(service: Service, body: dict[str, Any], statu
         assert list(client.beta.agents.sessions.list()) == []
 
 
-def test_a_schema_that_is_not_strict_is_refused(service: Service) -> None:
+def test_a_schema_that_is_not_strict_is_refused(service: EmbeddedAPI) -> None:
     """A session's own schema is checked as an agent's is."""
     text: Any = {"format": {"type": "json_schema", "schema": {"type": "object", "properties": {"a": {"type": "string"}}}}}
     with in_process(service) as client, pytest.raises(openai.BadRequestError) as refused:
@@ -261,7 +261,7 @@ def test_a_schema_that_is_not_strict_is_refused(service: Service) -> None:
 
 
 @pytest.mark.parametrize("path", ["sess_1", "..%2F..%2Flocal", "sess_" + "0" * 24])
-def test_no_session_is_found_where_there_is_none(service: Service, path: str) -> None:
+def test_no_session_is_found_where_there_is_none(service: EmbeddedAPI, path: str) -> None:
     """An unknown id, or a path, is a 404."""
     with in_process(service) as client:
         for method, rest in (("GET", ""), ("DELETE", ""), ("GET", "/events"), ("GET", "/items"), ("GET", "/turns/turn_1")):
@@ -275,18 +275,18 @@ def _options(method: str, url: str) -> Any:
     return FinalRequestOptions(method=method, url=url)
 
 
-def test_one_turn_at_a_time_and_each_key_once(client: openai.OpenAI, service: Service) -> None:
+def test_one_turn_at_a_time_and_each_key_once(client: openai.OpenAI, service: EmbeddedAPI) -> None:
     """While a turn is under way another message is refused; the same idempotency key a second time starts no turn."""
     sessions = client.beta.agents.sessions
     id = sessions.create(agent_id=agent(client), environment=NONE, input="x", stream=True).get_final_result().session_id
     go = threading.Event()
 
-    def answer(_: Conversation, on_text: Callable[[str], None]) -> Answered:
+    def answer(_: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         go.wait(10)
         on_text("done")
-        return Answered(1, 1)
+        return ResponderAnswer(1, 1)
 
-    service._sessions._answerer = Answering(answer)
+    service._sessions._responder = Answering(answer)
     message: Any = {
         "type": "agent.session.input.message",
         "input": [{"role": "user", "content": [{"type": "input_text", "text": "y"}]}],
@@ -303,9 +303,9 @@ def test_one_turn_at_a_time_and_each_key_once(client: openai.OpenAI, service: Se
     assert len(list(sessions.turns.list(id))) == 2
 
 
-def test_a_turn_that_is_over_at_once_keeps_its_key(service: Service) -> None:
+def test_a_turn_that_is_over_at_once_keeps_its_key(service: EmbeddedAPI) -> None:
     """A turn that ends while its request is still being carried out is not started again by the same idempotency key."""
-    service._sessions._answerer = Answering(lambda _, on_text: on_text("x") or Answered(1, 1))  # type: ignore[func-returns-value]
+    service._sessions._responder = Answering(lambda _, on_text: on_text("x") or ResponderAnswer(1, 1))  # type: ignore[func-returns-value]
     path = begun(service)
     events = [MESSAGE, *[{"type": "agent.session.input.cancel"}] * 200_000]  # which gives the turn the time to end
     for _ in range(2):
@@ -314,14 +314,14 @@ def test_a_turn_that_is_over_at_once_keeps_its_key(service: Service) -> None:
     assert len(call(service, "GET", f"{path}/turns")[1]["data"]) == 2
 
 
-def test_a_request_that_is_refused_is_not_half_carried_out(service: Service) -> None:
+def test_a_request_that_is_refused_is_not_half_carried_out(service: EmbeddedAPI) -> None:
     """Where one event cannot be taken, none is: no turn begins or is cancelled, no result is put, and the key is free."""
     path = begun(service)
     key = {"Idempotency-Key": "k"}
     assert call(service, "POST", f"{path}/events", {"events": [MESSAGE, MESSAGE]}, key)[0] == 400
     assert len(call(service, "GET", f"{path}/turns")[1]["data"]) == 1
     calls = (Call("look_up", {"word": "a"}), Call("look_up", {"word": "b"}))
-    service._sessions._answerer = Answering(lambda _, __: Answered(1, 1, calls))
+    service._sessions._responder = Answering(lambda _, __: ResponderAnswer(1, 1, calls))
     assert call(service, "POST", f"{path}/events", {"events": [MESSAGE]}, key)[0] == 202
     while len(actions := call(service, "GET", path)[1]["required_actions"]) < 2:
         time.sleep(0.002)
@@ -336,7 +336,7 @@ def test_a_request_that_is_refused_is_not_half_carried_out(service: Service) -> 
     assert [turn["status"] for turn in call(service, "GET", f"{path}/turns")[1]["data"]] == ["cancelled", "completed"]
 
 
-def begun(service: Service) -> str:
+def begun(service: EmbeddedAPI) -> str:
     """The path of a new session, idle after its first turn."""
     begin = {"agent": {"model": "m"}, "environment": {"type": "none"}, "input": "x"}
     path = f"/agents/sessions/{call(service, 'POST', '/agents/sessions', begin)[1]['id']}"
@@ -344,13 +344,13 @@ def begun(service: Service) -> str:
     return path
 
 
-def idle(service: Service, path: str) -> None:
+def idle(service: EmbeddedAPI, path: str) -> None:
     """Wait until a session has no turn under way."""
     while call(service, "GET", path)[1]["status"] != "idle":
         time.sleep(0.002)
 
 
-def call(service: Service, method: str, path: str, body: Any = None, headers: Any = None) -> tuple[int, Any]:
+def call(service: EmbeddedAPI, method: str, path: str, body: Any = None, headers: Any = None) -> tuple[int, Any]:
     """A request straight to the service."""
     return service.handle(method, path, {}, json.dumps(body).encode(), headers or {})
 
@@ -362,12 +362,12 @@ MESSAGE: Any = {
 
 
 @pytest.mark.parametrize("how", ["retrieve", "list", "event"])
-def test_an_idle_session_is_ready(client: openai.OpenAI, service: Service, how: str) -> None:
+def test_an_idle_session_is_ready(client: openai.OpenAI, service: EmbeddedAPI, how: str) -> None:
     """Whoever sees a session idle finds its turn completed and counted, and may post the next message at once."""
     sessions = client.beta.agents.sessions
     id = agent(client)
     if how != "event":
-        service._sessions._answerer = Answering(lambda _, on_text: on_text("x") or Answered(1, 1))  # type: ignore[func-returns-value]
+        service._sessions._responder = Answering(lambda _, on_text: on_text("x") or ResponderAnswer(1, 1))  # type: ignore[func-returns-value]
     for _ in range(20):
         if how == "event":
             with sessions.create(agent_id=id, environment=NONE, input="x", stream=True) as stream:
@@ -385,18 +385,18 @@ def test_an_idle_session_is_ready(client: openai.OpenAI, service: Service, how: 
             assert following.get_final_result().turn.usage is not None
 
 
-def test_a_turn_is_cancelled(client: openai.OpenAI, service: Service) -> None:
+def test_a_turn_is_cancelled(client: openai.OpenAI, service: EmbeddedAPI) -> None:
     """input.cancel ends the turn under way as cancelled, what was written is kept as incomplete, the session is idle."""
     started, go = threading.Event(), threading.Event()
 
-    def answer(_: Conversation, on_text: Callable[[str], None]) -> Answered:
+    def answer(_: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         on_text("half ")
         started.set()
         go.wait(10)
         on_text("an answer")
-        return Answered(1, 1)
+        return ResponderAnswer(1, 1)
 
-    service._sessions._answerer = Answering(answer)
+    service._sessions._responder = Answering(answer)
     sessions = client.beta.agents.sessions
     stream = sessions.create(agent_id=agent(client), environment=NONE, input="x", stream=True)
     first = next(stream)
@@ -414,16 +414,16 @@ def test_a_turn_is_cancelled(client: openai.OpenAI, service: Service) -> None:
 @pytest.mark.parametrize(
     ("error", "code"), [(Failed("server_error", "it is down"), "server_error"), (ValueError("it is down"), "internal_error")]
 )
-def test_a_failed_turn_says_why(client: openai.OpenAI, service: Service, error: Exception, code: str) -> None:
+def test_a_failed_turn_says_why(client: openai.OpenAI, service: EmbeddedAPI, error: Exception, code: str) -> None:
     """Where there is no answer the turn fails with a code of the API's and the message, and the session takes the next one."""
 
-    def answer(conversation: Conversation, on_text: Callable[[str], None]) -> Answered:
+    def answer(conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         if conversation.turn == 1:
             raise error
         on_text("fine")
-        return Answered(1, 1)
+        return ResponderAnswer(1, 1)
 
-    service._sessions._answerer = Answering(answer)
+    service._sessions._responder = Answering(answer)
     sessions = client.beta.agents.sessions
     found = events(sessions.create(agent_id=agent(client), environment=NONE, input="x", stream=True))
     assert kinds(found) == ["created", *BEGUN, "turn.failed", "idle"]
@@ -464,17 +464,17 @@ def test_a_named_function_is_called(client: openai.OpenAI) -> None:
     assert len(seen) == 1
 
 
-def test_a_turn_waits_for_the_results_of_its_calls(client: openai.OpenAI, service: Service) -> None:
+def test_a_turn_waits_for_the_results_of_its_calls(client: openai.OpenAI, service: EmbeddedAPI) -> None:
     """Without a handler the session requires action until every result is there; a result for no call is refused."""
 
-    def answer(conversation: Conversation, on_text: Callable[[str], None]) -> Answered:
+    def answer(conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         given = [item for item in conversation.items if item["type"] == "function_call_output"]
         if not given:
-            return Answered(1, 1, (Call("look_up", {"word": "a"}), Call("look_up", {"word": "b"})))
+            return ResponderAnswer(1, 1, (Call("look_up", {"word": "a"}), Call("look_up", {"word": "b"})))
         on_text(" ".join(f"{item['output'] or item['error']}" for item in given))
-        return Answered(1, 1)
+        return ResponderAnswer(1, 1)
 
-    service._sessions._answerer = Answering(answer)
+    service._sessions._responder = Answering(answer)
     sessions = client.beta.agents.sessions
     stream = sessions.create(agent_id=agent(client, tools=[LOOK_UP]), environment=NONE, input="x", stream=True)
     for event in stream:
@@ -500,7 +500,7 @@ def test_a_turn_waits_for_the_results_of_its_calls(client: openai.OpenAI, servic
     assert found[-3].item.content[0].text == "no result 1"
 
 
-def test_a_call_that_waits_is_cancelled(service: Service) -> None:
+def test_a_call_that_waits_is_cancelled(service: EmbeddedAPI) -> None:
     """A turn that waits for a result can be cancelled; its call is left incomplete."""
     with in_process(service) as client:
         sessions = client.beta.agents.sessions
@@ -530,7 +530,7 @@ def test_fifty_sessions_at_once_by_threads(client: openai.OpenAI) -> None:
 
 
 @pytest.mark.parametrize("way", ["in process", "over HTTP"])
-def test_fifty_sessions_at_once_in_a_loop(request: pytest.FixtureRequest, service: Service, way: str) -> None:
+def test_fifty_sessions_at_once_in_a_loop(request: pytest.FixtureRequest, service: EmbeddedAPI, way: str) -> None:
     """Fifty tasks have two turns each, with a thread pool that is much smaller."""
     over_http = way == "over HTTP"
     base_url = request.getfixturevalue("url") if over_http else "http://local/v1"
@@ -551,9 +551,9 @@ def test_fifty_sessions_at_once_in_a_loop(request: pytest.FixtureRequest, servic
     assert len(set(asyncio.run(fifty(id)))) == 50
 
 
-def test_another_process_goes_on(service: Service, tmp_path: Path) -> None:
+def test_another_process_goes_on(service: EmbeddedAPI, tmp_path: Path) -> None:
     """A session is in a file when its turn ends: a second service over the same folder goes on, and the first sees it."""
-    with in_process(service) as client, in_process(Service(tmp_path / ".asst" / "local.json")) as other:
+    with in_process(service) as client, in_process(EmbeddedAPI(tmp_path / ".asst" / "local.json")) as other:
         stream = client.beta.agents.sessions.create(agent_id=agent(client), environment=NONE, input="x", stream=True)
         id = stream.get_final_result().session_id
         with other.beta.agents.sessions.stream(id, input="y") as following:
@@ -562,16 +562,16 @@ def test_another_process_goes_on(service: Service, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / ".asst" / "sessions").iterdir()] == [f"{id}.json"]
 
 
-def test_a_killed_turn_leaves_an_idle_session(service: Service, tmp_path: Path) -> None:
+def test_a_killed_turn_leaves_an_idle_session(service: EmbeddedAPI, tmp_path: Path) -> None:
     """What a process that is gone had under way is lost; another one finds the session idle and usable."""
     go = threading.Event()
 
-    def answer(_: Conversation, on_text: Callable[[str], None]) -> Answered:
+    def answer(_: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         go.wait(10)
-        return Answered(1, 1)
+        return ResponderAnswer(1, 1)
 
-    service._sessions._answerer = Answering(answer)
-    with in_process(service) as client, in_process(Service(tmp_path / ".asst" / "local.json")) as other:
+    service._sessions._responder = Answering(answer)
+    with in_process(service) as client, in_process(EmbeddedAPI(tmp_path / ".asst" / "local.json")) as other:
         id = client.beta.agents.sessions.create(agent_id=agent(client), environment=NONE, input="x").id
         assert other.beta.agents.sessions.retrieve(id).status == "idle"
         with other.beta.agents.sessions.stream(id, input="y") as stream:
@@ -580,12 +580,12 @@ def test_a_killed_turn_leaves_an_idle_session(service: Service, tmp_path: Path) 
 
 
 def _in_child(path: Path, id: str) -> None:
-    with in_process(Service(path)) as client, client.beta.agents.sessions.stream(id, input="y") as stream:
+    with in_process(EmbeddedAPI(path)) as client, client.beta.agents.sessions.stream(id, input="y") as stream:
         assert stream.get_final_result().output_text
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_child_goes_on(service: Service, tmp_path: Path) -> None:
+def test_a_forked_child_goes_on(service: EmbeddedAPI, tmp_path: Path) -> None:
     """A child forked in the middle of turns has a service of its own that answers."""
     with in_process(service) as client:
         id = agent(client, TriviaGame)
@@ -608,7 +608,7 @@ def test_a_forgotten_stream_holds_up_nobody() -> None:
     assert done.stdout.endswith(" points\n"), done.stderr
 
 
-def test_the_oldest_sessions_go(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_sessions_go(service: EmbeddedAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the number that is kept, the session that was used longest ago goes."""
     monkeypatch.setattr(session_files, "KEPT", 3)
     with in_process(service) as client:
@@ -620,26 +620,26 @@ def test_the_oldest_sessions_go(service: Service, monkeypatch: pytest.MonkeyPatc
         assert [session.id for session in sessions.list(order="asc")] == ids[2:]
 
 
-def test_text_that_cannot_be_kept_fails(service: Service) -> None:
+def test_text_that_cannot_be_kept_fails(service: EmbeddedAPI) -> None:
     """Half a character cannot be written: the turn fails, and the session is idle again."""
-    service._sessions._answerer = Answering(lambda _, on_text: on_text("\ud800") or Answered(1, 1))  # type: ignore[func-returns-value]
+    service._sessions._responder = Answering(lambda _, on_text: on_text("\ud800") or ResponderAnswer(1, 1))  # type: ignore[func-returns-value]
     with in_process(service) as client:
         found = events(client.beta.agents.sessions.create(agent_id=agent(client), environment=NONE, input="x", stream=True))
         assert kinds(found)[-2:] == ["turn.failed", "idle"]
         assert client.beta.agents.sessions.retrieve(found[0].session.id).status == "idle"
 
 
-def test_a_session_that_cannot_be_kept_fails(service: Service, tmp_path: Path) -> None:
+def test_a_session_that_cannot_be_kept_fails(service: EmbeddedAPI, tmp_path: Path) -> None:
     """Where the disk refuses the turn, it fails with the reason, and nobody waits for ever."""
 
-    def answer(_: Conversation, on_text: Callable[[str], None]) -> Answered:
+    def answer(_: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         folder = tmp_path / ".asst" / "sessions"
         folder.rename(tmp_path / "away")
         folder.write_text("no folder")
         on_text("done")
-        return Answered(1, 1)
+        return ResponderAnswer(1, 1)
 
-    service._sessions._answerer = Answering(answer)
+    service._sessions._responder = Answering(answer)
     with in_process(service) as client:
         found = events(client.beta.agents.sessions.create(agent_id=agent(client), environment=NONE, input="x", stream=True))
     assert kinds(found)[-2:] == ["turn.failed", "idle"]
@@ -648,7 +648,7 @@ def test_a_session_that_cannot_be_kept_fails(service: Service, tmp_path: Path) -
 
 def test_a_client_that_goes_away_is_no_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A reset connection prints nothing where the server was started, and the next request is answered."""
-    server = Server(Service(tmp_path / "local.json"), 0)
+    server = Server(EmbeddedAPI(tmp_path / "local.json"), 0)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     ended = threading.Event()
     shut = server.shutdown_request

@@ -23,8 +23,8 @@ from invoke_assistants import Assistant, PlatformError, SettingsError, commands
 from invoke_assistants.ask import runtime
 from invoke_assistants.config.project import Project
 from invoke_assistants.config.settings import Settings
-from invoke_assistants.emulator.responder import Answered, Conversation
-from invoke_assistants.sdk import time_limit as timeouts
+from invoke_assistants.emulator.responder import Conversation, ResponderAnswer
+from invoke_assistants.sdk import time_limit
 
 APP = (
     MODELS
@@ -76,12 +76,12 @@ class Slow:
     def __init__(self) -> None:
         self.go = threading.Event()
 
-    def answer(self, conversation: Conversation, on_text: Callable[[str], None]) -> Answered:
+    def answer(self, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         on_text("Well, ")
         while not self.go.wait(0.02):
             on_text("")  # notices that it is cancelled
         on_text("yes.")
-        return Answered(1, 1)
+        return ResponderAnswer(1, 1)
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def slow(
     service = server.service
     if request.param == "local":
         [(service, _)] = runtime._runtime.clients()._services.values()
-    service._sessions._answerer = model
+    service._sessions._responder = model
     monkeypatch.setenv("ASST_TIMEOUT", "1")
 
     def turns() -> list[str]:
@@ -187,7 +187,7 @@ def test_a_later_turn_has_the_limit_too(host: Host, server: Loopback, monkeypatc
     session = talker.run("Hello.").session
     monkeypatch.setenv("ASST_TIMEOUT", "1")
     monkeypatch.setattr("openai._constants.INITIAL_RETRY_DELAY", 0.01)
-    server.service._sessions._answerer = model = Slow()
+    server.service._sessions._responder = model = Slow()
     for way in [ways(talker, "Go on.", session=session)[name] for name in ("run", "arun")]:
         with pytest.raises(PlatformError, match=LATE.format("talker")):
             way()
@@ -363,7 +363,7 @@ def test_an_answer_may_be_closed_at_any_moment_of_its_timer(moment: int) -> None
     before = set(threading.enumerate())
     threading.setprofile(collected)
     try:
-        timeouts._bound(response)
+        time_limit._bound(response)
     finally:
         threading.setprofile(None)
     assert eventually(lambda: not set(threading.enumerate()) - before)

@@ -39,7 +39,7 @@ def test_the_defaults(tmp_path: Path) -> None:
     settings = Settings.load(project(tmp_path), {})
     assert settings.assistants == "app.assistants:ASSISTANTS"
     assert [environment.name for environment in settings.environments] == ["development", "production"]
-    assert {str(environment.place) for environment in settings.environments} == {"agents api.openai.com"}
+    assert {str(environment.location) for environment in settings.environments} == {"agents api.openai.com"}
     assert (settings.project, settings.concurrency, settings.current) == ("p", 16, "development")
 
 
@@ -55,10 +55,10 @@ openai_project = "proj_live"
 """
     root = project(tmp_path, asst)
     staging, live = Settings.load(root, {}).environments
-    assert (str(staging.place), str(live.place)) == ("local local", "agents proxy.example:8443")
+    assert (str(staging.location), str(live.location)) == ("local local", "agents proxy.example:8443")
     assert live.position == 1
-    assert {e.place.platform for e in Settings.load(root, {"ASST_PLATFORM": "agents"}).environments} == {"agents"}
-    assert Settings.load(root, {"OPENAI_BASE_URL_LIVE": "https://a.example/v1"}).environments[1].place.origin == "a.example"
+    assert {e.location.platform for e in Settings.load(root, {"ASST_PLATFORM": "agents"}).environments} == {"agents"}
+    assert Settings.load(root, {"OPENAI_BASE_URL_LIVE": "https://a.example/v1"}).environments[1].location.origin == "a.example"
     keyed = Settings.load(root, {"OPENAI_API_KEY": KEY}).environments[1].credentials()
     assert keyed.project == "proj_live"
     beaten = Settings.load(root, {"OPENAI_API_KEY": KEY, "OPENAI_PROJECT_ID": "proj_env"}).environments[1].credentials()
@@ -149,7 +149,7 @@ def test_base_urls_are_https_or_loopback(tmp_path: Path, url: str, message: str)
         ("http://127.0.0.1:8787/v1", "127.0.0.1:8787"), ("http://localhost/v1", "localhost"),
         ("http://[::1]:1/v1", "[::1]:1"), ("http://127.1.2.3/v1", "127.1.2.3"), ("https://api.example:443/v1", "api.example"),
     ]:  # fmt: skip
-        assert Settings.load(tmp_path, {"OPENAI_BASE_URL": fine}).environments[0].place.origin == origin
+        assert Settings.load(tmp_path, {"OPENAI_BASE_URL": fine}).environments[0].location.origin == origin
 
 
 @pytest.mark.parametrize(

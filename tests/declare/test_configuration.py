@@ -21,9 +21,9 @@ from invoke_assistants.declare.configuration import TYPES, Configuration, Pinned
 from invoke_assistants.declare.digest import digest
 from invoke_assistants.declare.payload import build, problems, warnings
 from invoke_assistants.emulator.agent_models import Agent
-from invoke_assistants.emulator.api import Service
+from invoke_assistants.emulator.api import EmbeddedAPI
 from invoke_assistants.emulator.transport import Transport
-from invoke_assistants.types import Place, Wanted
+from invoke_assistants.types import Desired, Location
 
 
 def names(node: Any, root: Any, where: str = "") -> Iterator[str]:
@@ -40,9 +40,9 @@ def names(node: Any, root: Any, where: str = "") -> Iterator[str]:
     properties = node.get("properties", {})
     kind = properties.get("type", {}).get("const", "")
     for name, entry in properties.items():
-        place = f"{where}{f'<{kind}>' if kind else ''}.{name.rstrip('_')}"  # the SDK calls one async_
-        yield place
-        yield from names(entry, root, place)
+        location = f"{where}{f'<{kind}>' if kind else ''}.{name.rstrip('_')}"  # the SDK calls one async_
+        yield location
+        yield from names(entry, root, location)
 
 
 def held(ours: Any, theirs: Any) -> None:
@@ -72,8 +72,8 @@ def told(platform: str, **fields: Any) -> tuple[list[str], list[str]]:
     """What would be refused in a declaration on a platform, and what is warned of."""
     declaration = Assistant("one", model="any-model-at-all", **fields)
     payload = build(declaration, "development")
-    wanted = Wanted("one", "development", 0, Place(platform, "x"), "p", payload, digest(payload))
-    return problems(declaration, wanted), warnings(wanted)
+    desired = Desired("one", "development", 0, Location(platform, "x"), "p", payload, digest(payload))
+    return problems(declaration, desired), warnings(desired)
 
 
 MISSPELT: list[tuple[dict[str, Any], str]] = [
@@ -184,7 +184,7 @@ def test_the_embedded_platform_refuses_what_check_refuses_for_it(tmp_path: Path,
     """With a 400 that names the same field, in the same words."""
     declaration = Assistant("one", model="m", **fields)
     [problem, *_], warned = told("local", **fields)
-    transport = Transport(Service(tmp_path / "local.json"))
+    transport = Transport(EmbeddedAPI(tmp_path / "local.json"))
     with openai.OpenAI(api_key="none", base_url="http://local/v1", http_client=httpx2.Client(transport=transport)) as client:
         with pytest.raises(openai.BadRequestError) as refused:
             client.beta.agents.create(**build(declaration, "development"))

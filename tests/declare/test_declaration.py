@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from invoke_assistants import Assistant, DeclarationError
 from invoke_assistants.declare.digest import digest
 from invoke_assistants.declare.payload import build, problems
-from invoke_assistants.types import Place, Wanted
+from invoke_assistants.types import Desired, Location
 
 
 class Out(BaseModel):
@@ -79,8 +79,8 @@ def test_what_cannot_be_right_is_refused_at_once(fields: dict[str, Any], message
 
 def found(assistant: Assistant[Any], environment: str = "development") -> str:
     payload = build(assistant, environment)
-    wanted = Wanted(assistant.name, environment, 0, Place("local", "local"), "p" * 20, payload, digest(payload))
-    return "\n".join(problems(assistant, wanted))
+    desired = Desired(assistant.name, environment, 0, Location("local", "local"), "p" * 20, payload, digest(payload))
+    return "\n".join(problems(assistant, desired))
 
 
 @pytest.mark.parametrize(

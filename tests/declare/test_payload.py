@@ -17,7 +17,7 @@ from invoke_assistants.declare.payload import build, create_body
 from invoke_assistants.emulator.agent_models import Agent, AgentUpdate, merged, resolved
 from invoke_assistants.emulator.agent_models import given as given_fields
 from invoke_assistants.reconcile.diff import compare, leftovers, remote_payload, reset_body, reset_changes, update_body
-from invoke_assistants.types import Place, Wanted
+from invoke_assistants.types import Desired, Location
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=8),
@@ -89,12 +89,12 @@ BARE = Assistant("full", model="m", instructions="Do it.", reasoning={"effort": 
                  tools=[{"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}}])  # fmt: skip
 
 
-def wanted(assistant: Assistant[Any]) -> Wanted:
+def desired(assistant: Assistant[Any]) -> Desired:
     payload = build(assistant, "development")
-    return Wanted(assistant.name, "development", 0, Place("local", "local"), "p", payload, digest(payload))
+    return Desired(assistant.name, "development", 0, Location("local", "local"), "p", payload, digest(payload))
 
 
-def remote_of(each: Wanted) -> dict[str, Any]:
+def remote_of(each: Desired) -> dict[str, Any]:
     """The resource that the service makes of a create, defaults and all."""
     return {"id": "agent_1", **resolved(given_fields(Agent.model_validate(create_body(each, "n"))))}
 
@@ -102,13 +102,13 @@ def remote_of(each: Wanted) -> dict[str, Any]:
 @pytest.mark.parametrize("assistant", [FULL, BARE, Assistant("plain", model="m")])
 def test_the_services_defaults_are_no_change(assistant: Assistant[Any]) -> None:
     """What the service fills in by itself is never called a difference."""
-    each = wanted(assistant)
+    each = desired(assistant)
     assert compare(remote_of(each), each.payload) == ()
 
 
 def test_what_is_no_longer_configured_is_seen_and_cleared() -> None:
     """A field that only the recorded payload has is a change while it holds, and the update takes it away."""
-    full, bare = wanted(FULL), wanted(BARE)
+    full, bare = desired(FULL), desired(BARE)
     remote = remote_of(full)
     assert compare(remote, bare.payload) == ()
     left = leftovers(remote, full.payload, bare.payload)
@@ -127,7 +127,7 @@ def test_what_is_no_longer_configured_is_seen_and_cleared() -> None:
 
 def test_an_update_keeps_other_peoples_metadata() -> None:
     """Metadata is replaced whole, so foreign pairs are sent again; a pair that was ours and is gone is not."""
-    full, bare = wanted(FULL), wanted(BARE)
+    full, bare = desired(FULL), desired(BARE)
     remote = remote_of(full)
     remote["metadata"]["theirs"] = "kept"
     sent = update_body(bare, full.payload, remote)["metadata"]
@@ -151,7 +151,7 @@ def test_an_update_keeps_other_peoples_metadata() -> None:
 )
 def test_an_edit_is_found_by_its_field(edit: Any, field: str) -> None:
     """Each kind of remote edit is named: an extra key counts in user-written JSON, and 0 is not false."""
-    each = wanted(FULL)
+    each = desired(FULL)
     remote = remote_of(each)
     edit(remote)
     assert [change.field for change in compare(remote, each.payload)] == [field]
@@ -216,7 +216,7 @@ def test_after_a_reset_an_object_holds_the_declared_payload_alone(
     other: Assistant[Any], declared: Assistant[Any], foreign: dict[str, str]
 ) -> None:
     """Whatever an object holds, it is then as a new one is; every field and pair that is not what it was is in the changes."""
-    each, before = wanted(declared), remote_of(wanted(other))
+    each, before = desired(declared), remote_of(desired(other))
     before["metadata"] |= foreign
     after = {"id": "agent_1", **resolved(merged(before, given_fields(AgentUpdate.model_validate(reset_body(each, before)))))}
     assert after == remote_of(each)
@@ -242,14 +242,14 @@ def test_after_a_reset_an_object_holds_the_declared_payload_alone(
 )
 def test_a_default_is_no_field_that_goes(tool: dict[str, Any]) -> None:
     """A reset says nothing of what the service filled in by itself."""
-    each = wanted(Assistant("one", model="m", tools=[tool]))
+    each = desired(Assistant("one", model="m", tools=[tool]))
     assert reset_changes(remote_of(each), each.payload) == ()
 
 
 def test_an_mcp_tools_metadata_that_is_no_longer_declared_is_seen() -> None:
     """JSON of the user's own that a tool had and the declared one has not is a field that goes, too."""
     tool = {"type": "mcp", "server_label": "s", "transport": {"type": "http", "server_url": "https://x"}}
-    full = wanted(Assistant("one", model="m", tools=[{**tool, "request_metadata": {"tenant": "a"}}]))
-    bare = wanted(Assistant("one", model="m", tools=[tool]))
+    full = desired(Assistant("one", model="m", tools=[{**tool, "request_metadata": {"tenant": "a"}}]))
+    bare = desired(Assistant("one", model="m", tools=[tool]))
     [change] = leftovers(remote_of(full), full.payload, bare.payload)
     assert (change.field, change.before, change.after) == ("tools[0].request_metadata.tenant", "a", None)

@@ -13,7 +13,7 @@ import httpx2
 import openai
 import pytest
 
-from invoke_assistants.emulator.api import Service
+from invoke_assistants.emulator.api import EmbeddedAPI
 from invoke_assistants.emulator.transport import Transport
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -27,11 +27,11 @@ SCHEMA: dict[str, Any] = {
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Service:
-    return Service(tmp_path / ".asst" / "local.json")
+def service(tmp_path: Path) -> EmbeddedAPI:
+    return EmbeddedAPI(tmp_path / ".asst" / "local.json")
 
 
-def sdk(service: Service) -> openai.OpenAI:
+def sdk(service: EmbeddedAPI) -> openai.OpenAI:
     http_client = httpx2.Client(transport=Transport(service))
     return openai.OpenAI(api_key="x", base_url="http://local/v1", http_client=http_client, max_retries=0)
 
@@ -44,7 +44,7 @@ def tool(parameters: str) -> str:
     return f'[{{"type": "function", "name": "f", "description": "d", "parameters": {parameters}}}]'
 
 
-def test_a_schema_may_name_its_dialect(service: Service) -> None:
+def test_a_schema_may_name_its_dialect(service: EmbeddedAPI) -> None:
     """``$schema`` at the root, as zod writes it, is taken and kept by create, update and a session; elsewhere it is refused."""
     text: Any = {"format": {"type": "json_schema", "schema": SCHEMA}}
     with sdk(service) as client:
@@ -64,7 +64,7 @@ def test_a_schema_may_name_its_dialect(service: Service) -> None:
 
 @pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e999", '{"a": [-1e999]}', nested(150), nested(960), nested(100_000)])
 @pytest.mark.parametrize("path", ["/v1/agents", "/v1/agents/sessions"])
-def test_what_cannot_be_read_back_is_refused(service: Service, path: str, value: str) -> None:
+def test_what_cannot_be_read_back_is_refused(service: EmbeddedAPI, path: str, value: str) -> None:
     """A number that JSON does not have and an endless depth are a 400 at every place, and nothing is kept of them."""
     status, kept = service.handle("POST", "/v1/agents", {}, b'{"model": "m"}')
     assert status == 200
@@ -78,7 +78,7 @@ def test_what_cannot_be_read_back_is_refused(service: Service, path: str, value:
     assert service.handle("GET", "/v1/agents/sessions", {}, b"")[1]["data"] == []  # type: ignore[index]
 
 
-def test_what_is_taken_is_read_back(service: Service) -> None:
+def test_what_is_taken_is_read_back(service: EmbeddedAPI) -> None:
     """The deepest parameters that are taken go through a session's turn and out of its file again."""
     deep = next(
         depth for depth in range(200, 0, -1)
@@ -97,7 +97,7 @@ def test_what_is_taken_is_read_back(service: Service) -> None:
 
 @pytest.mark.parametrize("limit", ["9" * 5000, "0", "101", "-1", "", "1.0", "²"])
 @pytest.mark.parametrize("path", ["/v1/agents", "/v1/agents/sessions"])
-def test_a_limit_that_is_none_is_refused(service: Service, path: str, limit: str) -> None:
+def test_a_limit_that_is_none_is_refused(service: EmbeddedAPI, path: str, limit: str) -> None:
     """Anything but 1 to 100 is a 400 that names the parameter."""
     status, answer = service.handle("GET", path, {"limit": limit}, b"")
     assert (status, answer["error"]["param"]) == (400, "limit")  # type: ignore[index]
@@ -105,13 +105,13 @@ def test_a_limit_that_is_none_is_refused(service: Service, path: str, limit: str
 
 @pytest.mark.parametrize("below", ["automations", "environments", "vaults", "environments/templates", "automations/a_1/pause"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_other_resources_are_no_agents(service: Service, method: str, below: str) -> None:
+def test_other_resources_are_no_agents(service: EmbeddedAPI, method: str, below: str) -> None:
     """A route below /agents that the embedded platform does not have is an unknown route, not an agent that is lacking."""
     status, answer = service.handle(method, f"/v1/agents/{below}", {}, b'{"model": "m"}')
     assert (status, answer["error"]["code"]) == (404, "unknown_url")  # type: ignore[index]
 
 
-def test_the_models_of_the_agents_are_listed(service: Service) -> None:
+def test_the_models_of_the_agents_are_listed(service: EmbeddedAPI) -> None:
     """Each model that an agent names, once; another one, and whatever else OpenAI serves, is a 404 that says what there is."""
     with sdk(service) as client:
         assert list(client.models.list()) == []
@@ -132,7 +132,7 @@ def test_what_it_keeps_is_for_its_owner_alone(tmp_path: Path) -> None:
     folder = tmp_path / ".asst"
 
     def used() -> dict[str, int]:
-        with sdk(Service(folder / "local.json")) as client:
+        with sdk(EmbeddedAPI(folder / "local.json")) as client:
             id = client.beta.agents.create(model="m").id
             client.beta.agents.sessions.create(
                 agent_id=id, environment={"type": "none"}, input="x", stream=True
@@ -152,7 +152,7 @@ def test_what_it_keeps_is_for_its_owner_alone(tmp_path: Path) -> None:
         (tmp_path / "else").write_text("not ours")
         (tmp_path / "else").chmod(0o644)
         (folder / "link").symlink_to(tmp_path / "else")
-        Service(folder / "local.json")
+        EmbeddedAPI(folder / "local.json")
         (folder / "link").unlink()
         assert stat.S_IMODE((tmp_path / "else").stat().st_mode) == 0o644
         assert closed({path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.rglob("*"))})

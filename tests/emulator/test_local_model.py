@@ -22,8 +22,8 @@ from conftest import MODELS, Host
 
 from app.trivia.models import TriviaGame
 from invoke_assistants import AnswerIncomplete, Assistant, PlatformError, SettingsError, commands
-from invoke_assistants.emulator.api import Service
-from invoke_assistants.emulator.model_responder import Model
+from invoke_assistants.emulator.api import EmbeddedAPI
+from invoke_assistants.emulator.model_responder import ModelResponder
 from invoke_assistants.emulator.responder import Conversation
 from invoke_assistants.types import LocalModel
 
@@ -354,7 +354,7 @@ def test_a_servers_url_obeys_the_rules_of_a_base_url(
 def test_a_cancelled_turn_ends_the_request(tmp_path: Path, chat: Chat) -> None:
     """The connection to the server is closed, which ends what it generates, though it has not said a word yet."""
     chat.stalls = True
-    service = Service(tmp_path / ".asst" / "local.json", local_model=LocalModel(chat.url))
+    service = EmbeddedAPI(tmp_path / ".asst" / "local.json", local_model=LocalModel(chat.url))
     body = {"agent": {"model": "m"}, "environment": {"type": "none"}, "input": "Hello."}
     _, session = service.handle("POST", "/v1/agents/sessions", {}, json.dumps(body).encode())
     assert isinstance(session, dict)
@@ -419,7 +419,7 @@ def test_only_a_file_is_asked_for_short_strings() -> None:
     message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello."}], "turn_id": "t"}
     agent = {"model": "m", "instructions": None, "text": {"format": form}, "tools": []}
     for address, expected in (("/m.gguf", {"minLength": 1, "type": "string", "maxLength": 80}), ("http://127.0.0.1/v1", free)):
-        body = Model(LocalModel(address))._body(Conversation(agent, (message,), 1))
+        body = ModelResponder(LocalModel(address))._body(Conversation(agent, (message,), 1))
         properties = body["response_format"]["json_schema"]["schema"]["properties"]
         assert properties == {"free": expected, "long": long}
         assert ("max_tokens" in body) == (address == "/m.gguf")

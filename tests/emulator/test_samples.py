@@ -12,8 +12,8 @@ import pytest
 from pydantic import AnyUrl, BaseModel, Field, TypeAdapter, create_model
 
 from invoke_assistants.declare.strict_schema import output_schema
-from invoke_assistants.emulator.responder import Answered, Conversation
-from invoke_assistants.emulator.sample_responder import Sample, sample
+from invoke_assistants.emulator.responder import Conversation, ResponderAnswer
+from invoke_assistants.emulator.sample_responder import SampleResponder, sample
 
 PATTERNS = [
     r"^[A-Z]{3}-\d{4}$",
@@ -107,7 +107,7 @@ def test_a_function_is_called_where_the_prompt_names_it_as_a_word(prompt: str, c
     tools = [{"type": "function", "name": name, "parameters": {"type": "object"}} for name in ("weather", "get-weather")]
     agent = {"model": "m", "instructions": None, "tools": tools, "text": {"format": {"type": "text"}}}
     message = {"type": "message", "role": "user", "turn_id": "t", "content": [{"type": "input_text", "text": prompt}]}
-    answered: Answered = Sample().answer(Conversation(agent, (message,), 1), lambda _: None)
+    answered: ResponderAnswer = SampleResponder().answer(Conversation(agent, (message,), 1), lambda _: None)
     assert [call.name for call in answered.calls] == ([called] if called else [])
 
 

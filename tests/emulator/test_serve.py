@@ -12,7 +12,7 @@ from typing import Any
 import openai
 import pytest
 
-from invoke_assistants.emulator.api import Service
+from invoke_assistants.emulator.api import EmbeddedAPI
 from invoke_assistants.emulator.http_server import Server
 
 AGENT = b'{"model": "m"}'
@@ -21,7 +21,7 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    with Server(Service(tmp_path / ".asst" / "local.json"), 0) as server:
+    with Server(EmbeddedAPI(tmp_path / ".asst" / "local.json"), 0) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield server

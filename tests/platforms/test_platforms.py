@@ -34,7 +34,7 @@ from invoke_assistants import (
 from invoke_assistants.ask import runtime
 from invoke_assistants.config.project import Project
 from invoke_assistants.emulator.responder import Conversation, Failed
-from invoke_assistants.emulator.sample_responder import Sample
+from invoke_assistants.emulator.sample_responder import SampleResponder
 
 APP = (
     MODELS
@@ -76,7 +76,7 @@ def sampled(asked: Asked) -> Said:
     message = {"type": "message", "role": "user", "turn_id": "t", "content": [{"type": "input_text", "text": prompt}]}
     pieces: list[str] = []
     agent = {"model": "m", "instructions": "", "tools": [], "text": {"format": form}}
-    Sample().answer(Conversation(agent, (message,), len(asked.prompts)), pieces.append)
+    SampleResponder().answer(Conversation(agent, (message,), len(asked.prompts)), pieces.append)
     return Said("".join(pieces))
 
 
@@ -552,7 +552,7 @@ def test_a_policy_that_refuses_is_a_refusal(host: Host, server: Loopback, monkey
         def answer(self, _: Conversation, on_text: Callable[[str], None]) -> Any:
             raise Failed(code, "Not that.")
 
-    server.service._sessions._answerer = Refusing()
+    server.service._sessions._responder = Refusing()
     for way in every_way(declared(host)["talker"], "Do it."):
         with pytest.raises(AnswerRefused, match=rf"^talker in development: refused \({code}\): Not that.") as refused:
             way()

@@ -22,8 +22,7 @@ from conftest import Host
 from loopback import Fault, Loopback, Seen
 from test_faults import invariant
 
-from invoke_assistants import AsstError
-from invoke_assistants import commands as asst
+from invoke_assistants import AsstError, commands
 from invoke_assistants.reconcile.apply import Timing
 from invoke_assistants.store.file_storage import FileStorage
 from invoke_assistants.store.store import Store
@@ -49,13 +48,13 @@ class World:
 
     def made(self) -> None:
         """Everything is made and in sync."""
-        asst.create(self.host.root, timing=HASTY)
+        commands.create(self.host.root, timing=HASTY)
         self.server.seen.clear()
 
     def edited(self) -> None:
         """Everything is made and in sync, then the code is edited."""
         if not self.host.path.exists():
-            asst.create(self.host.root, timing=HASTY)
+            commands.create(self.host.root, timing=HASTY)
         self.host.edit(f"Take {self.edits}.", f"Take {self.edits + 1}.")
         self.edits += 1
 
@@ -81,25 +80,25 @@ VERBS = [
     Verb(
         "create",
         World.nothing,
-        lambda world: asst.create(world.host.root, timing=HASTY),
+        lambda world: commands.create(world.host.root, timing=HASTY),
         lambda world: world.written("development", "production"),
     ),
     Verb(
         "update",
         World.edited,
-        lambda world: asst.update(world.host.root, timing=HASTY),
+        lambda world: commands.update(world.host.root, timing=HASTY),
         lambda world: world.written("development"),
     ),
     Verb(
         "deploy",
         World.edited,
-        lambda world: asst.deploy(world.host.root, timing=HASTY),
+        lambda world: commands.deploy(world.host.root, timing=HASTY),
         lambda world: world.written("development", "production"),
     ),
     Verb(
         "delete",
         World.made,
-        lambda world: asst.delete(world.host.root, env="production", yes=True, timing=HASTY),
+        lambda world: commands.delete(world.host.root, env="production", yes=True, timing=HASTY),
         lambda world: world.written("development"),
         left=1,
     ),
@@ -127,9 +126,9 @@ def nothing_is_lost(world: World, reported: str) -> None:
     store = Store(FileStorage(world.host.path), "host").read()
     agents = world.server.agents()
     ids = {record.id for record in store.records.values()}
-    going = {store.records[key].id for (key, _), intent in store.intents.items() if intent.kind == "delete"}
+    going = {store.records[key].id for (key, _), intent in store.pending.items() if intent.kind == "delete"}
     assert ids - going <= agents.keys()
-    nonces = {intent.nonce for intent in store.intents.values()}
+    nonces = {intent.nonce for intent in store.pending.values()}
     for id, agent in agents.items():
         assert id in ids or agent["metadata"]["asst.nonce"] in nonces or id in reported, (id, reported)
 

@@ -21,8 +21,7 @@ import pytest
 from conftest import MODELS, Host
 from loopback import Fault, Loopback, Seen, error_body
 
-from invoke_assistants import AsstError, PlatformError, RowsFailed, StoreError
-from invoke_assistants import commands as asst
+from invoke_assistants import AsstError, PlatformError, RowsFailed, StoreError, commands
 from invoke_assistants.reconcile.apply import Timing
 
 ONE = MODELS + 'ASSISTANTS = [Assistant("one", model="m", instructions="Do it.")]'
@@ -37,18 +36,18 @@ def one(host: Host) -> Host:
     return host
 
 
-def invariant(host: Host, server: Loopback, wanted: int) -> None:
+def invariant(host: Host, server: Loopback, desired: int) -> None:
     """Everything wanted is there once, recorded, settled; nothing of ours is left over."""
     ours = [agent for agent in server.agents().values() if agent["metadata"].get("asst.project") == "host"]
     names = [agent["name"] for agent in ours]
-    assert len(set(names)) == len(names) == wanted
+    assert len(set(names)) == len(names) == desired
     assert {agent["id"] for agent in ours} == set(host.ids().values())
     assert "pending" not in host.store
     assert sorted(path.name for path in host.root.glob("*.tmp")) == []
 
 
 def quick_create(host: Host, **options: Any) -> list[Any]:
-    return asst.create(host.root, timing=QUICK, **options)
+    return commands.create(host.root, timing=QUICK, **options)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +112,7 @@ def test_a_read_is_retried_twice(one: Host, server: Loopback) -> None:
     invariant(one, server, 1)
     server.once(Fault(status=503), "GET", times=3)
     with pytest.raises(PlatformError, match="development: 503"):
-        asst.status(one.root)
+        commands.status(one.root)
 
 
 def test_a_short_retry_after_is_waited_out_and_said(one: Host, server: Loopback) -> None:
@@ -239,7 +238,7 @@ def test_a_create_that_is_answered_with_no_proper_id(one: Host, server: Loopback
 def test_a_list_that_lags(one: Host, server: Loopback) -> None:
     """Row 28: the new agent shows up two seconds late; the run waits for it."""
     server.lag = 1.0
-    asst.create(one.root, timing=Timing(grace=5, unknown=4))
+    commands.create(one.root, timing=Timing(grace=5, unknown=4))
     server.lag = 0
     invariant(one, server, 1)
 
@@ -248,7 +247,7 @@ def test_a_lost_answer_on_a_list_that_lags(one: Host, server: Loopback) -> None:
     """Rows 1 and 28 together: still found in the same run."""
     server.lag = 1.0
     server.once(Fault(after=True, reset=True))
-    asst.create(one.root, timing=Timing(grace=5, unknown=4))
+    commands.create(one.root, timing=Timing(grace=5, unknown=4))
     server.lag = 0
     invariant(one, server, 1)
 
@@ -405,7 +404,7 @@ def test_a_killed_update_is_recognised_as_ours(one: Host, server: Loopback) -> N
     server.faults.clear()
     assert next(iter(server.agents().values()))["instructions"] == "Second."
     one.edit("Second.", "Third.")
-    [row] = asst.update(one.root)
+    [row] = commands.update(one.root)
     assert (row.state, row.action, row.note) == ("changed", "update", None)
     assert "pending" not in one.store
 
@@ -415,39 +414,39 @@ def test_an_unanswered_update_is_looked_at(one: Host, server: Loopback) -> None:
     quick_create(one)
     one.edit("Do it.", "Second.")
     server.once(Fault(after=True, reset=True), times=3)
-    [row] = asst.update(one.root)
+    [row] = commands.update(one.root)
     assert row.error is None
     assert "pending" not in one.store
-    assert {row.state for row in asst.status(one.root)} == {"in_sync"}
+    assert {row.state for row in commands.status(one.root)} == {"in_sync"}
 
 
 def test_an_environment_that_fails_stops_those_after_it(host: Host, server: Loopback) -> None:
     """A row that the service refuses fails alone; its environment goes on, the next one is not started."""
-    asst.create(host.root)
+    commands.create(host.root)
     host.edit("Plan it.", "Plan it well.")
     host.edit("Judge it.", "Judge it well.")
     id = host.ids()["planner", "development"]
     server.once(Fault(status=400, raw=error_body("invalid_value", "no such model", "model")), path=f"/v1/agents/{id}")
     with pytest.raises(RowsFailed, match=f"planner in development: {id}: 400 no such model") as caught:
-        asst.deploy(host.root)
+        commands.deploy(host.root)
     errors = {row.key: row.error for row in caught.value.rows if row.error}
     assert "not started, since development is not whole" in errors["planner", "production"]
     assert ("judge", "development") not in errors
     assert "pending" not in host.store
     assert server.agents()[host.ids()["judge", "development"]]["instructions"] == "Judge it well."
     assert server.agents()[host.ids()["judge", "production"]]["instructions"] == "Judge it."
-    asst.deploy(host.root)
-    assert {row.state for row in asst.status(host.root)} == {"in_sync"}
+    commands.deploy(host.root)
+    assert {row.state for row in commands.status(host.root)} == {"in_sync"}
 
 
 def test_an_instance_deleted_during_an_update(host: Host, server: Loopback) -> None:
     """Row 11: 404 on the write: said with its id, nothing made in its place."""
-    asst.create(host.root)
+    commands.create(host.root)
     host.edit("Plan it.", "Plan it well.")
     id = host.ids()["planner", "development"]
     server.once(Fault(status=404, raw=error_body("not_found")), path=f"/v1/agents/{id}")
     with pytest.raises(RowsFailed, match=f"{id}: was deleted remotely: run inv asst.create"):
-        asst.update(host.root)
+        commands.update(host.root)
     assert len(server.agents()) == 6
 
 
@@ -524,9 +523,9 @@ def test_only_our_errors_leave_the_verbs(one: Host, server: Loopback) -> None:
         server.faults.clear()
         server.once(fault, times=9)
         with pytest.raises(AsstError):
-            asst.update(one.root)
+            commands.update(one.root)
     server.faults.clear()
-    asst.update(one.root)
+    commands.update(one.root)
     invariant(one, server, 1)
 
 
@@ -585,12 +584,12 @@ def test_an_open_create_is_not_passed_over(one: Host, server: Loopback) -> None:
     assert one.ids()
     assert "pending" in one.store
     with pytest.raises(RowsFailed, match="a create is still open: run inv asst.create"):
-        asst.deploy(one.root)
-    [row] = asst.plan(one.root)
+        commands.deploy(one.root)
+    [row] = commands.plan(one.root)
     assert "still open" in (row.error or "")
-    [row] = asst.status(one.root)
+    [row] = commands.status(one.root)
     assert "still open" in (row.note or "")
-    [row] = asst.create(one.root, dry_run=True)
+    [row] = commands.create(one.root, dry_run=True)
     assert row.action == "adopt"
     quick_create(one)
     invariant(one, server, 1)
@@ -646,10 +645,10 @@ def test_one_stale_list_makes_no_second_agent(one: Host, server: Loopback) -> No
 
 def test_a_store_that_is_replaced_in_the_middle(host: Host, server: Loopback) -> None:
     """Row 49: git puts an older store in place during a deploy; the run's results end up in it, and nothing is drift."""
-    asst.create(host.root)
+    commands.create(host.root)
     older = host.path.read_bytes()
     host.edit("Plan it.", "Second.")
-    asst.deploy(host.root)
+    commands.deploy(host.root)
     host.edit("Second.", "Third.")
 
     def replace(seen: Seen) -> Fault | None:
@@ -658,10 +657,10 @@ def test_a_store_that_is_replaced_in_the_middle(host: Host, server: Loopback) ->
         return None
 
     server.faults.append(replace)
-    asst.deploy(host.root)
+    commands.deploy(host.root)
     server.faults.clear()
     assert "pending" not in host.store
-    assert {row.state for row in asst.status(host.root)} == {"in_sync"}
+    assert {row.state for row in commands.status(host.root)} == {"in_sync"}
 
 
 def pull(host: Host, server: Loopback, method: str, change: Callable[[Any], None]) -> None:
@@ -703,12 +702,12 @@ def test_another_id_in_a_store_that_comes_during_an_update_stands(one: Host, ser
 
     pull(one, server, "POST", change)
     with pytest.raises(RowsFailed) as caught:
-        getattr(asst, verb)(one.root, timing=QUICK)
+        getattr(commands, verb)(one.root, timing=QUICK)
     assert f"one in development: the store was replaced during this run and names {new[0]} instead of {agent['id']}" in str(
         caught.value
     )
     assert list(one.ids().values()) == new
-    getattr(asst, verb)(one.root, timing=QUICK)
+    getattr(commands, verb)(one.root, timing=QUICK)
     assert server.agents()[new[0]]["instructions"] == "Second."
     invariant(one, server, 1)
 
@@ -725,10 +724,10 @@ def test_an_instance_that_a_colleague_deleted_does_not_come_back(one: Host, serv
 
     pull(one, server, "POST", change)
     with pytest.raises(RowsFailed, match=f"names none instead of {agent['id']}: run the same command again"):
-        asst.update(one.root, timing=QUICK)
+        commands.update(one.root, timing=QUICK)
     assert one.ids() == {}
     with pytest.raises(RowsFailed, match=r"is not created: run inv asst\.create"):
-        asst.update(one.root, timing=QUICK)
+        commands.update(one.root, timing=QUICK)
     quick_create(one)
     invariant(one, server, 1)
 
@@ -745,7 +744,7 @@ def test_another_id_in_a_store_that_comes_during_a_delete_stands(one: Host, serv
 
     pull(one, server, "DELETE", change)
     with pytest.raises(RowsFailed, match="the store was replaced during this run and names agent_"):
-        asst.delete(one.root, env="development", yes=True, timing=QUICK)
+        commands.delete(one.root, env="development", yes=True, timing=QUICK)
     assert list(one.ids().values()) == new
     invariant(one, server, 1)
 
@@ -758,7 +757,7 @@ def test_an_open_create_in_a_store_that_comes_during_an_update_stands(one: Host,
     open_ = {f"development agents {server.origin}": {"digest": digest, "kind": "create", "nonce": "c" * 32}}
     one.edit("Do it.", "Second.")
     pull(one, server, "POST", lambda store: store.update(pending={"one": open_}))
-    asst.update(one.root, timing=QUICK)
+    commands.update(one.root, timing=QUICK)
     assert one.store["pending"] == {"one": open_}
     quick_create(one)
     invariant(one, server, 1)
@@ -776,7 +775,7 @@ def test_a_resumed_create_remembers_what_it_sent(one: Host, server: Loopback) ->
     server.faults.clear()
     one.edit(', verbosity="low"', "")
     quick_create(one)
-    [row] = asst.update(one.root)
+    [row] = commands.update(one.root)
     assert [(change.field, change.before) for change in row.changes] == [("text.verbosity", "low")]
     assert next(iter(server.agents().values()))["text"]["verbosity"] == "medium"
 
@@ -819,7 +818,7 @@ def test_this_machines_clock_decides_nothing(one: Host, server: Loopback, monkey
     monkeypatch.setattr(time, "time", lambda: real() + skew)
     quick_create(one)
     one.edit("Do it.", "Second.")
-    asst.deploy(one.root)
+    commands.deploy(one.root)
     invariant(one, server, 1)
     assert str(int(real()))[:6] not in one.path.read_text()
 

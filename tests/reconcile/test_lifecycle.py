@@ -10,8 +10,7 @@ import pytest
 from conftest import MODELS, THREE, Host
 from loopback import Loopback
 
-from invoke_assistants import AsstError, DeclarationError, Refused, RowsFailed, SettingsError
-from invoke_assistants import commands as asst
+from invoke_assistants import AsstError, DeclarationError, Refused, RowsFailed, SettingsError, commands
 from invoke_assistants.types import Row
 
 
@@ -21,7 +20,7 @@ def states(rows: list[Row]) -> set[tuple[str | None, str]]:
 
 def test_create_makes_one_instance_per_environment(host: Host, server: Loopback) -> None:
     """3 assistants × 2 environments are 6 posts; names, tags, payloads and ids are as designed; nothing stays open."""
-    rows = asst.create(host.root)
+    rows = commands.create(host.root)
     assert states(rows) == {("not_created", "create")}
     agents = server.agents()
     assert sorted(agent["name"] for agent in agents.values()) == sorted(
@@ -45,29 +44,29 @@ def test_create_makes_one_instance_per_environment(host: Host, server: Loopback)
 
 def test_creating_again_writes_nothing(host: Host, server: Loopback) -> None:
     """The second create sends no write and leaves every file byte for byte."""
-    asst.create(host.root)
+    commands.create(host.root)
     before, server.seen[:] = host.path.stat(), []
-    assert states(asst.create(host.root)) == {("in_sync", "none")}
+    assert states(commands.create(host.root)) == {("in_sync", "none")}
     assert server.writes() == []
     assert host.path.stat().st_mtime_ns == before.st_mtime_ns
 
 
 def test_one_change_is_one_write_per_environment(host: Host, server: Loopback) -> None:
     """After an edit, update writes the development instance once, and deploy the production one once."""
-    asst.create(host.root)
+    commands.create(host.root)
     host.edit("Plan it.", "Plan it well.")
-    assert [(row.name, row.action) for row in asst.plan(host.root) if row.action != "none"] == [("planner", "update")] * 2
+    assert [(row.name, row.action) for row in commands.plan(host.root) if row.action != "none"] == [("planner", "update")] * 2
     server.seen.clear()
-    rows = asst.update(host.root)
+    rows = commands.update(host.root)
     assert [(row.name, row.environment, row.action) for row in rows] == [
         ("planner", "development", "update"), ("judge", "development", "none"), ("talker", "development", "none"),
     ]  # fmt: skip
     assert [seen.path for seen in server.writes()] == [f"/v1/agents/{host.ids()['planner', 'development']}"]
     server.seen.clear()
-    asst.deploy(host.root)
+    commands.deploy(host.root)
     assert [seen.path for seen in server.writes()] == [f"/v1/agents/{host.ids()['planner', 'production']}"]
     assert all(agent["instructions"] != "Plan it." for agent in server.agents().values())
-    assert {row.action for row in asst.plan(host.root)} == {"none"}
+    assert {row.action for row in commands.plan(host.root)} == {"none"}
     record = host.store["assistants"]["planner"]
     assert "history" not in record["development"]
     assert len(record["production"]["history"]) == 1
@@ -76,39 +75,41 @@ def test_one_change_is_one_write_per_environment(host: Host, server: Loopback) -
 
 def test_a_noop_deploy_reads_one_page(host: Host, server: Loopback) -> None:
     """Environments with one URL, key and project share one look at the list."""
-    asst.create(host.root)
+    commands.create(host.root)
     server.seen.clear()
-    asst.deploy(host.root)
+    commands.deploy(host.root)
     assert [(seen.method, seen.path) for seen in server.seen] == [("GET", "/v1/agents")]
 
 
 def test_drift_by_hand_is_refused_and_overwritten_on_demand(host: Host, server: Loopback) -> None:
     """A field edited remotely is named, nothing is written anywhere; --overwrite puts it right and keeps foreign metadata."""
-    asst.create(host.root)
+    commands.create(host.root)
     id = host.ids()["judge", "production"]
     server.edit(id, instructions="Be kind.", metadata={"theirs": "kept"})
     host.edit("Plan it.", "Plan it well.")
     server.seen.clear()
     before = host.path.read_bytes()
     with pytest.raises(Refused, match=f"judge in production: {id} was edited by hand: instructions; --overwrite") as caught:
-        asst.deploy(host.root)
+        commands.deploy(host.root)
     assert caught.value.exit_code == 3
     assert [row.error is not None for row in caught.value.rows] == [False, False, False, True, False, False]
-    assert [row.note for row in asst.status(host.root) if row.state == "drifted"] == [f"{id} was edited by hand: instructions"]
+    assert [row.note for row in commands.status(host.root) if row.state == "drifted"] == [
+        f"{id} was edited by hand: instructions"
+    ]
     assert server.writes() == []
     assert host.path.read_bytes() == before
-    asst.update(host.root)  # the other environment is not in its way
-    asst.deploy(host.root, overwrite=True)
+    commands.update(host.root)  # the other environment is not in its way
+    commands.deploy(host.root, overwrite=True)
     agent = server.agents()[id]
     assert (agent["instructions"], agent["metadata"]["theirs"], agent["metadata"]["team"]) == ("Judge it.", "kept", "blue")
 
 
 def test_create_leaves_a_drifted_instance(host: Host, server: Loopback) -> None:
     """Create names it and goes on."""
-    asst.create(host.root)
+    commands.create(host.root)
     server.edit(host.ids()["judge", "production"], instructions="Be kind.")
     server.seen.clear()
-    row = next(row for row in asst.create(host.root) if row.state == "drifted")
+    row = next(row for row in commands.create(host.root) if row.state == "drifted")
     assert (row.name, row.action, row.error) == ("judge", "none", None)
     assert "edited by hand" in (row.note or "")
     assert server.writes() == []
@@ -116,115 +117,115 @@ def test_create_leaves_a_drifted_instance(host: Host, server: Loopback) -> None:
 
 def test_one_missing_instance(host: Host, server: Loopback) -> None:
     """Update and deploy do the other rows and name the id; create makes it anew; status and plan show it."""
-    asst.create(host.root)
+    commands.create(host.root)
     id = host.ids()["judge", "development"]
     server.call("DELETE", f"/agents/{id}")
     host.edit("Plan it.", "Plan it well.")
     with pytest.raises(RowsFailed, match=f"judge in development: {id} was deleted remotely: run inv asst.create"):
-        asst.deploy(host.root)
-    by_key = {row.key: row for row in asst.status(host.root)}
+        commands.deploy(host.root)
+    by_key = {row.key: row for row in commands.status(host.root)}
     assert by_key["planner", "development"].state == "in_sync"
     assert by_key["planner", "production"].state == "changed"  # production was not started
     assert by_key["judge", "development"].state == "missing"
-    rows = {row.key: row for row in asst.create(host.root)}
+    rows = {row.key: row for row in commands.create(host.root)}
     assert rows["judge", "development"].action == "recreate"
     assert host.ids()["judge", "development"] not in (id, None)
     assert len(server.agents()) == 6
-    asst.deploy(host.root)
-    assert {row.state for row in asst.status(host.root)} == {"in_sync"}
+    commands.deploy(host.root)
+    assert {row.state for row in commands.status(host.root)} == {"in_sync"}
 
 
 def test_a_key_that_sees_nothing_is_refused(host: Host, server: Loopback, tmp_path: Path) -> None:
     """Another project's key: exit 3 with the key variable, for every verb, and nothing is written; --recreate goes on."""
-    asst.create(host.root)
+    commands.create(host.root)
     before = host.path.read_bytes()
     for id in host.ids().values():
         server.call("DELETE", f"/agents/{id}")
     server.seen.clear()
-    for verb in (asst.create, asst.update, asst.deploy):
+    for verb in (commands.create, commands.update, commands.deploy):
         with pytest.raises(Refused, match="development: the key in OPENAI_API_KEY sees none of its 3 recorded instances"):
             verb(host.root)
     with pytest.raises(Refused):
-        asst.update(host.root, only=["judge"])
-    assert {row.state for row in asst.status(host.root)} == {"missing"}
+        commands.update(host.root, only=["judge"])
+    assert {row.state for row in commands.status(host.root)} == {"missing"}
     assert server.writes() == []
     assert host.path.read_bytes() == before
-    assert states(asst.create(host.root, recreate=True)) == {("missing", "recreate")}
+    assert states(commands.create(host.root, recreate=True)) == {("missing", "recreate")}
     assert len(server.agents()) == 6
 
 
 def test_update_and_deploy_never_create(host: Host, server: Loopback) -> None:
     """What is not created is an error that names create; the others go on."""
-    asst.create(host.root, only=["planner"])
+    commands.create(host.root, only=["planner"])
     host.edit("Plan it.", "Plan it well.")
     with pytest.raises(RowsFailed, match=r"judge in development is not created: run inv asst\.create"):
-        asst.update(host.root)
+        commands.update(host.root)
     assert len(server.agents()) == 2
     assert server.agents()[host.ids()["planner", "development"]]["instructions"] == "Plan it well."
 
 
 def test_update_works_in_the_first_environment_only(host: Host) -> None:
     """Another one is an error that names deploy; the first by name is fine."""
-    asst.create(host.root)
-    assert {row.environment for row in asst.update(host.root, env="development")} == {"development"}
+    commands.create(host.root)
+    assert {row.environment for row in commands.update(host.root, env="development")} == {"development"}
     with pytest.raises(SettingsError, match="inv asst.deploy --env production"):
-        asst.update(host.root, env="production")
+        commands.update(host.root, env="production")
 
 
 def test_deploying_one_environment_needs_those_before(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     """--env production trusts the store about development and does not read it; without it, it is refused."""
-    asst.create(host.root)
+    commands.create(host.root)
     host.edit("Plan it.", "Plan it well.")
     with pytest.raises(AsstError, match=r"planner in development is as declared: run inv asst\.update first"):
-        asst.deploy(host.root, env="production")
-    asst.update(host.root)
+        commands.deploy(host.root, env="production")
+    commands.update(host.root)
     monkeypatch.delenv("OPENAI_API_KEY")
     monkeypatch.setenv("OPENAI_API_KEY_PRODUCTION", "sk-production")
-    assert asst.deploy(host.root, env="production")[0].action == "update"
+    assert commands.deploy(host.root, env="production")[0].action == "update"
 
 
 def test_deploy_through_an_environment(host: Host) -> None:
     """Environments after the given one are left alone."""
-    asst.create(host.root)
-    assert {row.environment for row in asst.deploy(host.root, through="development")} == {"development"}
+    commands.create(host.root)
+    assert {row.environment for row in commands.deploy(host.root, through="development")} == {"development"}
 
 
 def test_only_narrows_and_unknown_names_are_suggested(host: Host, server: Loopback) -> None:
     """--only acts on these alone; a wrong name lists the known and the nearest."""
-    asst.create(host.root, only=["judge"], env="production")
+    commands.create(host.root, only=["judge"], env="production")
     assert set(host.ids()) == {("judge", "production")}
     with pytest.raises(SettingsError, match="declared: planner, judge, talker; did you mean 'judge'"):
-        asst.create(host.root, only=["juge"])
+        commands.create(host.root, only=["juge"])
     with pytest.raises(SettingsError, match="did you mean 'production'"):
-        asst.create(host.root, env="prod")
+        commands.create(host.root, env="prod")
 
 
 def test_dry_runs_write_nothing(host: Host, server: Loopback) -> None:
     """No request that writes, no store, no lock."""
-    rows = asst.create(host.root, dry_run=True)
+    rows = commands.create(host.root, dry_run=True)
     assert states(rows) == {("not_created", "create")}
     assert not host.path.exists()
-    asst.create(host.root)
+    commands.create(host.root)
     host.edit("Plan it.", "Plan it well.")
     server.seen.clear()
-    assert ("changed", "update") in states(asst.update(host.root, dry_run=True))
-    assert ("changed", "update") in states(asst.deploy(host.root, dry_run=True))
+    assert ("changed", "update") in states(commands.update(host.root, dry_run=True))
+    assert ("changed", "update") in states(commands.deploy(host.root, dry_run=True))
     assert server.writes() == []
 
 
 def test_with_nothing_recorded_status_and_plan_need_no_key(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fresh project can look around before it has a key; not one request is sent."""
     monkeypatch.delenv("OPENAI_API_KEY")
-    assert states(asst.status(host.root)) == {("not_created", "none")}
-    assert states(asst.plan(host.root)) == {("not_created", "create")}
+    assert states(commands.status(host.root)) == {("not_created", "none")}
+    assert states(commands.plan(host.root)) == {("not_created", "create")}
     assert server.seen == []
 
 
 def test_status_shows_what_is_no_longer_declared(host: Host) -> None:
     """A recorded assistant that the app dropped is shown as undeclared, and nothing else happens to it."""
-    asst.create(host.root)
+    commands.create(host.root)
     host.declare(MODELS + 'ASSISTANTS = [Assistant("talker", model="gpt-6-luna", instructions="Talk.")]')
-    rows = asst.status(host.root)
+    rows = commands.status(host.root)
     assert [(row.name, row.environment) for row in rows if row.state == "undeclared"] == [
         ("judge", "development"), ("judge", "production"), ("planner", "development"), ("planner", "production"),
     ]  # fmt: skip
@@ -233,115 +234,115 @@ def test_status_shows_what_is_no_longer_declared(host: Host) -> None:
 
 def test_switching_platforms_and_back_loses_nothing(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     """Records of another place are kept under elsewhere, unchanged, and found again."""
-    asst.create(host.root)
+    commands.create(host.root)
     ids, before = host.ids(), host.store["assistants"]["judge"]["production"]
     monkeypatch.setenv("ASST_PLATFORM", "local")
-    rows = asst.status(host.root)
+    rows = commands.status(host.root)
     assert {row.state for row in rows} == {"not_created"}
     assert all(f"recorded on agents at {server.origin}" in (row.note or "") for row in rows)
-    asst.create(host.root)
+    commands.create(host.root)
     record = host.store["assistants"]["judge"]["production"]
     assert record["platform"] == "local"
     assert record["elsewhere"] == {f"agents {server.origin}": before}
     monkeypatch.setenv("ASST_PLATFORM", "agents")
     server.seen.clear()
     bytes_before = host.path.read_bytes()
-    assert states(asst.create(host.root)) == {("in_sync", "none")}
+    assert states(commands.create(host.root)) == {("in_sync", "none")}
     assert host.path.read_bytes() == bytes_before
     host.edit("Judge it.", "Judge it well.")
-    asst.deploy(host.root)
+    commands.deploy(host.root)
     assert host.ids()["judge", "production"] == ids["judge", "production"]
     assert set(host.store["assistants"]["judge"]["production"]["elsewhere"]) == {"local local"}
 
 
 def test_another_clone_adopts_what_is_tagged(host: Host, server: Loopback, tmp_path: Path) -> None:
     """A clone without the store finds the instances by their tags: no twin, the same ids."""
-    asst.create(host.root)
+    commands.create(host.root)
     clone = Host(tmp_path / "clone", host.env)
-    rows = asst.create(clone.root)
+    rows = commands.create(clone.root)
     assert states(rows) == {("not_created", "adopt")}
     assert clone.ids() == host.ids()
     assert len(server.agents()) == 6
-    assert {row.state for row in asst.status(clone.root)} == {"in_sync"}
+    assert {row.state for row in commands.status(clone.root)} == {"in_sync"}
 
 
 def test_an_adopted_instance_of_another_checkout(host: Host, server: Loopback, tmp_path: Path) -> None:
     """Adopted with another payload: gone on in development, refused in production until the store is pulled."""
-    asst.create(host.root)
+    commands.create(host.root)
     clone = Host(tmp_path / "clone", host.env)
     clone.declare(THREE.replace("Plan it.", "Plan it otherwise."))
-    asst.create(clone.root)
+    commands.create(clone.root)
     assert clone.ids() == host.ids()
-    rows = {row.key: row for row in asst.plan(clone.root)}
+    rows = {row.key: row for row in commands.plan(clone.root)}
     assert rows["planner", "development"].state == "changed"
     assert rows["planner", "production"].state == "drifted"
     with pytest.raises(Refused, match="another checkout wrote .*: pull the store, or commit it back from CI"):
-        asst.deploy(clone.root)
-    asst.update(clone.root)
+        commands.deploy(clone.root)
+    commands.update(clone.root)
     assert server.agents()[clone.ids()["planner", "development"]]["instructions"] == "Plan it otherwise."
 
 
 def test_two_checkouts_that_share_the_first_environment(host: Host, server: Loopback, tmp_path: Path) -> None:
     """Development is where people overwrite each other: it is said and gone on with."""
-    asst.create(host.root)
+    commands.create(host.root)
     other = Host(tmp_path / "other", host.env)
     other.path.write_bytes(host.path.read_bytes())
     other.declare(THREE.replace("Plan it.", "Other's plan."))
-    asst.update(other.root)
+    commands.update(other.root)
     host.edit("Plan it.", "My plan.")
-    [row] = [row for row in asst.update(host.root) if row.action == "update"]
+    [row] = [row for row in commands.update(host.root) if row.action == "update"]
     assert "another checkout wrote" in (row.note or "")
     assert server.agents()[host.ids()["planner", "development"]]["instructions"] == "My plan."
 
 
 def test_a_store_that_ci_did_not_commit_back(host: Host, server: Loopback, tmp_path: Path) -> None:
     """CI deployed and threw its store away: the next deploy with new code is refused and says why."""
-    asst.create(host.root)
+    commands.create(host.root)
     ci = Host(tmp_path / "ci", host.env)
     ci.path.write_bytes(host.path.read_bytes())
     for each in (host, ci):
         each.declare(THREE.replace("Plan it.", "Second."))
-    asst.deploy(ci.root)
-    assert {row.state for row in asst.status(host.root)} == {"in_sync"}
+    commands.deploy(ci.root)
+    assert {row.state for row in commands.status(host.root)} == {"in_sync"}
     host.declare(THREE.replace("Plan it.", "Third."))
     with pytest.raises(
         Refused, match="planner in production: another checkout wrote .*commit it back from CI .*older, looks the same"
     ):
-        asst.deploy(host.root)
+        commands.deploy(host.root)
 
 
 def test_a_fresh_clone_on_local_is_in_sync_at_once(local_host: Host, tmp_path: Path) -> None:
     """The embedded platform puts back what the committed store names, under the same ids; deleted ones stay deleted."""
-    asst.create(local_host.root)
+    commands.create(local_host.root)
     before = local_host.path.read_bytes()
     (local_host.root / ".asst" / "local.json").unlink()
-    assert states(asst.status(local_host.root)) == {("in_sync", "none")}
-    asst.create(local_host.root)
+    assert states(commands.status(local_host.root)) == {("in_sync", "none")}
+    commands.create(local_host.root)
     assert local_host.path.read_bytes() == before
     other = Host(tmp_path / "other", local_host.env)
-    asst.create(other.root)
+    commands.create(other.root)
     assert other.ids() == local_host.ids()
 
 
 def test_deleted_on_local_stays_deleted(local_host: Host) -> None:
     """An id that was deleted in the embedded platform is neither put back nor given again."""
-    from invoke_assistants.emulator.api import Service
+    from invoke_assistants.emulator.api import EmbeddedAPI
 
-    asst.create(local_host.root)
+    commands.create(local_host.root)
     id = local_host.ids()["judge", "development"]
-    Service(local_host.root / ".asst" / "local.json").handle("DELETE", f"/v1/agents/{id}", {}, b"")
-    assert {row.state for row in asst.status(local_host.root, only=["judge"], env="development")} == {"missing"}
-    asst.create(local_host.root)
+    EmbeddedAPI(local_host.root / ".asst" / "local.json").handle("DELETE", f"/v1/agents/{id}", {}, b"")
+    assert {row.state for row in commands.status(local_host.root, only=["judge"], env="development")} == {"missing"}
+    commands.create(local_host.root)
     assert local_host.ids()["judge", "development"] != id
 
 
 def test_the_plan_from_the_store_alone(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a request and without a key: what the code changed since the last deploy."""
-    asst.create(host.root)
+    commands.create(host.root)
     host.edit("Plan it.", "Plan it well.")
     server.seen.clear()
     monkeypatch.delenv("OPENAI_API_KEY")
-    rows = asst.plan(host.root, from_store=True)
+    rows = commands.plan(host.root, from_store=True)
     assert [(row.name, row.changes[0].before, row.changes[0].after) for row in rows if row.changes] == [
         ("planner", "Plan it.", "Plan it well.")
     ] * 2
@@ -352,7 +353,7 @@ def test_verbs_work_inside_a_running_loop(host: Host) -> None:
     """An async program can call them; its loop is not disturbed."""
 
     async def main() -> list[Row]:
-        return asst.create(host.root)
+        return commands.create(host.root)
 
     assert len(asyncio.run(main())) == 6
 
@@ -361,31 +362,31 @@ def test_the_root_is_found_as_at_run_time(host: Host, monkeypatch: pytest.Monkey
     """Without a root: ASST_ROOT, else upward from the current folder."""
     (host.root / "deep" / "er").mkdir(parents=True)
     monkeypatch.chdir(host.root / "deep" / "er")
-    assert len(asst.status()) == 6
+    assert len(commands.status()) == 6
     monkeypatch.chdir("/")
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    assert len(asst.status()) == 6
+    assert len(commands.status()) == 6
 
 
 @pytest.mark.parametrize("many", [250, 1000])
 def test_a_look_stays_short_among_many(host: Host, server: Loopback, many: int) -> None:
     """Pages of 100, and single requests where those are fewer; a tagged match on the last page is found."""
-    asst.create(host.root)
+    commands.create(host.root)
     server.fill(many)
     server.seen.clear()
-    assert {row.state for row in asst.status(host.root)} == {"in_sync"}
+    assert {row.state for row in commands.status(host.root)} == {"in_sync"}
     pages = [seen for seen in server.seen if seen.path == "/v1/agents"]
     assert all(seen.query["limit"] == "100" for seen in pages)
     assert len(server.seen) <= 12  # 6 pages, then 6 ids
     host.path.unlink()
-    assert states(asst.create(host.root)) == {("not_created", "adopt")}
+    assert states(commands.create(host.root)) == {("not_created", "adopt")}
     assert len(server.agents()) == many + 6
 
 
 def test_a_same_name_without_tags_is_somebody_elses(host: Host, server: Loopback) -> None:
     """An agent that only has the display name is not adopted."""
     foreign = server.call("POST", "/agents", {"model": "m", "name": "planner_development"})
-    asst.create(host.root)
+    commands.create(host.root)
     assert foreign["id"] not in host.ids().values()
 
 
@@ -410,7 +411,7 @@ def test_a_same_name_without_tags_is_somebody_elses(host: Host, server: Loopback
 def test_bad_declarations_are_one_line(host: Host, server: Loopback, source: str, message: str) -> None:
     """Whatever is wrong with the app is one line that names it; nothing is written anywhere."""
     host.declare(source)
-    for verb in (asst.create, asst.status, asst.check):
+    for verb in (commands.create, commands.status, commands.check):
         with pytest.raises((SettingsError, DeclarationError), match=message) as caught:
             verb(host.root)
         assert "\n" not in str(caught.value)
@@ -424,7 +425,7 @@ def test_a_syntax_error_is_told_with_its_path(host: Host) -> None:
     (host.root / "part_of_the_app" / "models.py").write_text("x = 1\ndef broken(:\n")
     host.declare("import part_of_the_app.models")
     with pytest.raises(SettingsError, match=r"SyntaxError: invalid syntax \(part_of_the_app/models\.py, line 2\)$"):
-        asst.check(host.root)
+        commands.check(host.root)
 
 
 @pytest.mark.parametrize("tags", ["dict[str, int]", "dict[str, typing.Any]", "dict"])
@@ -432,8 +433,8 @@ def test_a_schema_that_strict_mode_refuses_stops_before_any_request(host: Host, 
     """Found offline, with the model and the field, by check and by every writing verb."""
     declared = f'class Open(BaseModel):\n    tags: {tags}\nASSISTANTS = [Assistant("a", model="m", output=Open)]'
     host.declare(f"import typing\n{MODELS}{declared}")
-    assert all("Open.tags: an open object" in (row.error or "") for row in asst.check(host.root))
-    for verb in (asst.create, asst.update, asst.deploy, asst.plan):
+    assert all("Open.tags: an open object" in (row.error or "") for row in commands.check(host.root))
+    for verb in (commands.create, commands.update, commands.deploy, commands.plan):
         with pytest.raises(DeclarationError, match=r"a in development: Open\.tags: an open object.*run inv asst\.check"):
             verb(host.root)
     assert server.seen == []
@@ -441,7 +442,7 @@ def test_a_schema_that_strict_mode_refuses_stops_before_any_request(host: Host, 
 
 def test_the_stores_payloads_are_what_was_sent(host: Host, server: Loopback) -> None:
     """Each record's payload in the store is, key for key, what the create sent."""
-    asst.create(host.root)
+    commands.create(host.root)
     for seen in server.writes():
         record = host.store["assistants"][seen.body["metadata"]["asst.name"]][seen.body["metadata"]["asst.environment"]]
         payload = host.store["payloads"][record["digest"]]
@@ -455,7 +456,7 @@ def test_an_overwrite_shows_all_that_it_takes_away(host: Host, server: Loopback)
     host.edit(
         '"judge", output=Verdict,', '"judge", output=Verdict, verbosity="low", reasoning={"effort": "low"}, service_tier="flex",'
     )
-    asst.create(host.root, ["judge"])
+    commands.create(host.root, ["judge"])
     id = host.ids()["judge", "production"]
     server.edit(
         id, text={"verbosity": "high"}, reasoning={"effort": "high", "summary": "auto"}, service_tier="priority",
@@ -464,7 +465,7 @@ def test_an_overwrite_shows_all_that_it_takes_away(host: Host, server: Loopback)
     host.edit(' verbosity="low", reasoning={"effort": "low"}, service_tier="flex",', "")
     host.edit(', metadata={"team": "blue"}', "")
     host.edit("Judge it.", "Judge it well.")
-    [row] = asst.plan(host.root, ["judge"], "production")
+    [row] = commands.plan(host.root, ["judge"], "production")
     changes = {change.field: (change.before, change.after) for change in row.changes}
     assert changes == {
         "instructions": ("Judge it.", "Judge it well."),
@@ -474,9 +475,9 @@ def test_an_overwrite_shows_all_that_it_takes_away(host: Host, server: Loopback)
         "service_tier": ("priority", None),
         "metadata.team": ("red", None),
     }
-    asst.update(host.root, ["judge"])
-    asst.deploy(host.root, ["judge"], overwrite=True)
+    commands.update(host.root, ["judge"])
+    commands.deploy(host.root, ["judge"], overwrite=True)
     agent = server.agents()[id]
     assert agent["metadata"]["theirs"] == "kept"
     assert "team" not in agent["metadata"]
-    assert asst.plan(host.root, ["judge"], "production")[0].state == "in_sync"
+    assert commands.plan(host.root, ["judge"], "production")[0].state == "in_sync"

@@ -9,8 +9,7 @@ import pytest
 from conftest import MODELS, Host
 from loopback import Fault, Loopback
 
-from invoke_assistants import AsstError, PlatformError, Refused, RowsFailed
-from invoke_assistants import commands as asst
+from invoke_assistants import AsstError, PlatformError, Refused, RowsFailed, commands
 from invoke_assistants.reconcile.apply import Timing
 
 QUICK = Timing(grace=0.4, unknown=0.1, again=0.05)
@@ -30,7 +29,7 @@ def lost(host: Host, server: Loopback) -> Host:
 
     server.faults.append(decide)
     with pytest.raises(RowsFailed):
-        asst.create(host.root, env="development", timing=QUICK)
+        commands.create(host.root, env="development", timing=QUICK)
     server.faults.clear()
     assert len(server.agents()) == 1
     assert host.store["assistants"] == {}
@@ -41,16 +40,16 @@ def lost(host: Host, server: Loopback) -> Host:
 def test_an_open_create_that_left_the_code_is_a_row_until_it_is_settled(lost: Host, server: Loopback) -> None:
     """status, plan and create show it with the command that settles it; delete --undeclared finds and deletes what it made."""
     lost.declare(NOBODY)
-    for verb in (asst.status, asst.plan, asst.create):
+    for verb in (commands.status, commands.plan, commands.create):
         [row] = verb(lost.root)
         assert (row.key, row.state, row.action) == (("judge", "development"), "undeclared", "none")
         assert "inv asst.delete --undeclared" in (row.note or "")
     assert server.seen == []
-    [planned] = asst.delete(lost.root, undeclared=True, dry_run=True)
+    [planned] = commands.delete(lost.root, undeclared=True, dry_run=True)
     [id] = server.agents()
     assert (planned.action, planned.id) == ("delete", id)
     assert "pending" in lost.store
-    [row] = asst.delete(lost.root, undeclared=True, yes=True, timing=QUICK)
+    [row] = commands.delete(lost.root, undeclared=True, yes=True, timing=QUICK)
     assert (row.action, row.id) == ("delete", id)
     assert server.agents() == {}
     assert lost.store["assistants"] == {}
@@ -60,11 +59,11 @@ def test_an_open_create_that_left_the_code_is_a_row_until_it_is_settled(lost: Ho
 def test_a_torn_down_environment_leaves_nothing(lost: Host, server: Loopback) -> None:
     """What an open create made goes with its environment, though the list shows it late and another row is recorded."""
     lost.declare(JUDGE[:-1] + ', Assistant("talker", model="gpt-6-luna")]')
-    asst.create(lost.root, ["talker"], "development", timing=QUICK)
+    commands.create(lost.root, ["talker"], "development", timing=QUICK)
     server.lag = 1.0
     for there in server.service._read()["agents"].values():
         assert there["metadata"]["asst.environment"] == "development"
-    asst.delete(lost.root, env="development", yes=True, timing=Timing(grace=4))
+    commands.delete(lost.root, env="development", yes=True, timing=Timing(grace=4))
     assert server.agents() == {}
     assert lost.store["assistants"] == {}
     assert "pending" not in lost.store
@@ -75,9 +74,9 @@ def test_an_open_create_of_which_nothing_is_found(host: Host, server: Loopback) 
     host.declare(JUDGE)
     server.faults.append(lambda seen: Fault(status=500) if seen.method == "POST" or server.writes() else None)
     with pytest.raises(RowsFailed):
-        asst.create(host.root, env="development", timing=QUICK)
+        commands.create(host.root, env="development", timing=QUICK)
     server.faults.clear()
-    [row] = asst.delete(host.root, env="development", yes=True, timing=QUICK)
+    [row] = commands.delete(host.root, env="development", yes=True, timing=QUICK)
     assert (row.action, row.note) == ("none", "its open create had made nothing")
     assert "pending" not in host.store
 
@@ -87,7 +86,7 @@ def test_deleting_an_open_create_where_the_platform_cannot_be_read(lost: Host, s
     before = lost.path.read_bytes()
     server.faults.append(lambda seen: Fault(status=400))
     with pytest.raises(PlatformError):
-        asst.delete(lost.root, env="development", yes=True, timing=QUICK)
+        commands.delete(lost.root, env="development", yes=True, timing=QUICK)
     assert lost.path.read_bytes() == before
 
 
@@ -95,7 +94,7 @@ def test_deleting_an_open_create_needs_a_word(lost: Host, server: Loopback) -> N
     """Unconfirmed, nothing is written, neither remotely nor in the store."""
     before = lost.path.read_bytes()
     with pytest.raises(Refused, match="--yes goes on"):
-        asst.delete(lost.root, env="development", timing=QUICK)
+        commands.delete(lost.root, env="development", timing=QUICK)
     assert server.writes() == []
     assert lost.path.read_bytes() == before
 
@@ -104,7 +103,7 @@ def test_the_oldest_of_several_with_one_nonce_stays_the_others_go(lost: Host, se
     """All of them are ours: deleting the row deletes them all."""
     [agent] = server.agents().values()
     server.call("POST", "/agents", {key: agent[key] for key in ("model", "name", "metadata")})
-    asst.delete(lost.root, env="development", yes=True, timing=QUICK)
+    commands.delete(lost.root, env="development", yes=True, timing=QUICK)
     assert server.agents() == {}
 
 
@@ -117,19 +116,19 @@ def test_adopt_settles_an_open_create_first(lost: Host, server: Loopback) -> Non
     [made] = server.agents()
     other = existing(server)
     with pytest.raises(AsstError, match=f"judge in development is {made} already") as caught:
-        asst.adopt("judge", "development", other, lost.root, timing=QUICK)
+        commands.adopt("judge", "development", other, lost.root, timing=QUICK)
     assert caught.value.exit_code == 1
     assert lost.ids() == {("judge", "development"): made}
     assert "pending" not in lost.store
     assert "asst.project" not in server.agents()[other]["metadata"]
-    [row] = asst.create(lost.root, env="development", timing=QUICK)
+    [row] = commands.create(lost.root, env="development", timing=QUICK)
     assert row.action == "none"
 
 
 def test_adopting_what_an_open_create_made(lost: Host, server: Loopback) -> None:
     """The id that the open create made is the row's instance: that is what was asked for."""
     [made] = server.agents()
-    [row] = asst.adopt("judge", "development", made, lost.root, timing=QUICK)
+    [row] = commands.adopt("judge", "development", made, lost.root, timing=QUICK)
     assert (row.id, row.error) == (made, None)
     assert lost.ids() == {("judge", "development"): made}
     assert "pending" not in lost.store
@@ -141,7 +140,7 @@ def test_adopt_while_an_open_create_cannot_be_settled(lost: Host, server: Loopba
     before = lost.path.read_bytes()
     server.faults.append(lambda seen: Fault(status=400) if seen.query.get("limit") else None)
     with pytest.raises(PlatformError):
-        asst.adopt("judge", "development", other, lost.root, timing=QUICK)
+        commands.adopt("judge", "development", other, lost.root, timing=QUICK)
     assert lost.path.read_bytes() == before
     assert server.writes() == []
 
@@ -151,13 +150,13 @@ def test_adopt_where_an_open_create_made_nothing(host: Host, server: Loopback) -
     host.declare(JUDGE)
     server.faults.append(lambda seen: Fault(status=500) if seen.method == "POST" or server.writes() else None)
     with pytest.raises(RowsFailed):
-        asst.create(host.root, env="development", timing=QUICK)
+        commands.create(host.root, env="development", timing=QUICK)
     server.faults.clear()
     other = existing(server)
-    asst.adopt("judge", "development", other, host.root, timing=QUICK)
+    commands.adopt("judge", "development", other, host.root, timing=QUICK)
     assert host.ids() == {("judge", "development"): other}
     assert "pending" not in host.store
-    asst.create(host.root, env="development", timing=QUICK)
+    commands.create(host.root, env="development", timing=QUICK)
     assert len(server.agents()) == 1
 
 
@@ -165,7 +164,7 @@ def test_an_open_create_of_another_platform_is_told(lost: Host, server: Loopback
     """A row that is open on agents says so where the settings say local."""
     lost.declare(JUDGE, '[tool.asst.environments.development]\nplatform = "local"\n')
     monkeypatch.delenv("ASST_PLATFORM")
-    [row] = asst.status(lost.root)
+    [row] = commands.status(lost.root)
     assert f"a create is still open on agents at {server.origin}" in (row.note or "")
 
 
@@ -175,7 +174,7 @@ def recorded_and_open(host: Host, server: Loopback) -> str:
     host.declare(JUDGE)
     server.faults.append(lambda seen: Fault(status=500) if seen.method == "GET" and server.writes() else None)
     with pytest.raises(RowsFailed):
-        asst.create(host.root, env="development", timing=QUICK)
+        commands.create(host.root, env="development", timing=QUICK)
     server.faults.clear()
     assert "pending" in host.store
     return host.ids()["judge", "development"]
@@ -198,7 +197,7 @@ def test_what_is_no_longer_ours_is_not_deleted_though_a_create_is_open(
     else:
         server.call("POST", f"/agents/{recorded_and_open}", {"metadata": theirs})
     with pytest.raises(Refused, match="does not carry our tags, so it is not ours to delete"):
-        asst.delete(host.root, env="development", yes=True, timing=QUICK)
+        commands.delete(host.root, env="development", yes=True, timing=QUICK)
     assert recorded_and_open in server.agents()
 
 
@@ -214,7 +213,7 @@ def test_deleting_one_object_keeps_no_orphan_of_an_open_create(lost: Host, serve
         "judge": {"development": {"digest": digest, "id": other, "origin": server.origin, "platform": "agents"}}
     }
     lost.path.write_text(json.dumps(stored))
-    asst.delete(lost.root, id=other, yes=True, timing=QUICK)
+    commands.delete(lost.root, id=other, yes=True, timing=QUICK)
     left = {*server.agents()}
     assert other not in left
     assert left == set() or left == {*lost.ids().values()}
@@ -236,5 +235,5 @@ def test_a_teardown_says_what_is_elsewhere(lost: Host, server: Loopback, monkeyp
         def advance(self) -> None:
             pass
 
-    assert asst.delete(lost.root, env="development", yes=True, reporter=Listening()) == []
+    assert commands.delete(lost.root, env="development", yes=True, reporter=Listening()) == []
     assert said == [f"judge in development: what is on agents at {server.origin} is left as it is"]

@@ -12,14 +12,13 @@ import pytest
 from conftest import MODELS, Host
 from loopback import Fault, Loopback
 
-from invoke_assistants import AsstError, Refused, RowsFailed
-from invoke_assistants import commands as asst
+from invoke_assistants import AsstError, Refused, RowsFailed, commands
 from invoke_assistants.config.project import Project
-from invoke_assistants.emulator.api import Service
+from invoke_assistants.emulator.api import EmbeddedAPI
 from invoke_assistants.reconcile.diff import update_body
 from invoke_assistants.store.file_storage import FileStorage
 from invoke_assistants.store.store import Store
-from invoke_assistants.types import Intent
+from invoke_assistants.types import PendingOperation
 
 PLAIN = 'Assistant("one", model="m", instructions="Do it.", metadata={"team": "blue"})'
 RICH = (
@@ -37,7 +36,7 @@ def declare(host: Host, assistant: str) -> None:
 def plain(host: Host) -> Host:
     """A host whose one assistant, with few fields, is made in both environments."""
     declare(host, PLAIN)
-    asst.create(host.root)
+    commands.create(host.root)
     return host
 
 
@@ -60,12 +59,12 @@ def test_a_revert_of_code_and_store_takes_production_back_whole(plain: Host, ser
     """Deployed, then code and store reverted in git: nothing says in_sync, and --overwrite leaves nothing of it there."""
     before = plain.path.read_bytes()
     declare(plain, RICH.replace("Do it.", f"Do it.{also}"))
-    asst.deploy(plain.root)
+    commands.deploy(plain.root)
     assert held(plain, server, "production") == SET
     server.edit(plain.ids()["one", "production"], metadata={"theirs": "x"})
     plain.path.write_bytes(before)
     declare(plain, PLAIN)
-    rows = {row.environment: row for row in asst.plan(plain.root)}
+    rows = {row.environment: row for row in commands.plan(plain.root)}
     assert rows["development"].state == "changed"
     assert rows["production"].state == "drifted"
     assert {change.field for change in rows["development"].changes} >= EXTRA
@@ -73,9 +72,9 @@ def test_a_revert_of_code_and_store_takes_production_back_whole(plain: Host, ser
     assert plain.inv("asst.plan", "--check").code == 3
     server.seen.clear()
     with pytest.raises(Refused, match="another checkout wrote agent_.*service_tier.*--overwrite"):
-        asst.deploy(plain.root)
+        commands.deploy(plain.root)
     assert server.writes() == []
-    asst.deploy(plain.root, overwrite=True)
+    commands.deploy(plain.root, overwrite=True)
     assert held(plain, server, "development") == held(plain, server, "production") == UNSET
     assert server.agents()[plain.ids()["one", "production"]]["instructions"] == "Do it."
     assert plain.inv("asst.plan", "--check").code == 0
@@ -100,19 +99,19 @@ def test_a_killed_update_that_is_taken_back(plain: Host, server: Loopback, comma
     assert held(plain, server, environment) == SET
     assert "pending" in plain.store
     declare(plain, PLAIN)
-    [row] = [row for row in asst.plan(plain.root) if row.environment == environment]
+    [row] = [row for row in commands.plan(plain.root) if row.environment == environment]
     assert (row.state, row.error, row.note) == ("changed", None, None)
     assert {change.field for change in row.changes} == EXTRA
-    asst.deploy(plain.root)
+    commands.deploy(plain.root)
     assert held(plain, server, "development") == held(plain, server, "production") == UNSET
-    assert {row.state for row in asst.status(plain.root)} == {"in_sync"}
+    assert {row.state for row in commands.status(plain.root)} == {"in_sync"}
     assert "pending" not in plain.store
 
 
 def test_a_killed_update_with_a_default_in_the_record(host: Host, server: Loopback) -> None:
     """The record set what is the default anyway, and the update that dropped it was killed: known as ours, and in sync."""
     declare(host, 'Assistant("one", model="m", instructions="Do it.", verbosity="medium")')
-    asst.create(host.root)
+    commands.create(host.root)
     declare(host, 'Assistant("one", model="m", instructions="Do it well.")')
     running: list[subprocess.Popen[str]] = []
     server.faults.append(
@@ -126,32 +125,32 @@ def test_a_killed_update_with_a_default_in_the_record(host: Host, server: Loopba
     running[0].communicate(timeout=60)
     server.faults.clear()
     server.seen.clear()
-    asst.deploy(host.root)
+    commands.deploy(host.root)
     assert server.writes() == []
-    assert {row.state for row in asst.status(host.root)} == {"in_sync"}
+    assert {row.state for row in commands.status(host.root)} == {"in_sync"}
     assert "pending" not in host.store
 
 
 def test_a_hit_with_another_payload_is_another_checkouts_work(plain: Host, server: Loopback, tmp_path: Path) -> None:
     """A clone without the store adopts what is tagged; that its payload is another is seen, though what is declared agrees."""
     declare(plain, RICH)
-    asst.deploy(plain.root)
+    commands.deploy(plain.root)
     clone = Host(tmp_path / "clone", plain.env)
     declare(clone, PLAIN)
-    rows = asst.create(clone.root)
+    rows = commands.create(clone.root)
     assert {(row.action, "another checkout wrote" in (row.note or "")) for row in rows} == {("adopt", True)}
     assert clone.ids() == plain.ids()
     for record in clone.store["assistants"]["one"].values():
         assert "tag" not in record
         assert record["digest"] != plain.store["assistants"]["one"]["production"]["digest"]
-    planned = {row.environment: row for row in asst.plan(clone.root)}
+    planned = {row.environment: row for row in commands.plan(clone.root)}
     assert (planned["development"].state, planned["production"].state) == ("changed", "drifted")
     assert {change.field for change in planned["production"].changes} == EXTRA
     with pytest.raises(AsstError, match="one in development is as declared: run inv asst.update"):
-        asst.deploy(clone.root, env="production")
-    asst.deploy(clone.root, overwrite=True)
+        commands.deploy(clone.root, env="production")
+    commands.deploy(clone.root, overwrite=True)
     assert held(clone, server, "development") == held(clone, server, "production") == UNSET
-    assert {row.state for row in asst.status(clone.root)} == {"in_sync"}
+    assert {row.state for row in commands.status(clone.root)} == {"in_sync"}
 
 
 def test_a_hit_whose_every_field_is_declared(host: Host, server: Loopback, tmp_path: Path) -> None:
@@ -161,11 +160,11 @@ def test_a_hit_whose_every_field_is_declared(host: Host, server: Loopback, tmp_p
         ' reasoning={"effort": "high", "summary": "auto"}, verbosity="low")'
     )
     declare(host, full)
-    asst.create(host.root)
+    commands.create(host.root)
     clone = Host(tmp_path / "clone", host.env)
     declare(clone, full.replace("Do it.", "Do it well."))
-    asst.create(clone.root)
-    assert {(row.environment, row.state) for row in asst.plan(clone.root)} == {
+    commands.create(clone.root)
+    assert {(row.environment, row.state) for row in commands.plan(clone.root)} == {
         ("development", "changed"), ("production", "drifted"),
     }  # fmt: skip
 
@@ -175,10 +174,10 @@ def test_another_checkouts_update_with_more_fields(plain: Host, server: Loopback
     other = Host(tmp_path / "other", plain.env)
     other.path.write_bytes(plain.path.read_bytes())
     declare(other, RICH)
-    asst.deploy(other.root)
+    commands.deploy(other.root)
     with pytest.raises(Refused, match="one in production: another checkout wrote"):
-        asst.deploy(plain.root)
-    [row] = asst.update(plain.root)
+        commands.deploy(plain.root)
+    [row] = commands.update(plain.root)
     assert (row.action, "another checkout wrote" in (row.note or "")) == ("update", True)
     assert {change.field for change in row.changes} == EXTRA
     assert held(plain, server, "development") == UNSET
@@ -190,19 +189,19 @@ def test_an_adopted_objects_fields_are_recorded_and_go(host: Host, server: Loopb
     declare(host, PLAIN)
     body = {"model": "m", "instructions": "Do it.", "service_tier": "flex", "reasoning": {"effort": "low"}, "tools": []}
     id = server.call("POST", "/agents", {**body, "metadata": {"theirs": "kept"}})["id"]
-    [adopted] = asst.adopt("one", "production", id, host.root)
+    [adopted] = commands.adopt("one", "production", id, host.root)
     assert "metadata.theirs" not in {change.field for change in adopted.changes}
     payload = host.store["payloads"][host.store["assistants"]["one"]["production"]["digest"]]
     assert payload["service_tier"] == "flex"
     assert payload["reasoning"] == {"effort": "low", "summary": None}
     assert payload["text"] == {"format": {"type": "text"}, "verbosity": "medium"}
-    [row] = asst.plan(host.root, env="production")
+    [row] = commands.plan(host.root, env="production")
     assert (row.state, row.error) == ("changed", None)
     assert {change.field for change in row.changes} >= {"service_tier", "reasoning.effort"}
-    asst.create(host.root)
-    asst.deploy(host.root)
+    commands.create(host.root)
+    commands.deploy(host.root)
     assert held(host, server, "production") == ("auto", None, "medium", {"theirs": "kept", "team": "blue"})
-    assert {row.state for row in asst.status(host.root)} == {"in_sync"}
+    assert {row.state for row in commands.status(host.root)} == {"in_sync"}
 
 
 def test_adopting_a_tagged_id(plain: Host, server: Loopback, tmp_path: Path) -> None:
@@ -210,15 +209,15 @@ def test_adopting_a_tagged_id(plain: Host, server: Loopback, tmp_path: Path) -> 
     clone = Host(tmp_path / "clone", plain.env)
     declare(clone, PLAIN)
     id = plain.ids()["one", "production"]
-    asst.adopt("one", "production", id, clone.root)
-    assert [row.state for row in asst.status(clone.root, env="production")] == ["in_sync"]
+    commands.adopt("one", "production", id, clone.root)
+    assert [row.state for row in commands.status(clone.root, env="production")] == ["in_sync"]
     clone.path.unlink()
     declare(plain, RICH)
-    asst.deploy(plain.root)
+    commands.deploy(plain.root)
     server.seen.clear()
-    asst.adopt("one", "production", id, clone.root)
+    commands.adopt("one", "production", id, clone.root)
     assert server.writes() == []
-    [row] = asst.plan(clone.root, env="production")
+    [row] = commands.plan(clone.root, env="production")
     assert (row.state, {change.field for change in row.changes}) == ("drifted", EXTRA)
 
 
@@ -233,16 +232,16 @@ def test_what_carries_anothers_tags_is_never_written(plain: Host, server: Loopba
     asked: list[str] = []
     for options in ({}, {"overwrite": True}, {"confirm": lambda question, rows: bool(asked.append(question)) or True}):
         with pytest.raises(Refused, match=f"one in production: {id} is the instance of another row .*inv asst.forget one prod"):
-            asst.deploy(plain.root, **options)
+            commands.deploy(plain.root, **options)
     assert asked == []
     assert server.writes() == []
     result = plain.inv("asst.deploy", "--overwrite", "--yes", "--json")
     assert result.code == 3
     assert result.rows()["one", "production"]["state"] == "drifted"
-    asst.update(plain.root)
+    commands.update(plain.root)
     assert server.agents()[id] == before
     with pytest.raises(Refused):
-        asst.delete(plain.root, env="production", yes=True)
+        commands.delete(plain.root, env="production", yes=True)
 
 
 def test_anothers_object_in_the_first_environment(plain: Host, server: Loopback) -> None:
@@ -252,20 +251,20 @@ def test_anothers_object_in_the_first_environment(plain: Host, server: Loopback)
     declare(plain, PLAIN.replace("Do it.", "Do it well."))
     server.seen.clear()
     with pytest.raises(Refused, match="is the instance of another row"):
-        asst.update(plain.root, overwrite=True)
+        commands.update(plain.root, overwrite=True)
     assert server.writes() == []
-    [row] = [row for row in asst.create(plain.root) if row.environment == "development"]
+    [row] = [row for row in commands.create(plain.root) if row.environment == "development"]
     assert (row.action, row.state) == ("none", "drifted")
 
 
 ELEVEN = {f"k{number}": "v" for number in range(11)}
 
 
-@pytest.mark.parametrize("verb", [asst.update, asst.deploy])
+@pytest.mark.parametrize("verb", [commands.update, commands.deploy])
 def test_more_metadata_than_the_api_takes_is_counted_before(host: Host, server: Loopback, verb: Any) -> None:
     """11 declared pairs, 5 tags and a foreign one: the row says which they are and what helps; the others go on."""
     host.declare(MODELS + f'ASSISTANTS = [Assistant("one", model="m", metadata={ELEVEN}), Assistant("two", model="m")]')
-    asst.create(host.root)
+    commands.create(host.root)
     host.edit('"m", metadata', '"n", metadata')
     host.edit('Assistant("two", model="m"', 'Assistant("two", model="n"')
     id = host.ids()["one", "development"]
@@ -279,7 +278,7 @@ def test_more_metadata_than_the_api_takes_is_counted_before(host: Host, server: 
     assert not any(seen.path.endswith(id) for seen in server.writes())
     assert len(server.writes()) == 1
     assert caught.value.exit_code == 1
-    [row] = asst.plan(host.root, ["one"], "development")
+    [row] = commands.plan(host.root, ["one"], "development")
     assert (row.state, row.action) == ("changed", "none")
     assert "17 metadata pairs" in (row.error or "")
 
@@ -287,16 +286,16 @@ def test_more_metadata_than_the_api_takes_is_counted_before(host: Host, server: 
 def test_more_metadata_after_a_declaration_grew(host: Host, server: Loopback) -> None:
     """A foreign pair was there first, then the declaration grew: counted; with one pair fewer declared it goes through."""
     host.declare(MODELS + 'ASSISTANTS = [Assistant("one", model="m")]')
-    asst.create(host.root)
+    commands.create(host.root)
     id = host.ids()["one", "development"]
     server.edit(id, metadata={"theirs": "x"})
     host.declare(MODELS + f'ASSISTANTS = [Assistant("one", model="m", metadata={ELEVEN})]')
     server.seen.clear()
     with pytest.raises(RowsFailed, match=r"17 metadata pairs.*\(theirs\)"):
-        asst.update(host.root)
+        commands.update(host.root)
     assert server.writes() == []
     host.edit("'k10': 'v'", "")
-    asst.update(host.root)
+    commands.update(host.root)
     assert server.agents()[id]["metadata"]["theirs"] == "x"
     assert len(server.agents()[id]["metadata"]) == 16
 
@@ -307,7 +306,7 @@ def test_an_object_with_too_much_metadata_to_adopt(host: Host, server: Loopback)
     id = server.call("POST", "/agents", {"model": "m", "metadata": {f"t{number}": "x" for number in range(12)}})["id"]
     server.seen.clear()
     with pytest.raises(AsstError, match=rf"{id} would have 17 metadata pairs.*12 that others put there \(t0, .*remove 1 of"):
-        asst.adopt("one", "development", id, host.root)
+        commands.adopt("one", "development", id, host.root)
     assert server.writes() == []
     assert not host.path.exists()
 
@@ -325,8 +324,8 @@ class Heard:
     def advance(self) -> None: ...
 
 
-def embedded(host: Host) -> Service:
-    return Service(host.root / ".asst" / "local.json")
+def embedded(host: Host) -> EmbeddedAPI:
+    return EmbeddedAPI(host.root / ".asst" / "local.json")
 
 
 def agents(host: Host) -> dict[str, Any]:
@@ -339,9 +338,9 @@ def pulled(local_host: Host, tmp_path: Path) -> Host:
     colleague = Host(tmp_path / "colleague", local_host.env)
     for host in (local_host, colleague):
         declare(host, RICH)
-        asst.create(host.root)
+        commands.create(host.root)
     declare(colleague, PLAIN)
-    asst.deploy(colleague.root)
+    commands.deploy(colleague.root)
     declare(local_host, PLAIN)
     local_host.path.write_bytes(colleague.path.read_bytes())
     assert [*agents(local_host).values()] == [SET, SET]
@@ -351,7 +350,7 @@ def pulled(local_host: Host, tmp_path: Path) -> Host:
 def test_a_plan_after_a_pull_on_local_shows_what_is_recorded(pulled: Host) -> None:
     """What is merely older is shown as the store records it, with a note; nothing is written."""
     before = (pulled.root / ".asst" / "local.json").read_bytes()
-    for verb in (asst.plan, asst.status, lambda root, **more: asst.deploy(root, dry_run=True, **more)):
+    for verb in (commands.plan, commands.status, lambda root, **more: commands.deploy(root, dry_run=True, **more)):
         heard = Heard()
         assert {row.state for row in verb(pulled.root, reporter=heard)} == {"in_sync"}
         assert sum("one in production: on local it was under another tag" in line for line in heard.said) == 1
@@ -366,42 +365,42 @@ def test_a_pull_on_local_blocks_nothing(pulled: Host, command: tuple[str, ...]) 
     assert result.code == 0, result.err
     assert [*agents(pulled).values()] == [UNSET, UNSET]
     assert pulled.path.read_bytes() == before
-    assert {row.state for row in asst.status(pulled.root)} == {"in_sync"}
+    assert {row.state for row in commands.status(pulled.root)} == {"in_sync"}
 
 
 def test_code_that_goes_on_after_a_pull_on_local(pulled: Host) -> None:
     """An edit on top of what was pulled is an ordinary deploy."""
     declare(pulled, PLAIN.replace("Do it.", "Do it well."))
-    assert {(row.state, row.action) for row in asst.deploy(pulled.root)} == {("changed", "update")}
+    assert {(row.state, row.action) for row in commands.deploy(pulled.root)} == {("changed", "update")}
     assert [*agents(pulled).values()] == [UNSET, UNSET]
 
 
 def test_an_edit_by_hand_on_local_stays_drift(local_host: Host) -> None:
     """Under the record's tag it is somebody's edit: shown, refused, and not taken back by looking."""
     declare(local_host, PLAIN)
-    asst.create(local_host.root)
+    commands.create(local_host.root)
     id = local_host.ids()["one", "production"]
     embedded(local_host).handle("POST", f"/v1/agents/{id}", {}, b'{"instructions": "By hand."}')
-    assert {row.state for row in asst.status(local_host.root)} == {"in_sync", "drifted"}
+    assert {row.state for row in commands.status(local_host.root)} == {"in_sync", "drifted"}
     with pytest.raises(Refused, match="edited by hand"):
-        asst.deploy(local_host.root)
+        commands.deploy(local_host.root)
     assert embedded(local_host)._read()["agents"][id]["instructions"] == "By hand."
 
 
 def test_a_killed_update_on_local_is_ours(local_host: Host) -> None:
     """What an update of ours did before it was killed is known by its open intent, and not taken back by looking."""
     declare(local_host, PLAIN)
-    asst.create(local_host.root)
+    commands.create(local_host.root)
     declare(local_host, RICH)
-    [each, _] = Project.load(local_host.root, ()).wanted(Project.load(local_host.root, ()).settings.environments)
+    [each, _] = Project.load(local_host.root, ()).desired(Project.load(local_host.root, ()).settings.environments)
     id, store = local_host.ids()["one", "development"], Store(FileStorage(local_host.path), "host")
-    slot = each.key, each.place
-    store.commit(intents={slot: Intent("update", each.digest)}, payloads=[(each.digest, each.payload)])
+    slot = each.key, each.location
+    store.commit(pending={slot: PendingOperation("update", each.digest)}, payloads=[(each.digest, each.payload)])
     there = embedded(local_host)._read()["agents"][id]
     body = json.dumps(update_body(each, store.read().payloads[store.read().records[each.key].digest], there))
     assert embedded(local_host).handle("POST", f"/v1/agents/{id}", {}, body.encode())[0] == 200
-    assert [row.state for row in asst.status(local_host.root)] == ["in_sync", "changed"]
-    asst.update(local_host.root)
+    assert [row.state for row in commands.status(local_host.root)] == ["in_sync", "changed"]
+    commands.update(local_host.root)
     assert agents(local_host)[id] == SET
     assert "pending" not in local_host.store
 
@@ -409,10 +408,10 @@ def test_a_killed_update_on_local_is_ours(local_host: Host) -> None:
 def test_a_look_at_a_fresh_clone_on_local_writes_nothing(local_host: Host) -> None:
     """Status, plan and a dry run show what the store records, without a file; a command that writes puts it there."""
     declare(local_host, PLAIN)
-    asst.create(local_host.root)
+    commands.create(local_host.root)
     shutil.rmtree(local_host.root / ".asst")
-    for verb in (asst.status, asst.plan, lambda root: asst.create(root, dry_run=True)):
+    for verb in (commands.status, commands.plan, lambda root: commands.create(root, dry_run=True)):
         assert {row.state for row in verb(local_host.root)} == {"in_sync"}
     assert not (local_host.root / ".asst").exists()
-    asst.create(local_host.root)
+    commands.create(local_host.root)
     assert [*agents(local_host).values()] == [UNSET, UNSET]

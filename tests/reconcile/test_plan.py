@@ -14,17 +14,17 @@ from invoke_assistants.declare.tags import TAGS
 from invoke_assistants.emulator.agent_models import Agent, given, merged, resolved
 from invoke_assistants.reconcile.diff import update_body
 from invoke_assistants.reconcile.plan import Remote, judge, rows_for, undeclared, updated
-from invoke_assistants.types import Intent, JSONObject, Place, Record, Recorded, Wanted
+from invoke_assistants.types import Desired, JSONObject, Location, PendingOperation, Record, State
 
-PLACE = Place("agents", "api.openai.com")
+PLACE = Location("agents", "api.openai.com")
 OLD: JSONObject = {"model": "m", "instructions": "old", "text": {"format": {"type": "text"}, "verbosity": "low"}, "tools": []}
 NEW: JSONObject = {"model": "m", "instructions": "new", "text": {"format": {"type": "text"}}, "tools": []}
 OTHER: JSONObject = {"model": "m", "instructions": "other", "text": {"format": {"type": "text"}}, "tools": []}
 TIERED: JSONObject = {**NEW, "service_tier": "flex"}
 
 
-def wants(payload: JSONObject, position: int = 0) -> Wanted:
-    return Wanted("a", "development", position, PLACE, "p", payload, digest(payload))
+def wants(payload: JSONObject, position: int = 0) -> Desired:
+    return Desired("a", "development", position, PLACE, "p", payload, digest(payload))
 
 
 def remote_with(payload: JSONObject, **edit: Any) -> JSONObject:
@@ -32,10 +32,10 @@ def remote_with(payload: JSONObject, **edit: Any) -> JSONObject:
     return {"id": "agent_1", "created_at": 1, **fields, **edit}
 
 
-def recorded_with(payload: JSONObject, pending: JSONObject | None = None, tag: str | None = None) -> Recorded:
+def recorded_with(payload: JSONObject, pending: JSONObject | None = None, tag: str | None = None) -> State:
     payloads = {digest(each): each for each in (OLD, NEW, OTHER, TIERED)}
-    intents = {(("a", "development"), PLACE): Intent("update", digest(pending))} if pending else {}
-    return Recorded({("a", "development"): Record("agent_1", PLACE, digest(payload), tag)}, payloads, intents)
+    pending = {(("a", "development"), PLACE): PendingOperation("update", digest(pending))} if pending else {}
+    return State({("a", "development"): Record("agent_1", PLACE, digest(payload), tag)}, payloads, pending)
 
 
 def seen(*objects: JSONObject) -> Remote:
@@ -44,12 +44,12 @@ def seen(*objects: JSONObject) -> Remote:
 
 def test_nothing_recorded_is_not_created() -> None:
     """Without a record there is nothing to look at."""
-    assert judge(wants(NEW), Recorded(), seen()).state == "not_created"
+    assert judge(wants(NEW), State(), seen()).state == "not_created"
 
 
 def test_recorded_at_another_place_is_not_created_here() -> None:
     """A record counts only for its platform and origin; the verdict says where it is."""
-    verdict = judge(replace(wants(NEW), place=Place("local", "local")), recorded_with(NEW), seen())
+    verdict = judge(replace(wants(NEW), location=Location("local", "local")), recorded_with(NEW), seen())
     assert verdict.state == "not_created"
     assert verdict.note == "recorded on agents at api.openai.com"
 
@@ -136,14 +136,14 @@ def test_equal_under_another_tag_without_another_field() -> None:
 
 def test_on_local_another_tag_is_no_refusal() -> None:
     """(d) The embedded platform's file belongs to this checkout alone: said, never refused; an edit by hand still is."""
-    wanted = replace(wants(NEW, 1), place=Place("local", "local"))
+    desired = replace(wants(NEW, 1), location=Location("local", "local"))
     recorded = recorded_with(OLD)
-    record = replace(recorded.records["a", "development"], place=wanted.place)
+    record = replace(recorded.records["a", "development"], location=desired.location)
     recorded = replace(recorded, records={("a", "development"): record})
-    verdict = judge(wanted, recorded, seen(remote_with(OTHER)))
+    verdict = judge(desired, recorded, seen(remote_with(OTHER)))
     assert (verdict.state, verdict.drift) == ("changed", None)
     assert "another checkout" in (verdict.note or "")
-    assert judge(wanted, recorded, seen(remote_with(OLD, instructions="by hand"))).state == "drifted"
+    assert judge(desired, recorded, seen(remote_with(OLD, instructions="by hand"))).state == "drifted"
 
 
 def test_a_field_that_only_a_pending_payload_has_keeps_it_from_being_in_sync() -> None:
@@ -173,7 +173,7 @@ def test_another_rows_object_is_refused_whatever_the_flags(command: str, overwri
     recorded = recorded_with(OLD)
     verdict = judge(wants(OLD), recorded, seen(there))
     row = rows_for(command, verdict, recorded, overwrite=overwrite)
-    assert (verdict.state, verdict.body, row.action, row.unsafe) == ("drifted", None, "none", True)
+    assert (verdict.state, verdict.body, row.action, row.needs_confirmation) == ("drifted", None, "none", True)
     assert "another row (a in development of project another)" in (row.error or "")
     assert "--overwrite" not in (row.error or "")
 
@@ -215,19 +215,19 @@ def test_a_foreign_metadata_pair_is_nobodys_business() -> None:
 )
 def test_what_commands_make_of_not_created(command: str, action: str, failed: bool) -> None:
     """Only create makes instances; update and deploy name it."""
-    row = rows_for(command, judge(wants(NEW), Recorded(), seen()), Recorded())
+    row = rows_for(command, judge(wants(NEW), State(), seen()), State())
     assert (row.action, "inv asst.create" in (row.error or "")) == (action, failed)
 
 
 @pytest.mark.parametrize(
     ("command", "unsafe"), [("create", False), ("plan", True), ("update", True), ("deploy", True), ("status", False)]
 )
-def test_what_commands_make_of_drift(command: str, unsafe: bool) -> None:
+def test_what_commands_make_of_drift(command: str, needs_confirmation: bool) -> None:
     """Drift is unsafe for what would write it; create leaves it and status shows it."""
     recorded = recorded_with(OLD)
     row = rows_for(command, judge(wants(NEW), recorded, seen(remote_with(OLD, name="x"))), recorded)
-    assert row.unsafe is unsafe
-    assert ("--overwrite" in (row.error or "")) is unsafe
+    assert row.needs_confirmation is needs_confirmation
+    assert ("--overwrite" in (row.error or "")) is needs_confirmation
 
 
 def test_the_history_holds_ten() -> None:

@@ -15,9 +15,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from invoke_assistants import AsstError
-from invoke_assistants import commands as asst
-from invoke_assistants.emulator.api import Service
+from invoke_assistants import AsstError, commands
+from invoke_assistants.emulator.api import EmbeddedAPI
 from invoke_assistants.reconcile.apply import Timing
 from invoke_assistants.store import files
 from invoke_assistants.store.file_storage import FileStorage
@@ -47,7 +46,7 @@ class Clones(RuleBasedStateMachine):
         shared = self.folder / "a" / ".asst"
         shared.mkdir()
         (self.folder / "b" / ".asst").symlink_to(shared)
-        self.service = Service(shared / "local.json")
+        self.service = EmbeddedAPI(shared / "local.json")
         self.texts = [dict.fromkeys(("one", "two"), "First.") for _ in self.hosts]
         self.common: Any = None  # what the two stores have in common, as git's merge base
         self.foreign = self.call("POST", "/agents", b'{"model": "m", "name": "one_development"}')["id"]
@@ -75,7 +74,7 @@ class Clones(RuleBasedStateMachine):
             options |= {"only": ["two"], "yes": True}
         else:
             options["overwrite"] = overwrite
-        getattr(asst, verb)(root, **options)
+        getattr(commands, verb)(root, **options)
 
     @rule(clone=clones, name=names, text=texts)
     def edit(self, clone: int, name: str, text: str) -> None:
@@ -97,7 +96,7 @@ class Clones(RuleBasedStateMachine):
         except AsstError:
             return
         before = self.hosts[clone].path.read_bytes(), len(self.ours())
-        rows = asst.create(self.hosts[clone].root, timing=QUICK)
+        rows = commands.create(self.hosts[clone].root, timing=QUICK)
         assert {row.action for row in rows} == {"none"}
         assert (self.hosts[clone].path.read_bytes(), len(self.ours())) == before
 
@@ -129,7 +128,7 @@ class Clones(RuleBasedStateMachine):
 
             return dying
 
-        Service.handle = counted(Service.handle)  # type: ignore[method-assign]
+        EmbeddedAPI.handle = counted(EmbeddedAPI.handle)  # type: ignore[method-assign]
         files.write_atomic = counted(files.write_atomic)
 
     @rule(data=st.data(), text=texts)
@@ -203,8 +202,8 @@ class Clones(RuleBasedStateMachine):
         for clone, host in enumerate(self.hosts):
             self.run_verb(clone, "create")
             self.run_verb(clone, "deploy")
-            assert not Store(FileStorage(host.path), "host").read().intents
-            assert {row.state for row in asst.status(host.root)} == {"in_sync"}
+            assert not Store(FileStorage(host.path), "host").read().pending
+            assert {row.state for row in commands.status(host.root)} == {"in_sync"}
             assert list(host.root.glob("*.tmp")) == []
             self.as_declared(self.texts[clone])
         assert len(self.ours()) == 4

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 
 from invoke_assistants import Refused, RowsFailed, SettingsError, StoreError, commands, merge_driver
 from invoke_assistants.declare.digest import digest
-from invoke_assistants.store.file_storage import FileStorage, Version
+from invoke_assistants.store.file_storage import FileStorage, GitVersion
 from invoke_assistants.store.merge import Conflict, merge
 from invoke_assistants.store.store import Store
-from invoke_assistants.types import Intent, Place, Record
+from invoke_assistants.types import Location, PendingOperation, Record
 
-HERE, THERE = Place("local", "local"), Place("agents", "api.openai.com")
+HERE, THERE = Location("local", "local"), Location("agents", "api.openai.com")
 P, Q, R, S = ({"model": "m", "instructions": text} for text in ("Plan.\nIt.", "Question it.", "Rate it.", "Say it."))
 PAYLOADS = {digest(payload): payload for payload in (P, Q, R, S)}
 Tables = dict[str, dict[str, Any]]
@@ -36,7 +36,7 @@ bare = st.fixed_dictionaries(
 )
 other = bare.map(lambda record: {**record, "platform": "agents", "origin": "api.openai.com"})
 records = st.one_of(bare, bare, st.builds(lambda own, far: {**own, "elsewhere": {str(THERE): far}}, bare, other))
-intents = st.one_of(
+pending = st.one_of(
     st.fixed_dictionaries({"digest": digests, "kind": st.just("update")}),
     st.fixed_dictionaries({"digest": digests, "kind": st.just("create"), "nonce": st.sampled_from(["0" * 32, "1" * 32])}),
 )
@@ -66,7 +66,7 @@ def up_to_two(keys: list[str], values: Any) -> Any:
 stores = st.builds(
     tables_of,
     up_to_two(["development", "production"], records),
-    st.one_of(st.just({}), up_to_two([f"development {HERE}", f"production {HERE}"], intents)),
+    st.one_of(st.just({}), up_to_two([f"development {HERE}", f"production {HERE}"], pending)),
 )
 bases = st.one_of(st.none(), stores)
 
@@ -108,9 +108,9 @@ def test_a_merge_is_never_clean_but_wrong(base: Tables | None, ours: Tables, the
     torn -= aged
     found = [
         (
-            "pending" if each.place else "assistants",
+            "pending" if each.location else "assistants",
             each.name,
-            f"{each.environment} {each.place}" if each.place else each.environment,
+            f"{each.environment} {each.location}" if each.location else each.environment,
         )
         for each in conflicts
     ]
@@ -142,7 +142,7 @@ def test_a_settled_merge_is_a_valid_store(base: Tables | None, ours: Tables, the
     tables, left = merge(base, ours, theirs, {each.key: side for each in conflicts})
     assert left == ()
     assert tables is not None
-    assert Store(Version(Path("s"), "merged", json.dumps(tables).encode()), "p").tables() == tables
+    assert Store(GitVersion(Path("s"), "merged", json.dumps(tables).encode()), "p").tables() == tables
     assert tables["payloads"].keys() == named_in(tables["assistants"], tables.get("pending", {}))
     for key, entry in flat(tables).items():
         assert entry in (flat(ours).get(key), flat(theirs).get(key))
@@ -433,8 +433,8 @@ def test_open_requests_are_merged_too(repository: Repository) -> None:
     """A create that both sides opened is a conflict of its instance, and settled by the same choice."""
 
     def opening(nonce: str) -> Callable[[Repository], None]:
-        intent = Intent("create", digest(S), nonce * 32)
-        return lambda made: made.store.commit(intents={(("c", "development"), HERE): intent}, payloads=PAYLOADS.items())
+        intent = PendingOperation("create", digest(S), nonce * 32)
+        return lambda made: made.store.commit(pending={(("c", "development"), HERE): intent}, payloads=PAYLOADS.items())
 
     assert repository.merge(opening("0"), opening("1")) == 1
     told = f"c in development: ours an open create {digest(S)[7:15]}, theirs an open create .*differ in nonce"
@@ -442,7 +442,7 @@ def test_open_requests_are_merged_too(repository: Repository) -> None:
         commands.resolve(repository.root)
     [row] = commands.resolve(repository.root, theirs=["c"])
     assert (row.key, row.platform, row.id) == (("c", "development"), "local", None)
-    assert [intent.nonce for intent in repository.store.read().intents.values()] == ["1" * 32]
+    assert [intent.nonce for intent in repository.store.read().pending.values()] == ["1" * 32]
 
 
 def test_a_side_that_is_no_store_is_refused(repository: Repository) -> None:
@@ -537,7 +537,7 @@ def test_the_driver_marks_what_is_no_store(repository: Repository, tmp_path: Pat
             assert code == 1
             assert b"\n>>>>>>> theirs\n" in left
             with pytest.raises(StoreError, match="merge conflict markers"):
-                Store(Version(Path("s"), "left", left), "p").read()
+                Store(GitVersion(Path("s"), "left", left), "p").read()
 
 
 def test_a_conflict_keeps_what_it_is_of() -> None:

@@ -21,7 +21,7 @@ from invoke_assistants.declare.digest import digest
 from invoke_assistants.errors import StoreError
 from invoke_assistants.store.file_storage import FileStorage
 from invoke_assistants.store.store import Store
-from invoke_assistants.types import Key, Place, Record
+from invoke_assistants.types import Key, Location, Record
 
 PAYLOAD: dict[str, Any] = {"model": "m", "instructions": "Do it."}
 FEW, MANY = 20, 60  # documents, in turn, where a file is rewritten again and again
@@ -51,7 +51,7 @@ for line in sys.stdin:
 
 
 def record(number: int) -> Record:
-    return Record(f"agent_{number}", Place("local", "local"), digest(PAYLOAD))
+    return Record(f"agent_{number}", Location("local", "local"), digest(PAYLOAD))
 
 
 def ours(path: Path) -> Store:
@@ -74,7 +74,7 @@ def rewrite_ours(path: Path, _: str) -> None:
         with store.lock("rewrite", lambda _: None):
             store.commit(many, [(digest(PAYLOAD), PAYLOAD)])
             print("wrote", flush=True)
-            store.commit(forget={key: many[key].place for key in extra})
+            store.commit(forget={key: many[key].location for key in extra})
 
 
 def rewrite_stock(path: Path, _: str) -> None:

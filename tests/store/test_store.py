@@ -21,15 +21,15 @@ from invoke_assistants.errors import StoreError
 from invoke_assistants.store import files
 from invoke_assistants.store.file_storage import FileStorage
 from invoke_assistants.store.store import Store
-from invoke_assistants.types import Intent, Place, Record, Recorded
+from invoke_assistants.types import Location, PendingOperation, Record, State
 
-HERE, THERE = Place("local", "local"), Place("agents", "api.openai.com")
+HERE, THERE = Location("local", "local"), Location("agents", "api.openai.com")
 PAYLOAD: dict[str, Any] = {"model": "m", "instructions": "Grüße", "text": {"schema": {"properties": {"z": 1, "a": 2}}}}
 OTHER: dict[str, Any] = {"model": "n"}
 
 
-def record(payload: dict[str, Any] = PAYLOAD, place: Place = HERE, id: str = "agent_1", **more: Any) -> Record:
-    return Record(id, place, digest(payload), **more)
+def record(payload: dict[str, Any] = PAYLOAD, location: Location = HERE, id: str = "agent_1", **more: Any) -> Record:
+    return Record(id, location, digest(payload), **more)
 
 
 def both(*payloads: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -78,27 +78,27 @@ def test_payloads_that_nothing_names_are_dropped(store: Store) -> None:
     assert set(store.read().payloads) == {digest(PAYLOAD), digest(OTHER)}
     store.commit({key: record(PAYLOAD)})
     assert set(store.read().payloads) == {digest(PAYLOAD)}
-    store.commit(intents={(key, HERE): Intent("update", digest(OTHER))}, payloads=both(OTHER))
+    store.commit(pending={(key, HERE): PendingOperation("update", digest(OTHER))}, payloads=both(OTHER))
     assert digest(OTHER) in store.read().payloads
-    store.commit(intents={(key, HERE): None})
+    store.commit(pending={(key, HERE): None})
     assert digest(OTHER) not in store.read().payloads
 
 
 def test_pending_is_there_only_while_something_is_open(store: Store, path: Path) -> None:
     """An intent survives a reading, by assistant, environment and place; the table goes with the last one."""
     key = ("a", "development")
-    intent = Intent("create", digest(PAYLOAD), "0" * 32)
-    store.commit(intents={(key, HERE): intent, (key, THERE): intent}, payloads=both(PAYLOAD))
-    assert store.read().intents == {(key, HERE): intent, (key, THERE): intent}
-    store.commit(intents={(key, HERE): None})
+    intent = PendingOperation("create", digest(PAYLOAD), "0" * 32)
+    store.commit(pending={(key, HERE): intent, (key, THERE): intent}, payloads=both(PAYLOAD))
+    assert store.read().pending == {(key, HERE): intent, (key, THERE): intent}
+    store.commit(pending={(key, HERE): None})
     assert "pending" in json.loads(path.read_text())
-    store.commit(intents={(key, THERE): None})
+    store.commit(pending={(key, THERE): None})
     assert "pending" not in json.loads(path.read_text())
 
 
 def test_a_record_of_another_place_is_kept_unchanged() -> None:
     """Switching platforms and back loses no id: the old record goes under elsewhere and comes back as it was."""
-    old = record(place=THERE, id="agent_there", history=(digest(OTHER),))
+    old = record(location=THERE, id="agent_there", history=(digest(OTHER),))
     new = old.succeeded_by(record(id="agent_here"))
     assert new.at(THERE) == old
     assert new.at(HERE) == new
@@ -118,7 +118,7 @@ def test_what_is_committed_is_read(tmp_path_factory: pytest.TempPathFactory, ent
     records = {}
     for key, (id, moved, old) in entries.items():
         one = record(id=id, history=(digest(OTHER),) if old else ())
-        records[key] = record(place=THERE, id=id).succeeded_by(one) if moved else one
+        records[key] = record(location=THERE, id=id).succeeded_by(one) if moved else one
     Store(FileStorage(path), "p").commit(records, both(PAYLOAD, OTHER))
     again = Store(FileStorage(path), "p").read()
     assert dict(again.records) == {key: again.records[key] for key in records} == records
@@ -190,7 +190,7 @@ def test_a_byte_order_mark_is_read(store: Store, path: Path) -> None:
 
 def test_no_file_is_an_empty_store(store: Store, path: Path) -> None:
     """A new project has none, and reading makes none."""
-    assert store.read() == Recorded()
+    assert store.read() == State()
     assert not path.exists()
 
 

@@ -23,7 +23,7 @@ from conftest import CANARY, MODELS, ROOT, THREE, Host
 from loopback import Fault, Loopback
 
 from invoke_assistants import commands
-from invoke_assistants.tasks import exit_codes as ending
+from invoke_assistants.tasks import exit_codes
 
 COMMANDS = ["create", "update", "deploy", "admin", "plan", "status", "check", "resolve"]
 KEYS = {"name", "environment", "platform", "id", "state", "action", "digest", "changes", "error"}
@@ -438,7 +438,7 @@ def test_an_interrupt_that_strikes_in_a_finalizer_is_not_lost(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     """Python swallows what a finalizer raises: the command ends all the same, and prints no traceback."""
-    monkeypatch.setattr(ending, "_terminated", threading.Event())
+    monkeypatch.setattr(exit_codes, "_terminated", threading.Event())
     handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
 
     class Late:
@@ -446,14 +446,14 @@ def test_an_interrupt_that_strikes_in_a_finalizer_is_not_lost(
             signal.raise_signal(number)
 
     def command() -> None:
-        with ending.interruptible():
+        with exit_codes.interruptible():
             Late()
             for _ in range(500):
                 time.sleep(0.01)
 
     with pytest.raises(KeyboardInterrupt):
         command()
-    atexit.unregister(ending._ignore_signals)
+    atexit.unregister(exit_codes._ignore_signals)
     for each, handler in handlers.items():
         signal.signal(each, handler)
     assert capfd.readouterr().err == ""

@@ -24,9 +24,9 @@ def sides(before: Any, after: Any) -> tuple[list[str], list[str]]:
     return [line[1:].strip() for line in lines if line[0] == "-"], [line[1:].strip() for line in lines if line[0] == "+"]
 
 
-def replaced(text: str, *places: tuple[int, str]) -> str:
+def replaced(text: str, *locations: tuple[int, str]) -> str:
     words = text.split(" ")
-    for index, word in places:
+    for index, word in locations:
         words[index] = word
     return " ".join(words)
 
@@ -135,8 +135,8 @@ def edited(draw: st.DrawFn) -> tuple[str, str]:
     before = draw(st.lists(words | st.sampled_from(VOCABULARY), min_size=1, max_size=60)) * draw(st.integers(1, 6))
     after = list(before)
     for _ in range(draw(st.integers(1, 5))):
-        place = draw(st.integers(0, len(after)))
-        after[place : place + draw(st.integers(0, 3))] = draw(st.lists(words, max_size=3))
+        location = draw(st.integers(0, len(after)))
+        after[location : location + draw(st.integers(0, 3))] = draw(st.lists(words, max_size=3))
     gap = draw(gaps)
     return gap.join(before), gap.join(after)
 
@@ -155,8 +155,8 @@ def test_every_edited_word_is_found_in_the_lines(texts: tuple[str, str]) -> None
 def test_the_lines_make_the_one_text_of_the_other(words: list[str], data: st.DataObject) -> None:
     """Put each ``+`` line in the place of its ``-`` line: nothing that differs is missing, and no more."""
     before, after = " ".join(words), list(words)
-    for place in data.draw(st.lists(st.integers(0, len(words) - 1), min_size=1, max_size=5)):
-        after[place] = data.draw(st.sampled_from(["other", "", "two words", after[place] + "."]))
+    for location in data.draw(st.lists(st.integers(0, len(words) - 1), min_size=1, max_size=5)):
+        after[location] = data.draw(st.sampled_from(["other", "", "two words", after[location] + "."]))
     made = f'"{before}"'
     for old, new in zip(*sides(before, " ".join(after)), strict=True):
         plain_old, plain_new = (text.replace(r"\x20", " ").strip("…") for text in (old, new))

@@ -13,9 +13,9 @@ import openai
 from openai.lib.beta.agents import AgentTurnResult, AgentTurnResultError
 
 from ..errors import AnswerIncomplete, AnswerRefused, AsstError
-from ..sdk.error_translator import FAILURES, RETRIES, Failures
+from ..sdk.error_translator import RETRIES, SDK_ERRORS, ErrorTranslator
 from ..sdk.time_limit import Left, shut
-from ..types import Recorded
+from ..types import State
 from .conversations import refuse_other, tagged
 from .reply import Usage
 from .tool_handlers import Handler, async_handlers, handlers
@@ -32,7 +32,7 @@ POLICY = frozenset({"cyber_policy", "misalignment_policy_violation"})
 TERMINAL = frozenset({"agent.session.turn.completed", "agent.session.turn.failed", "agent.session.turn.cancelled"})
 
 
-def ask(client: openai.OpenAI, failures: Failures, recorded: Recorded, turn: Turn) -> Iterator[str | Answer]:
+def ask(client: openai.OpenAI, translator: ErrorTranslator, recorded: State, turn: Turn) -> Iterator[str | Answer]:
     """The text as it comes, then the answer; a turn that is broken off is cancelled.
 
     Raises:
@@ -43,7 +43,7 @@ def ask(client: openai.OpenAI, failures: Failures, recorded: Recorded, turn: Tur
     called = handlers(turn.functions, turn.where, turn.deadline)
     seen = _Seen(turn, called)
     try:
-        with contextlib.closing(_opened(client, seen, called, failures, recorded)) as events:
+        with contextlib.closing(_opened(client, seen, called, translator, recorded)) as events:
             seen.begun = True
             events.with_result_collection()
             for event in events:
@@ -54,10 +54,10 @@ def ask(client: openai.OpenAI, failures: Failures, recorded: Recorded, turn: Tur
             if seen.ended:
                 _drain(events)
             result = events.get_final_result()
-    except (AgentTurnResultError, RuntimeError, ValueError, *FAILURES) as error:
+    except (AgentTurnResultError, RuntimeError, ValueError, *SDK_ERRORS) as error:
         if turn.deadline.over:
             _cancel(client, seen)
-        raise seen.failed(error, failures) from None
+        raise seen.failed(error, translator) from None
     except GeneratorExit:
         raise  # the reader went away, maybe in the middle of a garbage collection: nothing may be waited for
     except BaseException:
@@ -66,12 +66,14 @@ def ask(client: openai.OpenAI, failures: Failures, recorded: Recorded, turn: Tur
     yield seen.answer(result)
 
 
-async def aask(client: openai.AsyncOpenAI, failures: Failures, recorded: Recorded, turn: Turn) -> AsyncGenerator[str | Answer]:
+async def aask(
+    client: openai.AsyncOpenAI, translator: ErrorTranslator, recorded: State, turn: Turn
+) -> AsyncGenerator[str | Answer]:
     """As ``ask``, on the running event loop."""
     called = async_handlers(turn.functions, turn.where)
     seen = _Seen(turn, called)
     # Not cut short where this task is cancelled: what was begun without our knowing could not be cancelled.
-    opening = asyncio.ensure_future(_aopened(client, seen, called, failures, recorded))
+    opening = asyncio.ensure_future(_aopened(client, seen, called, translator, recorded))
     try:
         events = await asyncio.shield(opening)
         try:
@@ -85,11 +87,11 @@ async def aask(client: openai.AsyncOpenAI, failures: Failures, recorded: Recorde
             result = await events.get_final_result()
         finally:
             await events.close()
-    except (AgentTurnResultError, RuntimeError, ValueError, *FAILURES) as error:
+    except (AgentTurnResultError, RuntimeError, ValueError, *SDK_ERRORS) as error:
         if turn.deadline.over:
             await _acancel(client, seen, opening)
         del opening  # it shows its error, in which a service may repeat the key, to a traceback with local variables
-        raise seen.failed(error, failures) from None
+        raise seen.failed(error, translator) from None
     except BaseException:
         await _acancel(client, seen, opening)
         raise
@@ -99,13 +101,13 @@ async def aask(client: openai.AsyncOpenAI, failures: Failures, recorded: Recorde
 def _cancel(client: openai.OpenAI, seen: _Seen) -> None:
     """Let a turn that was broken off end at the service, too: it would go on there, or wait for a function for ever."""
     if seen.begun and seen.session and not seen.ended:
-        with contextlib.suppress(*FAILURES):
+        with contextlib.suppress(*SDK_ERRORS):
             events = client.with_options(max_retries=0, timeout=GRACE).beta.agents.sessions.events
             events.create(seen.session, events=[CANCEL])
 
 
 async def _acancel(client: openai.AsyncOpenAI, seen: _Seen, opening: asyncio.Future[Any]) -> None:
-    with contextlib.suppress(TimeoutError, AsstError, RuntimeError, ValueError, *FAILURES):
+    with contextlib.suppress(TimeoutError, AsstError, RuntimeError, ValueError, *SDK_ERRORS):
         async with asyncio.timeout(GRACE):
             await opening
             if seen.session and not seen.ended:
@@ -121,7 +123,7 @@ def _drain(events: Any) -> None:
     timer = threading.Timer(LINGER, shut(network) if network else response.close)
     timer.start()
     try:
-        with contextlib.suppress(*FAILURES):
+        with contextlib.suppress(*SDK_ERRORS):
             for _ in events:
                 pass
     finally:
@@ -130,13 +132,15 @@ def _drain(events: Any) -> None:
 
 async def _adrain(events: Any) -> None:
     if getattr(events, "response", None) is not None:
-        with contextlib.suppress(TimeoutError, *FAILURES):
+        with contextlib.suppress(TimeoutError, *SDK_ERRORS):
             async with asyncio.timeout(LINGER):
                 async for _ in events:
                     pass
 
 
-def _opened(client: openai.OpenAI, seen: _Seen, called: Mapping[str, Handler], failures: Failures, recorded: Recorded) -> Any:
+def _opened(
+    client: openai.OpenAI, seen: _Seen, called: Mapping[str, Handler], translator: ErrorTranslator, recorded: State
+) -> Any:
     """The events of the turn, begun; nothing is asked for twice unless it surely was not begun, or is only looked at."""
     turn, timeout = seen.turn, Left(seen.turn.deadline)
     agents = client.with_options(max_retries=0).beta.agents
@@ -146,14 +150,14 @@ def _opened(client: openai.OpenAI, seen: _Seen, called: Mapping[str, Handler], f
             if turn.session is None:
                 return sessions.create(**_creation(turn), stream=True, tool_handlers=called, timeout=timeout)
             if not turn.known:
-                unsure = _check_owner(sessions.retrieve(turn.session, timeout=timeout), turn, recorded, failures)
+                unsure = _check_owner(sessions.retrieve(turn.session, timeout=timeout), turn, recorded, translator)
                 if unsure:
                     with contextlib.suppress(openai.NotFoundError):  # deleted since: its name is all that is left
                         _check_agent(agents.retrieve(unsure, timeout=timeout), turn)
             stream = sessions.stream(turn.session, input=turn.prompt, tool_handlers=called, timeout=timeout)
             return stream.__enter__()
-        except FAILURES as error:
-            wait = failures.pause(failures.of(error), attempt, looked=_looked(error))
+        except SDK_ERRORS as error:
+            wait = translator.retry_delay(translator.translated(error), attempt, looked=_looked(error))
             if wait is None or wait > turn.deadline.left:
                 raise
             time.sleep(wait)
@@ -161,7 +165,7 @@ def _opened(client: openai.OpenAI, seen: _Seen, called: Mapping[str, Handler], f
 
 
 async def _aopened(
-    client: openai.AsyncOpenAI, seen: _Seen, called: Mapping[str, Handler], failures: Failures, recorded: Recorded
+    client: openai.AsyncOpenAI, seen: _Seen, called: Mapping[str, Handler], translator: ErrorTranslator, recorded: State
 ) -> Any:
     """As ``_opened``, a stream of which the session is known."""
     turn, timeout = seen.turn, Left(seen.turn.deadline)
@@ -171,15 +175,15 @@ async def _aopened(
         try:
             if turn.session is not None:
                 if not turn.known:
-                    unsure = _check_owner(await sessions.retrieve(turn.session, timeout=timeout), turn, recorded, failures)
+                    unsure = _check_owner(await sessions.retrieve(turn.session, timeout=timeout), turn, recorded, translator)
                     if unsure:
                         with contextlib.suppress(openai.NotFoundError):  # deleted since: its name is all that is left
                             _check_agent(await agents.retrieve(unsure, timeout=timeout), turn)
                 stream = sessions.stream(turn.session, input=turn.prompt, tool_handlers=called, timeout=timeout)
                 return await stream.with_result_collection().__aenter__()
             events: Any = await sessions.create(**_creation(turn), stream=True, tool_handlers=called, timeout=timeout)
-        except FAILURES as error:
-            wait = failures.pause(failures.of(error), attempt, looked=_looked(error))
+        except SDK_ERRORS as error:
+            wait = translator.retry_delay(translator.translated(error), attempt, looked=_looked(error))
             if wait is None or wait > turn.deadline.left:
                 raise
             await asyncio.sleep(wait)
@@ -203,7 +207,7 @@ def _creation(turn: Turn) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _check_owner(session: Any, turn: Turn, recorded: Recorded, failures: Failures) -> str | None:
+def _check_owner(session: Any, turn: Turn, recorded: State, translator: ErrorTranslator) -> str | None:
     """Refuse a session of another assistant or environment: its metadata says so, or the agent that it runs.
 
     The instance may have been made anew since; a session without our metadata keeps the name that its agent then had.
@@ -213,7 +217,7 @@ def _check_owner(session: Any, turn: Turn, recorded: Recorded, failures: Failure
     """
     agent = getattr(session, "agent", None)
     if agent is None:
-        raise failures.strange("a session without an agent")
+        raise translator.unexpected_answer("a session without an agent")
     owner: Owner | str | None = tagged(session.metadata)
     if agent.id == turn.instance or owner == turn.owner:
         return None
@@ -289,24 +293,24 @@ class _Seen:
         spent = Usage(usage.input_tokens, usage.output_tokens, usage.total_tokens) if usage else None
         return Answer(text, result.session_id, spent, result.turn.agent_id)
 
-    def failed(self, error: Exception, failures: Failures) -> AsstError:
+    def failed(self, error: Exception, translator: ErrorTranslator) -> AsstError:
         """The error for what ended the turn."""
         if isinstance(error, AgentTurnResultError):
-            return self._unfinished(error, failures)
+            return self._unfinished(error, translator)
         if isinstance(error, ValueError) and "idle" in str(error):  # what the SDK raises before it sends anything
-            return failures.error(f"session {self.session} is busy with another turn: wait for it, or begin a new session")
-        if isinstance(error, FAILURES):
-            failed = failures.of(error)
+            return translator.error(f"session {self.session} is busy with another turn: wait for it, or begin a new session")
+        if isinstance(error, SDK_ERRORS):
+            failed = translator.translated(error)
             if failed.status == 404 and self.turn.session:
-                return failures.error(
+                return translator.error(
                     f"there is no session {self.session} here (another platform or key, or too old?)", status=404
                 )
             if failed.status == 404:
-                return failures.error(f"{self.turn.instance} is not there; look with inv asst.status", status=404)
+                return translator.error(f"{self.turn.instance} is not there; look with inv asst.status", status=404)
             return failed
-        return failures.error(f"the stream of events ended early ({error})", unknown=True)
+        return translator.error(f"the stream of events ended early ({error})", unknown=True)
 
-    def _unfinished(self, error: AgentTurnResultError, failures: Failures) -> AsstError:
+    def _unfinished(self, error: AgentTurnResultError, translator: ErrorTranslator) -> AsstError:
         where, session = self.turn.where, error.session_id or self.session
         problem = error.turn.error if error.turn else None
         if problem and problem.code in CUT_OFF:
@@ -317,9 +321,11 @@ class _Seen:
         if problem and problem.code in POLICY:
             return AnswerRefused(f"{where}: refused ({problem.code}): {problem.message}", answer=problem.message, session=session)
         if problem:
-            return failures.error(f"the turn failed ({problem.code}): {problem.message}", code=problem.code)
+            return translator.error(f"the turn failed ({problem.code}): {problem.message}", code=problem.code)
         if error.reason == "requires_action":
             names = ", ".join(getattr(action, "name", action.type) for action in error.required_actions)
-            return failures.error(f"session {session} waits for {names}: give the Python function in tools=, and inv asst.update")
+            return translator.error(
+                f"session {session} waits for {names}: give the Python function in tools=, and inv asst.update"
+            )
         cause = f" ({error.__cause__})" if error.__cause__ else ""
-        return failures.error(f"the turn did not complete: {error.reason}{cause}", unknown=True)
+        return translator.error(f"the turn did not complete: {error.reason}{cause}", unknown=True)

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from ..config.settings import Environment, Settings
 from ..errors import PlatformError
-from ..types import Recorded
+from ..types import State
 from .turn import Answer, Turn
 
 if TYPE_CHECKING:
-    from ..sdk.error_translator import Failures
+    from ..sdk.error_translator import ErrorTranslator
     from .clients import Clients
 
 __all__ = ["aask", "ask"]
 
 
-def ask(clients: Clients, settings: Settings, environment: Environment, recorded: Recorded, turn: Turn) -> Iterator[str | Answer]:
+def ask(clients: Clients, settings: Settings, environment: Environment, recorded: State, turn: Turn) -> Iterator[str | Answer]:
     """Carry out one turn: the text as it comes, then the answer.
 
     Raises:
@@ -29,36 +29,36 @@ def ask(clients: Clients, settings: Settings, environment: Environment, recorded
         AsstError: the session is another assistant's, or another environment's.
     """
     client = clients.of_process(settings, environment, recorded)
-    failures = _failures(environment, turn)
+    translator = _translator(environment, turn)
     try:
-        if environment.place.platform == "responses":
-            from . import responses_api as responses
+        if environment.location.platform == "responses":
+            from . import responses_api
 
-            yield from responses.ask(client, failures, clients.served(environment), turn)
+            yield from responses_api.ask(client, translator, clients.served(environment), turn)
         else:
-            from . import agents_api as sessions
+            from . import agents_api
 
-            yield from sessions.ask(client, failures, recorded, turn)
+            yield from agents_api.ask(client, translator, recorded, turn)
     except PlatformError:
         if not turn.deadline.over:
             raise
-        raise _late(failures, turn) from None
+        raise _late(translator, turn) from None
 
 
 async def aask(
-    clients: Clients, settings: Settings, environment: Environment, recorded: Recorded, turn: Turn
+    clients: Clients, settings: Settings, environment: Environment, recorded: State, turn: Turn
 ) -> AsyncIterator[str | Answer]:
     """As ``ask``, on the running event loop."""
     client = await clients.of_loop(settings, environment, recorded)
-    failures = _failures(environment, turn)
-    if environment.place.platform == "responses":
-        from . import responses_api as responses
+    translator = _translator(environment, turn)
+    if environment.location.platform == "responses":
+        from . import responses_api
 
-        pieces = responses.aask(client, failures, clients.served(environment), turn)
+        pieces = responses_api.aask(client, translator, clients.served(environment), turn)
     else:
-        from . import agents_api as sessions
+        from . import agents_api
 
-        pieces = sessions.aask(client, failures, recorded, turn)
+        pieces = agents_api.aask(client, translator, recorded, turn)
     async with aclosing(pieces):
         while True:
             try:
@@ -69,21 +69,21 @@ async def aask(
             except (TimeoutError, PlatformError):
                 if not turn.deadline.over:
                     raise
-                raise _late(failures, turn) from None
+                raise _late(translator, turn) from None
             yield piece
 
 
-def _late(failures: Failures, turn: Turn) -> PlatformError:
-    return failures.error(
+def _late(translator: ErrorTranslator, turn: Turn) -> PlatformError:
+    return translator.error(
         f"no answer within {turn.deadline.seconds:g} s, the limit of a turn (ASST_TIMEOUT): it was given up, and nothing is"
         " asked again",
         unknown=True,
     )
 
 
-def _failures(environment: Environment, turn: Turn) -> Failures:
-    from ..sdk.error_translator import Failures
+def _translator(environment: Environment, turn: Turn) -> ErrorTranslator:
+    from ..sdk.error_translator import ErrorTranslator
 
-    api = "Responses API" if environment.place.platform == "responses" else "Agents API"
+    api = "Responses API" if environment.location.platform == "responses" else "Agents API"
     host = environment.base_url.split("/")[2]
-    return Failures(environment.credentials().key, host, api, turn.where, environment.key_variable())
+    return ErrorTranslator(environment.credentials().key, host, api, turn.where, environment.key_variable())

@@ -12,11 +12,11 @@ import openai
 
 from ..config.credentials import Credentials
 from ..config.settings import Environment, Settings
-from ..emulator.api import Service
+from ..emulator.api import EmbeddedAPI
 from ..emulator.transport import Transport
 from ..sdk import connections
-from ..types import LocalModel, Recorded
-from .responses_api import Served
+from ..types import LocalModel, State
+from .responses_api import ServerCapabilities
 
 __all__ = ["Clients"]
 
@@ -30,10 +30,10 @@ class Clients:
         self._lock = threading.Lock()
         self._clients: dict[Account, openai.OpenAI] = {}
         self._loops: dict[asyncio.AbstractEventLoop, dict[Account, tuple[openai.AsyncOpenAI, AsyncGenerator[None]]]] = {}
-        self._served: dict[str, Served] = {}
-        self._services: dict[Account, tuple[Service, Recorded]] = {}
+        self._served: dict[str, ServerCapabilities] = {}
+        self._services: dict[Account, tuple[EmbeddedAPI, State]] = {}
 
-    def of_process(self, settings: Settings, environment: Environment, recorded: Recorded) -> openai.OpenAI:
+    def of_process(self, settings: Settings, environment: Environment, recorded: State) -> openai.OpenAI:
         """The client that all threads share.
 
         Raises:
@@ -47,7 +47,7 @@ class Clients:
                 self._clients[account] = openai.OpenAI(http_client=http, **_options(account[0]))
             return self._clients[account]
 
-    async def of_loop(self, settings: Settings, environment: Environment, recorded: Recorded) -> openai.AsyncOpenAI:
+    async def of_loop(self, settings: Settings, environment: Environment, recorded: State) -> openai.AsyncOpenAI:
         """The client of the running event loop; it is closed when the loop shuts its generators down, as asyncio.run does.
 
         Raises:
@@ -67,16 +67,16 @@ class Clients:
         await anext(closing)
         return client
 
-    def served(self, environment: Environment) -> Served:
+    def served(self, environment: Environment) -> ServerCapabilities:
         """What this process has learnt about the server of an environment."""
-        return self._served.setdefault(environment.base_url, Served(environment.base_url))
+        return self._served.setdefault(environment.base_url, ServerCapabilities(environment.base_url))
 
-    def _transport(self, account: Account, settings: Settings, recorded: Recorded) -> Transport | None:
+    def _transport(self, account: Account, settings: Settings, recorded: State) -> Transport | None:
         if account[1] is None:
             return None
         service, known = self._services.get(account, (None, None))
         if service is None or known is not recorded:
-            service = service or Service(account[1], local_model=account[2])
+            service = service or EmbeddedAPI(account[1], local_model=account[2])
             service.put_back(recorded, settings.project)
             self._services[account] = service, recorded
         return Transport(service)
@@ -91,7 +91,7 @@ async def _closed_at_shutdown(client: openai.AsyncOpenAI) -> AsyncGenerator[None
 
 
 def _account(settings: Settings, environment: Environment) -> Account:
-    local = environment.place.platform == "local"
+    local = environment.location.platform == "local"
     return environment.credentials(), settings.local_file if local else None, settings.local_model if local else None
 
 

@@ -24,7 +24,7 @@ from openai.types.responses import Response
 from ..declare.request_bodies import chat_request, responses_request
 from ..errors import AnswerIncomplete, AnswerRefused, PlatformError
 from ..sdk.chat_chunks import Chunks
-from ..sdk.error_translator import FAILURES, Failures
+from ..sdk.error_translator import SDK_ERRORS, ErrorTranslator
 from ..sdk.time_limit import Left
 from ..types import JSONObject
 from .conversations import refuse_other, tagged
@@ -32,7 +32,7 @@ from .reply import Usage
 from .tool_handlers import Handler, async_handlers, handlers
 from .turn import PASSING, Answer, Owner, Turn
 
-__all__ = ["Served", "aask", "ask"]
+__all__ = ["ServerCapabilities", "aask", "ask"]
 
 log = logging.getLogger("invoke_assistants")
 
@@ -43,7 +43,7 @@ ENDS = ("response.completed", "response.incomplete", "response.failed")
 Messages = list[JSONObject]
 
 
-class Served:
+class ServerCapabilities:
     """What this process has learnt about one server: whether it holds to schemas, and conversations that it may not keep."""
 
     def __init__(self, base_url: str) -> None:
@@ -83,7 +83,7 @@ class _Look:
 
 
 @dataclass(frozen=True)
-class _Call:
+class _FunctionCall:
     """A function to call next."""
 
     name: str
@@ -94,10 +94,10 @@ class _Call:
         return called[self.name](self.arguments)
 
 
-Steps = Generator[_Ask | _Look | _Call, Any, Answer]
+Steps = Generator[_Ask | _Look | _FunctionCall, Any, Answer]
 
 
-def ask(client: openai.OpenAI, failures: Failures, served: Served, turn: Turn) -> Iterator[str | Answer]:
+def ask(client: openai.OpenAI, translator: ErrorTranslator, served: ServerCapabilities, turn: Turn) -> Iterator[str | Answer]:
     """The text as it comes, then the answer.
 
     Raises:
@@ -107,12 +107,12 @@ def ask(client: openai.OpenAI, failures: Failures, served: Served, turn: Turn) -
     """
     called = handlers(turn.functions, turn.where, turn.deadline)
     asking = client.with_options(max_retries=0, timeout=Left(turn.deadline))  # a model that was asked is not asked again
-    steps = _steps(turn, served, failures)
+    steps = _steps(turn, served, translator)
     shown, attempt = False, 0
     try:
         step = next(steps)
         while True:
-            if isinstance(step, _Call):
+            if isinstance(step, _FunctionCall):
                 step = steps.send(_text_of_output(step.made(called)))
                 continue
             try:
@@ -130,9 +130,9 @@ def ask(client: openai.OpenAI, failures: Failures, served: Served, turn: Turn) -
                     came = streamed.whole()
                 else:
                     came = asking.chat.completions.create(**step.body) if step.chat else asking.responses.create(**step.body)
-            except FAILURES as error:
-                failed = failures.of(error)
-                wait = failures.pause(failed, attempt, looked=isinstance(step, _Look))
+            except SDK_ERRORS as error:
+                failed = translator.translated(error)
+                wait = translator.retry_delay(failed, attempt, looked=isinstance(step, _Look))
                 if wait is not None and wait <= turn.deadline.left:
                     attempt += 1
                     time.sleep(wait)
@@ -147,16 +147,18 @@ def ask(client: openai.OpenAI, failures: Failures, served: Served, turn: Turn) -
     yield answer
 
 
-async def aask(client: openai.AsyncOpenAI, failures: Failures, served: Served, turn: Turn) -> AsyncGenerator[str | Answer]:
+async def aask(
+    client: openai.AsyncOpenAI, translator: ErrorTranslator, served: ServerCapabilities, turn: Turn
+) -> AsyncGenerator[str | Answer]:
     """As ``ask``, on the running event loop."""
     called = async_handlers(turn.functions, turn.where)
     asking = client.with_options(max_retries=0, timeout=Left(turn.deadline))
-    steps = _steps(turn, served, failures)
+    steps = _steps(turn, served, translator)
     shown, attempt = False, 0
     try:
         step = next(steps)
         while True:
-            if isinstance(step, _Call):
+            if isinstance(step, _FunctionCall):
                 step = steps.send(_text_of_output(await step.made(called)))
                 continue
             try:
@@ -176,9 +178,9 @@ async def aask(client: openai.AsyncOpenAI, failures: Failures, served: Served, t
                     came = await asking.chat.completions.create(**step.body)
                 else:
                     came = await asking.responses.create(**step.body)
-            except FAILURES as error:
-                failed = failures.of(error)
-                wait = failures.pause(failed, attempt, looked=isinstance(step, _Look))
+            except SDK_ERRORS as error:
+                failed = translator.translated(error)
+                wait = translator.retry_delay(failed, attempt, looked=isinstance(step, _Look))
                 if wait is not None:
                     attempt += 1
                     await asyncio.sleep(wait)
@@ -213,42 +215,42 @@ class _Streamed:
         return self._response or self._chunks.whole()
 
 
-def _steps(turn: Turn, served: Served, failures: Failures) -> Steps:
+def _steps(turn: Turn, served: ServerCapabilities, translator: ErrorTranslator) -> Steps:
     """One turn: on the Responses API, and where its answer does not follow the schema, once on chat completions."""
     model = turn.payload["model"]
     said = served.said(turn.session)
     if model in served.chat_only or (turn.session or "").startswith(PASSING):
-        return (yield from _chat(turn, served, failures, said))
+        return (yield from _chat(turn, served, translator, said))
     if turn.session and not turn.known:
         refuse_other(turn, (yield from _owner(turn.session)))
     shown = turn.shown and (served.proven or turn.payload["text"]["format"]["type"] == "text")
     try:
-        answer = yield from _responses(turn, served, failures, said, shown)
+        answer = yield from _responses(turn, served, translator, said, shown)
     except PlatformError as error:
         if served.trusted or error.status not in UNSERVED or said is None:
             raise
         try:
-            answer = yield from _chat(turn, served, failures, said)
+            answer = yield from _chat(turn, served, translator, said)
         except PlatformError as failed:
-            raise _of_both(error, failed, failures) from None
-        _go_on_with_chat(served, failures, model, "has no /responses for it")
+            raise _of_both(error, failed, translator) from None
+        _go_on_with_chat(served, translator, model, "has no /responses for it")
         return answer
     if turn.follows(answer.text):
         served.proven = served.proven or turn.payload["text"]["format"]["type"] == "json_schema"
         return answer
     if served.trusted or said is None or shown:
         return answer
-    second = yield from _chat(turn, served, failures, said)
+    second = yield from _chat(turn, served, translator, said)
     if turn.follows(second.text):
-        _go_on_with_chat(served, failures, model, "did not hold it to the schema on /responses")
+        _go_on_with_chat(served, translator, model, "did not hold it to the schema on /responses")
     return second
 
 
-def _of_both(first: PlatformError, second: PlatformError, failures: Failures) -> PlatformError:
+def _of_both(first: PlatformError, second: PlatformError, translator: ErrorTranslator) -> PlatformError:
     """Neither endpoint answered, and either may be the one that says why."""
     if first.detail == second.detail:
         return second
-    return failures.error(
+    return translator.error(
         f"{second.detail} (on /chat/completions; on /responses: {first.detail})", status=second.status, code=second.code,
         unknown=second.unknown, transient=second.transient, retry_after=second.retry_after,
     )  # fmt: skip
@@ -265,15 +267,15 @@ def _owner(session: str) -> Generator[_Look, Any, Owner | None]:
     return tagged(getattr(response, "metadata", None))
 
 
-def _go_on_with_chat(served: Served, failures: Failures, model: str, why: str) -> None:
+def _go_on_with_chat(served: ServerCapabilities, translator: ErrorTranslator, model: str, why: str) -> None:
     served.chat_only.add(model)
     log.warning(
         "%s: %s %s: from here on %s is asked on /chat/completions, where conversations last as long as this process",
-        failures.where, failures.host, why, model,
+        translator.where, translator.host, why, model,
     )  # fmt: skip
 
 
-def _responses(turn: Turn, served: Served, failures: Failures, said: Messages | None, shown: bool) -> Steps:
+def _responses(turn: Turn, served: ServerCapabilities, translator: ErrorTranslator, said: Messages | None, shown: bool) -> Steps:
     body = responses_request(turn.payload)
     body["metadata"] = {**body.get("metadata", {}), **turn.owner.tags}  # in another process, they tell whose it is
     asked: Messages = [{"role": "user", "content": turn.prompt}]
@@ -289,10 +291,10 @@ def _responses(turn: Turn, served: Served, failures: Failures, said: Messages | 
             if not turn.session or before is not None or not _no_such_session(error):
                 raise
             if said is None:
-                raise failures.error(f"there is no session {turn.session} here ({error.detail})", status=error.status) from None
+                raise translator.error(f"there is no session {turn.session} here ({error.detail})", status=error.status) from None
             served.stateless, before = True, said
             continue
-        text, calls = _of_response(response, turn, failures)
+        text, calls = _of_response(response, turn, translator)
         spent = _added(spent, response.usage, "input_tokens", "output_tokens")
         if not calls:
             if said is not None:
@@ -300,9 +302,9 @@ def _responses(turn: Turn, served: Served, failures: Failures, said: Messages | 
             return Answer(text, response.id, spent, turn.instance)
         asked += [item.to_dict() for item in response.output]
         for call in calls:
-            output = yield _call(call.name, call.arguments, turn, failures)
+            output = yield _call(call.name, call.arguments, turn, translator)
             asked.append({"type": "function_call_output", "call_id": call.call_id, "output": output})
-    raise failures.error(f"the model called functions {ROUNDS} times in a row without an answer")
+    raise translator.error(f"the model called functions {ROUNDS} times in a row without an answer")
 
 
 def _no_such_session(error: PlatformError) -> bool:
@@ -311,13 +313,13 @@ def _no_such_session(error: PlatformError) -> bool:
     return error.status is not None and "previous response" in words
 
 
-def _of_response(response: Any, turn: Turn, failures: Failures) -> tuple[str, list[Any]]:
+def _of_response(response: Any, turn: Turn, translator: ErrorTranslator) -> tuple[str, list[Any]]:
     """The text and the function calls of a response that is whole."""
     if not isinstance(response, Response) or not isinstance(response.output, list):
-        raise failures.strange("no response")
+        raise translator.unexpected_answer("no response")
     if response.status == "failed" or response.error:
         problem = response.error
-        raise failures.error(
+        raise translator.error(
             f"the response failed ({problem.code}): {problem.message}" if problem else "the response failed",
             code=problem.code if problem else None,
         )
@@ -331,10 +333,10 @@ def _of_response(response: Any, turn: Turn, failures: Failures) -> tuple[str, li
     return response.output_text, [item for item in response.output if item.type == "function_call"]
 
 
-def _chat(turn: Turn, served: Served, failures: Failures, said: Messages | None) -> Steps:
+def _chat(turn: Turn, served: ServerCapabilities, translator: ErrorTranslator, said: Messages | None) -> Steps:
     if said is None:
-        raise failures.error(
-            f"session {turn.session} is of another process, and {failures.host} keeps no conversations: begin a new session"
+        raise translator.error(
+            f"session {turn.session} is of another process, and {translator.host} keeps no conversations: begin a new session"
         )
     body = chat_request(turn.payload)
     if turn.shown:
@@ -344,7 +346,7 @@ def _chat(turn: Turn, served: Served, failures: Failures, said: Messages | None)
     spent: Usage | None = None
     for _ in range(ROUNDS):
         completion = yield _Ask(chat=True, body={**body, "messages": messages}, shown=turn.shown)
-        message = _of_completion(completion, turn, failures)
+        message = _of_completion(completion, turn, translator)
         spent = _added(spent, completion.usage, "prompt_tokens", "completion_tokens")
         if not message.tool_calls:
             session = f"{PASSING}{secrets.token_hex(12)}"
@@ -353,15 +355,15 @@ def _chat(turn: Turn, served: Served, failures: Failures, said: Messages | None)
         calls = [call.to_dict() for call in message.tool_calls]
         messages = [*messages, {"role": "assistant", "content": message.content or "", "tool_calls": calls}]
         for call in message.tool_calls:
-            output = yield _call(call.function.name, call.function.arguments, turn, failures)
+            output = yield _call(call.function.name, call.function.arguments, turn, translator)
             messages.append({"role": "tool", "tool_call_id": call.id, "content": output})
-    raise failures.error(f"the model called functions {ROUNDS} times in a row without an answer")
+    raise translator.error(f"the model called functions {ROUNDS} times in a row without an answer")
 
 
-def _of_completion(completion: Any, turn: Turn, failures: Failures) -> Any:
+def _of_completion(completion: Any, turn: Turn, translator: ErrorTranslator) -> Any:
     """The message of a completion that is whole."""
     if not isinstance(completion, ChatCompletion) or not completion.choices:
-        raise failures.strange("no choices")
+        raise translator.unexpected_answer("no choices")
     choice = completion.choices[0]
     if choice.message.refusal:
         refusal = choice.message.refusal
@@ -379,10 +381,10 @@ def _cut_off(turn: Turn, text: str, reason: str | None, session: str | None) -> 
     )  # fmt: skip
 
 
-def _call(name: str, arguments: str, turn: Turn, failures: Failures) -> _Call:
+def _call(name: str, arguments: str, turn: Turn, translator: ErrorTranslator) -> _FunctionCall:
     if name not in turn.functions:
-        raise failures.error(f"the model calls {name}: give the Python function in tools=, and inv asst.update")
-    return _Call(name, arguments)
+        raise translator.error(f"the model calls {name}: give the Python function in tools=, and inv asst.update")
+    return _FunctionCall(name, arguments)
 
 
 def _text_of_output(output: Any) -> Any:

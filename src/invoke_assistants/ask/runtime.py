@@ -27,7 +27,7 @@ from ..errors import AnswerError, AnswerInvalid, AsstError, NotCreated, SchemaWa
 from ..sdk.deadline import Deadline
 from ..store.file_storage import FileStorage
 from ..store.store import Store
-from ..types import Record, Recorded, Row, short
+from ..types import Record, Row, State, short
 from .ask import aask, ask
 from .conversations import Conversations, refuse_other
 from .parsing import Unfit, dumped, follows, parse
@@ -49,7 +49,7 @@ class Known:
     """Settings and store as they were read, and what told then that nothing has changed."""
 
     settings: Settings
-    recorded: Recorded
+    recorded: State
     variables: tuple[str, ...]
     values: tuple[str | None, ...]
     files: tuple[str, ...]
@@ -154,10 +154,10 @@ def instance(
     known = _runtime.known(root)
     here = known.settings.environment(environment or None)
     found = known.recorded.records.get((declaration.name, here.name))
-    record = found.at(here.place) if found else None
+    record = found.at(here.location) if found else None
     if record is None:
-        elsewhere = f" (it is recorded on {found.place.shown})" if found else ""
-        where = f"{here.name} on {here.place.shown}{elsewhere}"
+        elsewhere = f" (it is recorded on {found.location.shown})" if found else ""
+        where = f"{here.name} on {here.location.shown}{elsewhere}"
         raise NotCreated(f"{declaration.name} is not created in {where}: run inv asst.create")
     return known, here, record
 
@@ -227,7 +227,7 @@ def run(
     """
     declaration = Project.load(root, [name]).chosen()[0]
     _, here, record = instance(declaration, env, root)
-    row = Row(name, here.name, here.place.platform, None, id=record.id, digest=record.digest)
+    row = Row(name, here.name, here.location.platform, None, id=record.id, digest=record.digest)
     if dry:
         return row, None, None
     text = declaration.output is None or declaration.output is str

@@ -15,7 +15,7 @@ from ..errors import DeclarationError, SettingsError
 from ..store.file_storage import FileStorage
 from ..store.store import Store
 from ..text import nearest
-from ..types import Wanted
+from ..types import Desired
 from .import_app import load_assistants
 from .settings import Environment, Settings, find_root
 from .sources import Variables
@@ -65,19 +65,19 @@ class Project:
         """The declarations that ``only`` leaves, in the order declared."""
         return [each for each in self.declared.values() if not self.only or each.name in self.only]
 
-    def instance(self, declaration: Declaration[Any], environment: Environment) -> Wanted:
+    def instance(self, declaration: Declaration[Any], environment: Environment) -> Desired:
         """A declared instance.
 
         Raises:
             DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
         """
         payload = build(declaration, environment.name)
-        return Wanted(
-            declaration.name, environment.name, environment.position, environment.place, self.settings.project, payload,
+        return Desired(
+            declaration.name, environment.name, environment.position, environment.location, self.settings.project, payload,
             digest(payload),
         )  # fmt: skip
 
-    def wanted(self, environments: Sequence[Environment], *, linted: bool = False) -> list[Wanted]:
+    def desired(self, environments: Sequence[Environment], *, linted: bool = False) -> list[Desired]:
         """The declared instances; ``linted`` refuses those that the platform would.
 
         Raises:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..declare.declaration import slug_rule
 from ..errors import SettingsError
 from ..text import nearest
-from ..types import LOCAL, PINNED, SLUG, LocalModel, Place
+from ..types import LOCAL, PINNED, SLUG, LocalModel, Location
 from .base_url import origin
 from .credentials import Credentials, Secret
 from .sources import Sources, Variables
@@ -41,7 +41,7 @@ class Environment:
 
     name: str
     position: int
-    place: Place
+    location: Location
     base_url: str
     sources: Sources = field(repr=False)  # holds the environment, keys and all
     table: Mapping[str, str]
@@ -58,7 +58,7 @@ class Environment:
     @property
     def managed_with_key(self) -> bool:
         """Whether creating, updating and looking need a key: those on ``agents`` do, a release is pinned in the store."""
-        return self.place.platform == "agents"
+        return self.location.platform == "agents"
 
     def credentials(self) -> Credentials:
         """The key and the rest, checked; ``local`` reads none.
@@ -66,7 +66,7 @@ class Environment:
         Raises:
             SettingsError: the key is missing, blank or no possible header value; its variable is named, never itself.
         """
-        if self.place.platform == "local":
+        if self.location.platform == "local":
             return Credentials(self.base_url, Secret("no-key-needed"), "", "")  # the SDK wants one
         variable = self.key_variable()
         # No local here is a plain string that holds a key: tracebacks with locals end up in logs.
@@ -175,20 +175,20 @@ class Settings:
         source = f" ({named_by} names it)" if named_by else ""
         raise SettingsError(f"no environment {name!r:.80}; known: {', '.join(known)}{nearest(name, known)}{source}")
 
-    def reaching(self, name: str, place: Place) -> Environment | None:
+    def reaching(self, name: str, location: Location) -> Environment | None:
         """The environment whose credentials reach what is recorded for environment ``name`` at a place, if any does.
 
         That is ``name`` itself where it resolves to the place, else the first one that does. What needs no credentials
         (``local``, ``responses``) is always reached; no URL is ever made from a record.
         """
-        at_place = [each for each in self.environments if each.place == place]
+        at_place = [each for each in self.environments if each.location == location]
         for each in at_place:
             if each.name == name:
                 return each
         if at_place:
             return at_place[0]
-        if place in (LOCAL, PINNED):
-            return replace(self.environments[0], place=place, base_url=LOCAL_URL)
+        if location in (LOCAL, PINNED):
+            return replace(self.environments[0], location=location, base_url=LOCAL_URL)
         return None
 
 
@@ -273,8 +273,8 @@ def _environment(sources: Sources, name: str, position: int, table: Mapping[str,
         raise SettingsError(f"no platform {platform!r:.80}; known: {known} ({source} names it)")
     if platform == "local":
         return Environment(name, position, LOCAL, LOCAL_URL, sources, table)
-    specific = Environment(name, position, Place(platform, ""), "", sources, table).variable("OPENAI_BASE_URL")
+    specific = Environment(name, position, Location(platform, ""), "", sources, table).variable("OPENAI_BASE_URL")
     url = sources.get(specific) or sources.get("OPENAI_BASE_URL") or table.get("base_url") or DEFAULT_URL
     source = sources.where("base_url", specific if sources.get(specific) else "OPENAI_BASE_URL", own)
     where = origin(url, f"the base URL of {name} ({source})")
-    return Environment(name, position, PINNED if platform == "responses" else Place(platform, where), url, sources, table)
+    return Environment(name, position, PINNED if platform == "responses" else Location(platform, where), url, sources, table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..types import JSONObject, Wanted
+from ..types import Desired, JSONObject
 from .declaration import Declaration, plain
 from .digest import canonical
 from .function_tools import tools
@@ -45,28 +45,28 @@ def build(declaration: Declaration[Any], environment: str) -> JSONObject:
     return payload
 
 
-def create_body(wanted: Wanted, nonce: str) -> JSONObject:
+def create_body(desired: Desired, nonce: str) -> JSONObject:
     """The body that creates an instance: its payload, its remote name, our tags."""
-    tags = {**wanted.identity, "asst.digest": wanted.digest, "asst.nonce": nonce}
-    return {**wanted.payload, "name": wanted.remote_name, "metadata": {**wanted.payload.get("metadata", {}), **tags}}
+    tags = {**desired.identity, "asst.digest": desired.digest, "asst.nonce": nonce}
+    return {**desired.payload, "name": desired.remote_name, "metadata": {**desired.payload.get("metadata", {}), **tags}}
 
 
-def problems(declaration: Declaration[Any], wanted: Wanted) -> list[str]:
+def problems(declaration: Declaration[Any], desired: Desired) -> list[str]:
     """What the platform would refuse in a declared instance, offline; each names the model and field or the limit."""
-    payload, found = wanted.payload, []
+    payload, found = desired.payload, []
     form = payload["text"]["format"]
     if form["type"] == "json_schema":
         found += lint(form["schema"], declaration.output.__name__ if declaration.output else "schema")
     if len(payload["instructions"] or "") > MAX_INSTRUCTIONS:
         found.append(f"instructions have {len(payload['instructions']):,} characters; at most {MAX_INSTRUCTIONS:,} are allowed")
-    if len(wanted.remote_name) > MAX_NAME:
+    if len(desired.remote_name) > MAX_NAME:
         found.append(
-            f"the remote name {wanted.remote_name!r} has {len(wanted.remote_name)} characters; at most {MAX_NAME} are allowed"
+            f"the remote name {desired.remote_name!r} has {len(desired.remote_name)} characters; at most {MAX_NAME} are allowed"
         )
     if (bytes_ := size(payload["tools"])) > MAX_TOOLS:
         found.append(f"tools hold {bytes_:,} bytes of JSON; at most {MAX_TOOLS:,} (3 MiB) are allowed")
-    found += [text for text, newer in _misfits(wanted) if not newer]
-    pairs = create_body(wanted, "n" * 32)["metadata"]
+    found += [text for text, newer in _misfits(desired) if not newer]
+    pairs = create_body(desired, "n" * 32)["metadata"]
     if len(pairs) > MAX_PAIRS:
         found.append(f"metadata has {len(pairs)} pairs with our 5 tags; at most {MAX_PAIRS} are allowed")
     for key, value in pairs.items():
@@ -81,16 +81,16 @@ def problems(declaration: Declaration[Any], wanted: Wanted) -> list[str]:
     return found
 
 
-def warnings(wanted: Wanted) -> list[str]:
+def warnings(desired: Desired) -> list[str]:
     """What of a declared instance this package does not know and a newer API may take, offline."""
-    return [f"{text}; a newer API may take it" for text, newer in _misfits(wanted) if newer]
+    return [f"{text}; a newer API may take it" for text, newer in _misfits(desired) if newer]
 
 
-def _misfits(wanted: Wanted) -> Iterator[tuple[str, bool]]:
+def _misfits(desired: Desired) -> Iterator[tuple[str, bool]]:
     """What does not fit the API's types, and whether a newer API may take it, which the embedded platform is not."""
     from .configuration import Configuration, Pinned, misfits
 
-    platform, payload = wanted.place.platform, wanted.payload
+    platform, payload = desired.location.platform, desired.payload
     unusable = {}
     if platform == "responses":
         kinds = [(f"tools[{index}]", tool.get("type")) for index, tool in enumerate(payload["tools"])]

@@ -16,21 +16,21 @@ from urllib.parse import unquote
 
 from ..errors import StoreError
 from ..store import files
-from ..types import JSONObject, LocalModel, Recorded
+from ..types import JSONObject, LocalModel, State
 from .agent_models import Agent, AgentUpdate, given, merged, resolved
-from .responder import Answerer
+from .responder import Responder
 from .restore import put_back
-from .sample_responder import Sample
+from .sample_responder import SampleResponder
 from .session_files import SessionFiles
 from .sessions import Sessions
-from .validation import Answer, Rejected, page, parsed, unknown
+from .validation import APIResponse, Rejected, page, parsed, unknown
 
-__all__ = ["Service"]
+__all__ = ["EmbeddedAPI"]
 
 OTHERS = ("", "automations", "environments", "vaults")  # what else the API has below /agents; no ids
 
 
-class Service:
+class EmbeddedAPI:
     """The API over the objects in a file; safe to call from several threads and processes.
 
     Args:
@@ -46,19 +46,19 @@ class Service:
         self._shown: JSONObject | None = None  # instead of the file, where nothing may be written
         files.close_to_others(path.parent)
         kept = SessionFiles(path.parent / "sessions")
-        self._sessions = Sessions(kept, lambda one: _found(self._read(), one), self._answerer(local_model), clock)
+        self._sessions = Sessions(kept, lambda one: _found(self._read(), one), self._responder(local_model), clock)
 
     @staticmethod
-    def _answerer(local_model: LocalModel | None) -> Answerer:
+    def _responder(local_model: LocalModel | None) -> Responder:
         if local_model is None:
-            return Sample()
-        from .model_responder import Model
+            return SampleResponder()
+        from .model_responder import ModelResponder
 
-        return Model(local_model)
+        return ModelResponder(local_model)
 
     def handle(
         self, method: str, path: str, query: Mapping[str, str], body: bytes, headers: Mapping[str, str] = MappingProxyType({})
-    ) -> Answer:
+    ) -> APIResponse:
         """Answer one request: the status, and the JSON of the body or its events."""
         parts = path.removeprefix("/v1").strip("/").split("/")
         try:
@@ -121,7 +121,7 @@ class Service:
             state["deleted"].append(id)
         return {"id": id, "object": "agent.deleted", "deleted": True}
 
-    def put_back(self, recorded: Recorded, project: str, *, write: bool = True) -> list[str]:
+    def put_back(self, recorded: State, project: str, *, write: bool = True) -> list[str]:
         """Make the store's instances that the file lacks, or holds under another tag, as they are recorded.
 
         Those deleted here stay deleted.

@@ -10,7 +10,7 @@ from typing import Any, cast
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from ..errors import SettingsError
-from .api import Service
+from .api import EmbeddedAPI
 from .event_stream import EventStream
 from .validation import Rejected
 
@@ -31,7 +31,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, service: Service, port: int) -> None:
+    def __init__(self, service: EmbeddedAPI, port: int) -> None:
         self.service = service
         try:
             super().__init__(("127.0.0.1", port), _Handler)

@@ -21,11 +21,11 @@ import openai
 from ..declare.request_bodies import chat_request
 from ..sdk.chat_chunks import Chunks
 from ..sdk.connections import bare_client
-from ..sdk.error_translator import FAILURES, message
+from ..sdk.error_translator import SDK_ERRORS, message
 from ..types import JSONObject, LocalModel
-from .responder import Answered, Call, Conversation, Failed
+from .responder import Conversation, Failed, FunctionCall, ResponderAnswer
 
-__all__ = ["Model"]
+__all__ = ["ModelResponder"]
 
 OUTPUT_TOKENS = 1500  # of one answer from a GGUF file; a small model that rambles must end
 LONGEST = 80  # characters of a string that the schema does not bound, so that a whole trivia game fits the tokens above
@@ -38,7 +38,7 @@ NO_TOOLS = frozenset({400, 422, 500, 501})  # how a server answers that does not
 log = logging.getLogger("invoke_assistants")
 
 
-class Model:
+class ModelResponder:
     """Answers with a model that is held to the schema and offered the agent's function tools.
 
     Args:
@@ -53,8 +53,8 @@ class Model:
         self._takes_tools = True
         self._where = model.address.partition("?")[0]
 
-    def answer(self, conversation: Conversation, on_text: Callable[[str], None]) -> Answered:
-        """See ``Answerer``."""
+    def answer(self, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
+        """See ``Responder``."""
         turn = conversation.items[-1]["turn_id"]
         rounds = sum(item["type"] == "function_call_output" and item["turn_id"] == turn for item in conversation.items)
         if rounds >= ROUNDS:
@@ -62,7 +62,7 @@ class Model:
         url, key = self._server()
         try:
             return asyncio.run(self._answer(url, key, conversation, on_text))
-        except FAILURES as error:
+        except SDK_ERRORS as error:
             raise Failed("server_error", f"{self._where}: {message(error)}") from None
 
     def _server(self) -> tuple[str, str]:
@@ -74,14 +74,14 @@ class Model:
                 self._llama = _Llama(Path(self._model.address))
             return self._llama.url, self._llama.key
 
-    async def _answer(self, url: str, key: str, conversation: Conversation, on_text: Callable[[str], None]) -> Answered:
+    async def _answer(self, url: str, key: str, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         """Answer in a loop of its own, where a look at ``on_text`` can end the request: that ends the generation."""
         asked = asyncio.create_task(self._asked(url, key, conversation, on_text))
         while not (await asyncio.wait({asked}, timeout=POLL))[0]:
             on_text("")
         return asked.result()
 
-    async def _asked(self, url: str, key: str, conversation: Conversation, on_text: Callable[[str], None]) -> Answered:
+    async def _asked(self, url: str, key: str, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         async with bare_client(url, key) as client:
             body = {**self._body(conversation), "model": await self._named(client, conversation)}
             if not self._takes_tools:
@@ -128,7 +128,7 @@ class Model:
 
 async def _answered(
     client: openai.AsyncOpenAI, body: JSONObject, conversation: Conversation, on_text: Callable[[str], None]
-) -> Answered:
+) -> ResponderAnswer:
     """Stream one answer; its text goes to ``on_text``."""
     chunks = Chunks()
     stream: Any = await client.chat.completions.create(**body)
@@ -145,10 +145,10 @@ async def _answered(
     calls: list[Any] = choice.message.tool_calls or []
     made = tuple(_call(call.function.name, call.function.arguments, conversation) for call in calls)
     used = completion.usage
-    return Answered((used and used.prompt_tokens) or 0, (used and used.completion_tokens) or 0, made)
+    return ResponderAnswer((used and used.prompt_tokens) or 0, (used and used.completion_tokens) or 0, made)
 
 
-def _call(name: str, arguments: str, conversation: Conversation) -> Call:
+def _call(name: str, arguments: str, conversation: Conversation) -> FunctionCall:
     """A call that the model made, if it is one of a function that it was offered."""
     if name not in [function["name"] for function in conversation.functions]:
         raise Failed("server_error", f"the model calls {name:.80}, which the agent has not")
@@ -158,7 +158,7 @@ def _call(name: str, arguments: str, conversation: Conversation) -> Call:
         given = None
     if not isinstance(given, dict):
         raise Failed("server_error", f"the model calls {name} with arguments that are no JSON object: {arguments:.200}")
-    return Call(name, given)
+    return FunctionCall(name, given)
 
 
 def _messages(conversation: Conversation) -> Iterator[JSONObject]:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ..types import JSONObject
 
-__all__ = ["Answered", "Answerer", "Call", "Conversation", "Failed"]
+__all__ = ["Conversation", "Failed", "FunctionCall", "Responder", "ResponderAnswer"]
 
 
 class Failed(Exception):
@@ -54,7 +54,7 @@ class Conversation:
 
 
 @dataclass(frozen=True)
-class Call:
+class FunctionCall:
     """A call of a function tool."""
 
     name: str
@@ -62,18 +62,18 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Answered:
+class ResponderAnswer:
     """An answer, of which the text was told already: it is whole, unless it ends in calls whose outputs it needs."""
 
     input_tokens: int
     output_tokens: int
-    calls: tuple[Call, ...] = ()
+    calls: tuple[FunctionCall, ...] = ()
 
 
-class Answerer(Protocol):
+class Responder(Protocol):
     """Something that answers; called from several threads at once."""
 
-    def answer(self, conversation: Conversation, on_text: Callable[[str], None]) -> Answered:
+    def answer(self, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         """Answer, or call functions, giving each piece of text to ``on_text`` as it comes.
 
         Raises:

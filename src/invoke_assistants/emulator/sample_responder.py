@@ -15,9 +15,9 @@ from typing import Any
 import rstr
 
 from ..types import JSONObject
-from .responder import Answered, Call, Conversation
+from .responder import Conversation, FunctionCall, ResponderAnswer
 
-__all__ = ["Sample", "sample"]
+__all__ = ["SampleResponder", "sample"]
 
 PIECES = 20  # of an answer that is streamed
 START = 80  # characters of the prompt that an answer in plain text repeats
@@ -28,11 +28,11 @@ CHOSEN = frozenset({"enum", "const", "format", "pattern"})  # what says more of 
 DAY = dt.datetime(2030, 1, 1, 12, tzinfo=dt.UTC)
 
 
-class Sample:
+class SampleResponder:
     """Answers with samples. A function is called once in a turn whose prompt names it as a word, else never."""
 
-    def answer(self, conversation: Conversation, on_text: Callable[[str], None]) -> Answered:
-        """See ``Answerer``."""
+    def answer(self, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
+        """See ``Responder``."""
         prompt = conversation.prompt
         here = [item for item in conversation.items if item["turn_id"] == conversation.items[-1]["turn_id"]]
         results = [item for item in here if item["type"] == "function_call_output"]
@@ -41,12 +41,12 @@ class Sample:
         named = [tool for tool in conversation.functions if tool["name"] in words]
         if named and not results:
             arguments = sample(named[0]["parameters"], conversation.turn)
-            return Answered(asked, 1 + len(str(arguments).split()), (Call(named[0]["name"], arguments),))
+            return ResponderAnswer(asked, 1 + len(str(arguments).split()), (FunctionCall(named[0]["name"], arguments),))
         text = _told(prompt, results) if conversation.schema is None else _filled(conversation.schema, conversation.turn)
         size = math.ceil(len(text) / PIECES)
         for start in range(0, len(text), size):
             on_text(text[start : start + size])
-        return Answered(asked, len(text.split()))
+        return ResponderAnswer(asked, len(text.split()))
 
 
 def _told(prompt: str, results: list[JSONObject]) -> str:

@@ -10,11 +10,11 @@ from ..errors import StoreError
 from ..types import JSONObject
 from .agent_models import given, merged, resolved
 from .event_stream import EventStream, Listeners
-from .responder import Answerer
+from .responder import Responder
 from .session_files import SessionFiles
 from .session_models import Cancel, Events, Message, SessionCreate, ToolResult
-from .turn_worker import Turn, added, new_id
-from .validation import Answer, Rejected, page, parsed, unknown
+from .turn_worker import TurnWorker, added, new_id
+from .validation import APIResponse, Rejected, page, parsed, unknown
 
 __all__ = ["Sessions"]
 
@@ -34,14 +34,14 @@ class Sessions:
     """
 
     def __init__(
-        self, files: SessionFiles, agent: Callable[[str], JSONObject], answerer: Answerer, clock: Callable[[], float]
+        self, files: SessionFiles, agent: Callable[[str], JSONObject], responder: Responder, clock: Callable[[], float]
     ) -> None:
-        self._files, self._agent, self._answerer, self._clock = files, agent, answerer, clock
+        self._files, self._agent, self._responder, self._clock = files, agent, responder, clock
         self._listeners = Listeners()
-        self._running: dict[str, Turn] = {}
+        self._running: dict[str, TurnWorker] = {}
         self._lock = threading.Lock()  # of what is running
 
-    def handle(self, method: str, parts: Sequence[str], query: Mapping[str, str], body: bytes, key: str | None) -> Answer:
+    def handle(self, method: str, parts: Sequence[str], query: Mapping[str, str], body: bytes, key: str | None) -> APIResponse:
         """Answer a request below ``/agents/sessions``.
 
         Raises:
@@ -174,13 +174,13 @@ class Sessions:
         elif running is not None:
             running.cancel()
 
-    def _turn(self, state: JSONObject, messages: list[JSONObject]) -> Turn:
+    def _turn(self, state: JSONObject, messages: list[JSONObject]) -> TurnWorker:
         id = state["session"]["id"]
-        turn = Turn(state, messages, self._answerer, self._clock, lambda event: self._listeners.tell(id, event), self._end)
+        turn = TurnWorker(state, messages, self._responder, self._clock, lambda event: self._listeners.tell(id, event), self._end)
         self._running[id] = turn
         return turn
 
-    def _end(self, turn: Turn, outcome: JSONObject) -> None:
+    def _end(self, turn: TurnWorker, outcome: JSONObject) -> None:
         """Keep what a turn brought, then show that it is over: whoever sees an idle session finds all of it, and may go on."""
         over = {**turn.turn, **outcome}
         session: JSONObject = {**turn.session, "status": "idle", "required_actions": [], "last_active_at": over["completed_at"]}
@@ -193,7 +193,7 @@ class Sessions:
             turn.tell(f"turn.{over['status']}", {"turn": over, "usage": over["usage"]})
             turn.tell("idle", {"session": session})
 
-    def _kept(self, turn: Turn, over: JSONObject, session: JSONObject) -> JSONObject:
+    def _kept(self, turn: TurnWorker, over: JSONObject, session: JSONObject) -> JSONObject:
         with self._files.changing(session["id"]) as state:
             if state is None:
                 return session
@@ -239,7 +239,7 @@ class Sessions:
         return {"version": 1, "at": at, "session": session, "items": [], "turns": [], "keys": []}
 
 
-def _check(events: Sequence[Message | ToolResult | Cancel], running: Turn | None) -> None:
+def _check(events: Sequence[Message | ToolResult | Cancel], running: TurnWorker | None) -> None:
     """Refuse a request of which one event cannot be carried out, before any is."""
     busy, given = running is not None, set[str]()
     for event in events:

@@ -6,7 +6,7 @@ import asyncio
 
 import httpx2
 
-from .api import Service
+from .api import EmbeddedAPI
 from .event_stream import EventStream
 
 __all__ = ["Transport"]
@@ -15,7 +15,7 @@ __all__ = ["Transport"]
 class Transport(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
     """Requests answered by a service in this process, for sync and async clients."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: EmbeddedAPI) -> None:
         self.service = service
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..types import JSONObject
-from .responder import Answerer, Call, Conversation, Failed
+from .responder import Conversation, Failed, FunctionCall, Responder
 
-__all__ = ["Turn", "added", "new_id"]
+__all__ = ["TurnWorker", "added", "new_id"]
 
 Tell = Callable[[str, JSONObject], None]  # an event's type without "agent.session.", and its fields
 
@@ -70,7 +70,7 @@ def _output(text: str) -> JSONObject:
     return {"type": "output_text", "text": text}
 
 
-class Turn:
+class TurnWorker:
     """One turn of a session, running in a daemon thread of its own once it is started.
 
     Args:
@@ -84,12 +84,12 @@ class Turn:
     """
 
     def __init__(
-        self, state: JSONObject, messages: Sequence[JSONObject], answerer: Answerer, clock: Callable[[], float],
-        tell: Callable[[JSONObject], None], end: Callable[[Turn, JSONObject], None],
+        self, state: JSONObject, messages: Sequence[JSONObject], responder: Responder, clock: Callable[[], float],
+        tell: Callable[[JSONObject], None], end: Callable[[TurnWorker, JSONObject], None],
     ) -> None:  # fmt: skip
         self.id = new_id("turn")
         self.state = state
-        self._answerer, self._clock, self._listeners, self._end = answerer, clock, tell, end
+        self._responder, self._clock, self._listeners, self._end = responder, clock, tell, end
         now = int(clock())
         self.session: JSONObject = {**state["session"], "status": "in_progress", "last_active_at": now}
         self.turn: JSONObject = {
@@ -161,7 +161,7 @@ class Turn:
     def _answer(self) -> None:
         while True:
             items = (*self.state["items"], *self.items)
-            answered = self._answerer.answer(
+            answered = self._responder.answer(
                 Conversation(self.session["agent"], items, len(self.state["turns"]) + 1), self._write
             )
             self._count(answered.input_tokens, answered.output_tokens)
@@ -196,7 +196,7 @@ class Turn:
         }  # fmt: skip
         self.turn = {**self.turn, "usage": added(self.turn["usage"], usage)}
 
-    def _call(self, calls: Sequence[Call]) -> None:
+    def _call(self, calls: Sequence[FunctionCall]) -> None:
         """Ask for the functions' results, and wait until all are there."""
         items: list[JSONObject] = [
             {

@@ -14,9 +14,9 @@ from ..declare.strict_schema import lint
 from ..types import JSONObject
 from .event_stream import EventStream
 
-__all__ = ["Answer", "Rejected", "page", "parsed", "rejected", "unknown"]
+__all__ = ["APIResponse", "Rejected", "page", "parsed", "rejected", "unknown"]
 
-Answer = tuple[int, JSONObject | EventStream]
+APIResponse = tuple[int, JSONObject | EventStream]
 Kind = TypeVar("Kind", bound=Strict)
 
 DEEPEST = 100  # levels of a body, far from what Python reads back at any depth of the caller's stack
@@ -28,7 +28,7 @@ class Rejected(Exception):
     def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         kind = "invalid_request_error"
-        self.answer: Answer = status, {"error": {"message": message, "type": kind, "param": param, "code": code}}
+        self.answer: APIResponse = status, {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def parsed(kind: type[Kind], body: bytes) -> Kind:

@@ -54,7 +54,7 @@ class Draft:
     format: Format | None = None
     notes: list[tuple[str, Outcome, str]] = field(default_factory=list)
 
-    def carried(self, field: str, note: str) -> None:
+    def remote_digest(self, field: str, note: str) -> None:
         """A field means there what it meant here."""
         self.notes.append((field, "carried", note))
 
@@ -69,7 +69,7 @@ class Draft:
     def rename(self, name: str) -> None:
         """Note what it is called from now on; what it was called stays where people find it."""
         if self.name == name:
-            self.carried("name", name)
+            self.remote_digest("name", name)
         elif not self.name.strip():
             self.changed("name", f"it has none, and is called {name}")
         else:
@@ -125,19 +125,19 @@ def _model(out: Draft, value: Any) -> None:
     if not _a(str, value, "model").strip():
         raise DeclarationError("model is empty")
     out.options["model"] = value
-    out.carried("model", f"{value}, as it was; it may be retired by now, or not be offered to agents")
+    out.remote_digest("model", f"{value}, as it was; it may be retired by now, or not be offered to agents")
 
 
 def _instructions(out: Draft, value: Any) -> None:
     if _a(str, value, "instructions"):
         out.options["instructions"] = value
-        out.carried("instructions", "unchanged; the Agents API appends them to base instructions of its own")
+        out.remote_digest("instructions", "unchanged; the Agents API appends them to base instructions of its own")
 
 
 def _description(out: Draft, value: Any) -> None:
     if _a(str, value, "description"):
         out.options["description"] = value
-        out.carried("description", "for people: it is not sent")
+        out.remote_digest("description", "for people: it is not sent")
 
 
 def _tools(out: Draft, value: Any) -> None:
@@ -181,7 +181,7 @@ def _function(out: Draft, tool: Mapping[str, Any], where: str) -> JSONObject:
     if remarks:
         out.changed(where, f"function {name}: {'; '.join(remarks)}")
     else:
-        out.carried(where, f"function {name}, in the flat form of the Agents API")
+        out.remote_digest(where, f"function {name}, in the flat form of the Agents API")
     return flat
 
 
@@ -195,13 +195,13 @@ def _tool_resources(out: Draft, value: Any) -> None:
 
 def _reasoning_effort(out: Draft, value: Any) -> None:
     out.options["reasoning"] = {"effort": _a(str, value, "reasoning_effort")}
-    out.carried("reasoning_effort", f'{value}, as reasoning={{"effort": …}}')
+    out.remote_digest("reasoning_effort", f'{value}, as reasoning={{"effort": …}}')
 
 
 def _response_format(out: Draft, value: Any) -> None:
     kind = value.get("type") if isinstance(value, dict) else value
     if kind in ("auto", "text"):
-        out.carried("response_format", f"{kind}: answers are text, which is what a declaration without output has")
+        out.remote_digest("response_format", f"{kind}: answers are text, which is what a declaration without output has")
     elif kind == "json_object":
         out.changed(
             "response_format", "json_object: answers are text now, the Agents API has no JSON mode; give it an output model"
@@ -240,7 +240,7 @@ def _metadata(out: Draft, value: Any) -> None:
     kept = dict(list(free.items())[:USER_PAIRS])
     if kept:
         out.options["metadata"] = kept
-        out.carried("metadata", ", ".join(kept))
+        out.remote_digest("metadata", ", ".join(kept))
     for key, text in value.items():
         if key not in kept:
             why = (

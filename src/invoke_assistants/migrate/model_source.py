@@ -85,31 +85,31 @@ def _called(name: str, schemas: Mapping[str, Any]) -> str:
 def _definitions(name: str, schema: JSONObject) -> JSONObject:
     """A schema and its definitions as definitions of one document, which all schemas share."""
     tables = {f"#/{table}/{key}": f"{name}_{key}" for table in ("$defs", "definitions") for key in schema.get(table, {})}
-    places = {reference: f"#/$defs/{target}" for reference, target in tables.items()} | {"#": f"#/$defs/{OUTPUT}{name}"}
+    locations = {reference: f"#/$defs/{target}" for reference, target in tables.items()} | {"#": f"#/$defs/{OUTPUT}{name}"}
     root = {key: value for key, value in schema.items() if key not in ("$defs", "definitions", "$schema", "$id", "title")}
-    out = {OUTPUT + name: _prepared(root, places)}
+    out = {OUTPUT + name: _prepared(root, locations)}
     for reference, target in tables.items():
         _, table, key = reference.split("/", 2)
-        out[target] = _prepared(schema[table][key], places)
+        out[target] = _prepared(schema[table][key], locations)
     return out
 
 
-def _prepared(node: Any, places: Mapping[str, str]) -> Any:
+def _prepared(node: Any, locations: Mapping[str, str]) -> Any:
     """A schema as the generator is given it: references into the shared document, and what it would lose kept for pydantic."""
     if isinstance(node, list):
-        return [_prepared(item, places) for item in node]
+        return [_prepared(item, locations) for item in node]
     if not isinstance(node, Mapping):
         return node
     out: JSONObject = {}
     for key, value in node.items():
         if key == "$ref":
-            out[key] = places.get(value, value)
+            out[key] = locations.get(value, value)
         elif key == "properties" and isinstance(value, Mapping):
-            out[key] = {name: _prepared(entry, places) for name, entry in value.items()}
+            out[key] = {name: _prepared(entry, locations) for name, entry in value.items()}
         elif key in ("enum", "const", "default", "examples", "title"):
             out |= {} if key == "title" else {key: value}
         else:
-            out[key] = _prepared(value, places)
+            out[key] = _prepared(value, locations)
     if node.get("type") == "array" and _loses(node.get("items")):
         out["x-items"] = node["items"]
     if _loses(node.get("anyOf")):

@@ -85,4 +85,4 @@ def judge(each: Draft, model: type[Any]) -> None:
     if remarks:
         each.changed("response_format", f"{note}; {'; '.join(remarks)}")
     else:
-        each.carried("response_format", f"{note}, with the same schema")
+        each.remote_digest("response_format", f"{note}, with the same schema")

@@ -13,7 +13,7 @@ import openai
 from ..config.credentials import Credentials
 from ..errors import PlatformError
 from ..sdk import connections
-from ..sdk.error_translator import FAILURES, LONGEST_WAIT, Failures
+from ..sdk.error_translator import LONGEST_WAIT, SDK_ERRORS, ErrorTranslator
 from ..types import ID, JSONObject
 
 __all__ = ["AgentsPlatform"]
@@ -30,13 +30,13 @@ class AgentsPlatform:
     def __init__(
         self,
         client: openai.AsyncOpenAI,
-        failures: Failures,
+        translator: ErrorTranslator,
         say: Callable[[str], None],
         concurrency: int,
     ) -> None:
         self._slots = asyncio.Semaphore(concurrency)
         self._client = client
-        self._failures = failures
+        self._translator = translator
         self._say = say
 
     @classmethod
@@ -64,8 +64,8 @@ class AgentsPlatform:
             timeout=TIMEOUT,
             http_client=http,
         ) as client:
-            failures = Failures(credentials.key, client.base_url.host, "Agents API", where, variable)
-            yield cls(client, failures, say, concurrency)
+            translator = ErrorTranslator(credentials.key, client.base_url.host, "Agents API", where, variable)
+            yield cls(client, translator, say, concurrency)
 
     async def page(self, after: str | None) -> tuple[list[JSONObject], bool]:
         """At most 100 objects after an id, newest first, and whether there are more.
@@ -76,7 +76,7 @@ class AgentsPlatform:
         answer = await self._read("/agents", params)
         data, more = answer.get("data"), answer.get("has_more")
         if not isinstance(data, list) or not isinstance(more, bool | None):
-            raise self._failures.strange("a list without data")
+            raise self._translator.unexpected_answer("a list without data")
         return [self._object(item) for item in data], bool(data) if more is None else more
 
     async def retrieve(self, id: str) -> JSONObject | None:
@@ -118,7 +118,7 @@ class AgentsPlatform:
                 if attempt == RETRIES or not error.transient or (wait or 0) > LONGEST_WAIT:
                     raise
                 if wait is not None:
-                    self._say(f"{self._failures.where}: the service asks to wait; trying again in {wait:.0f} s")
+                    self._say(f"{self._translator.where}: the service asks to wait; trying again in {wait:.0f} s")
                 await asyncio.sleep(0.5 * 2**attempt if wait is None else wait)
         raise AssertionError("unreachable")
 
@@ -147,24 +147,24 @@ class AgentsPlatform:
             async with self._slots, asyncio.timeout(timeout):  # httpx2 bounds each read, not the whole
                 answer = await send(path, cast_to=dict[str, Any], **options_and_body)
         except TimeoutError:
-            raise self._failures.error(f"timed out after {timeout:g} s", unknown=True, transient=True) from None
-        except FAILURES as error:
-            raise self._failures.of(error) from None
+            raise self._translator.error(f"timed out after {timeout:g} s", unknown=True, transient=True) from None
+        except SDK_ERRORS as error:
+            raise self._translator.translated(error) from None
         if not isinstance(answer, dict):
-            raise self._failures.strange("no JSON object")
+            raise self._translator.unexpected_answer("no JSON object")
         return answer
 
     def _object(self, answer: Any, id: str | None = None) -> JSONObject:
         found = answer.get("id") if isinstance(answer, dict) else None
         if not isinstance(found, str) or not ID.fullmatch(found) or (id is not None and found != id):
-            raise self._failures.strange("an object without a proper id")
+            raise self._translator.unexpected_answer("an object without a proper id")
         metadata, created = answer.get("metadata"), answer.get("created_at", 0)
         shapes = {"text": dict, "reasoning": dict, "tools": list}
         if any(not isinstance(answer.get(key), shape | None) for key, shape in shapes.items()):
-            raise self._failures.strange("an object with odd text, reasoning or tools")
+            raise self._translator.unexpected_answer("an object with odd text, reasoning or tools")
         tags = metadata is None or (isinstance(metadata, dict) and all(isinstance(tag, str) for tag in metadata.values()))
         if not tags or isinstance(created, bool) or not isinstance(created, int):
-            raise self._failures.strange("an object with odd metadata or created_at")
+            raise self._translator.unexpected_answer("an object with odd metadata or created_at")
         object_: JSONObject = answer
         return object_
 

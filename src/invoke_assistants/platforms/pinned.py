@@ -10,23 +10,23 @@ import hashlib
 import json
 
 from ..declare.payload import create_body
-from ..types import PINNED, JSONObject, Recorded, Wanted
+from ..types import PINNED, Desired, JSONObject, State
 
-__all__ = ["ReleasesPlatform"]
+__all__ = ["PinnedPlatform"]
 
 
-class ReleasesPlatform:
+class PinnedPlatform:
     """The releases that a store holds, as objects that can be listed and changed like those of an API.
 
     A change is kept by who asked for it, in the store's record; here it lasts as long as the run.
     """
 
-    def __init__(self, recorded: Recorded, project: str) -> None:
+    def __init__(self, recorded: State, project: str) -> None:
         self._objects: dict[str, JSONObject] = {}
         for key, each in recorded.records.items():
             if record := each.at(PINNED):
-                wanted = Wanted(*key, 0, PINNED, project, recorded.payloads[record.digest], record.carried)
-                self._objects[record.id] = {"id": record.id, "created_at": 0, **create_body(wanted, "0" * 32)}
+                desired = Desired(*key, 0, PINNED, project, recorded.payloads[record.digest], record.remote_digest)
+                self._objects[record.id] = {"id": record.id, "created_at": 0, **create_body(desired, "0" * 32)}
 
     async def page(self, after: str | None) -> tuple[list[JSONObject], bool]:
         """All releases at once."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from ..config.settings import Environment, Settings
-from ..types import JSONObject, Recorded
+from ..types import JSONObject, State
 
 __all__ = ["Platform", "connect"]
 
@@ -38,7 +38,7 @@ class Platform(Protocol):
 
 @asynccontextmanager
 async def connect(
-    settings: Settings, environment: Environment, recorded: Recorded, say: Callable[[str], None], *, write: bool
+    settings: Settings, environment: Environment, recorded: State, say: Callable[[str], None], *, write: bool
 ) -> AsyncGenerator[Platform]:
     """Open the platform of an environment; on ``local``, first put back what its file lacks of the store's records.
 
@@ -48,20 +48,20 @@ async def connect(
     Raises:
         SettingsError: there is no usable key.
     """
-    if environment.place.platform == "responses":
-        from .pinned import ReleasesPlatform
+    if environment.location.platform == "responses":
+        from .pinned import PinnedPlatform
 
-        yield ReleasesPlatform(recorded, settings.project)
+        yield PinnedPlatform(recorded, settings.project)
         return
     from .agents import AgentsPlatform
 
     credentials = environment.credentials()
     transport = None
-    if environment.place.platform == "local":
-        from ..emulator.api import Service
+    if environment.location.platform == "local":
+        from ..emulator.api import EmbeddedAPI
         from ..emulator.transport import Transport
 
-        service = Service(settings.local_file)
+        service = EmbeddedAPI(settings.local_file)
         for line in service.put_back(recorded, settings.project, write=write):
             say(line)
         transport = Transport(service)

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 from ..errors import PlatformError
 from ..platforms.platform import Platform
-from ..types import JSONObject, Key, Row, Wanted
+from ..types import Desired, JSONObject, Key, Row
 from .diff import compare
 from .plan import Verdict, updated
-from .write_buffer import Journal
+from .write_buffer import WriteBuffer
 
 __all__ = ["QUIET", "TIMING", "Reporter", "Run", "Timing", "hopeless", "told"]
 
@@ -78,9 +78,9 @@ class Run:
     """
 
     def __init__(
-        self, journal: Journal, platforms: Mapping[Key, Platform], concurrency: int, reporter: Reporter, timing: Timing
+        self, buffer: WriteBuffer, platforms: Mapping[Key, Platform], concurrency: int, reporter: Reporter, timing: Timing
     ) -> None:
-        self.journal = journal
+        self.buffer = buffer
         self.platforms = platforms
         self.reporter = reporter
         self.timing = timing
@@ -91,25 +91,25 @@ class Run:
     async def update(self, verdicts: Sequence[Verdict], rows: Mapping[Key, Row]) -> None:
         """Bring instances to their declared payloads; each has an open intent. One that fails stops no other."""
         self.reporter.start("updating", len(verdicts))
-        async with self.journal.flushing():
-            await self.all(self._update(verdict, rows[verdict.wanted.key]) for verdict in verdicts)
+        async with self.buffer.flushing():
+            await self.all(self._update(verdict, rows[verdict.desired.key]) for verdict in verdicts)
 
     async def _update(self, verdict: Verdict, row: Row) -> None:
-        wanted, record, body = verdict.wanted, verdict.record, verdict.body
+        desired, record, body = verdict.desired, verdict.record, verdict.body
         assert record is not None
         assert body is not None
         async with self.slots:
             if self.halt:
-                self.fail(wanted, row, f"not tried: {self.halt}")
+                self.fail(desired, row, f"not tried: {self.halt}")
                 return
             try:
-                platform = self.platforms[wanted.key]
-                await self.sure(platform, record.id, platform.update(record.id, body), lambda there: _holds(there, wanted))
+                platform = self.platforms[desired.key]
+                await self.sure(platform, record.id, platform.update(record.id, body), lambda there: _holds(there, desired))
             except PlatformError as error:
-                self.fail(wanted, row, f"{record.id}: {told(error)}", keep=error.unknown, error=error)
+                self.fail(desired, row, f"{record.id}: {told(error)}", keep=error.unknown, error=error)
                 return
-        self.journal.record(wanted, updated(verdict), wanted.payload)
-        self.rows[wanted.key] = row
+        self.buffer.record(desired, updated(verdict), desired.payload)
+        self.rows[desired.key] = row
         self.reporter.advance()
 
     async def sure(self, platform: Platform, id: str, send: Awaitable[Any], done: Callable[[JSONObject | None], bool]) -> None:
@@ -126,11 +126,11 @@ class Run:
             if not done(there):
                 raise
 
-    def fail(self, wanted: Wanted, row: Row, why: str, *, keep: bool = False, error: PlatformError | None = None) -> None:
+    def fail(self, desired: Desired, row: Row, why: str, *, keep: bool = False, error: PlatformError | None = None) -> None:
         """Note that an instance failed; ``keep`` leaves its intent open, since the request may have got through."""
-        self.rows[wanted.key] = replace(row, error=f"{wanted.name} in {wanted.environment}: {why}")
+        self.rows[desired.key] = replace(row, error=f"{desired.name} in {desired.environment}: {why}")
         if not keep:
-            self.journal.intend(wanted, None)
+            self.buffer.intend(desired, None)
         if error is not None and hopeless(error):
             self.halt = self.halt or str(error)
         self.reporter.advance()
@@ -138,26 +138,26 @@ class Run:
     async def delete(self, verdicts: Sequence[Verdict], rows: Mapping[Key, Row]) -> None:
         """Delete instances and forget their records; each has an open intent. One that fails stops no other."""
         self.reporter.start("deleting", len(verdicts))
-        async with self.journal.flushing():
-            await self.all(self._delete(verdict, rows[verdict.wanted.key]) for verdict in verdicts)
+        async with self.buffer.flushing():
+            await self.all(self._delete(verdict, rows[verdict.desired.key]) for verdict in verdicts)
 
     async def _delete(self, verdict: Verdict, row: Row) -> None:
-        wanted, record = verdict.wanted, verdict.record
+        desired, record = verdict.desired, verdict.record
         assert record is not None
-        platform = self.platforms[wanted.key]
+        platform = self.platforms[desired.key]
         async with self.slots:
             if self.halt:
-                self.fail(wanted, row, f"not tried: {self.halt}", keep=verdict.remote is None)
+                self.fail(desired, row, f"not tried: {self.halt}", keep=verdict.remote is None)
                 return
             try:
                 if verdict.remote is not None:
                     await self.sure(platform, record.id, platform.delete(record.id), lambda there: there is None)
             except PlatformError as error:
-                self.fail(wanted, row, f"{record.id}: {error.detail}", keep=error.unknown, error=error)
+                self.fail(desired, row, f"{record.id}: {error.detail}", keep=error.unknown, error=error)
                 return
-        self.journal.forget(wanted, record.id)
-        self.journal.intend(wanted, None)
-        self.rows[wanted.key] = row
+        self.buffer.forget(desired, record.id)
+        self.buffer.intend(desired, None)
+        self.rows[desired.key] = row
         self.reporter.advance()
 
     def replaced(self, rows: Mapping[Key, Row]) -> dict[Key, Row]:
@@ -168,7 +168,7 @@ class Run:
                 error=f"{key[0]} in {key[1]}: the store was replaced during this run and names {id or 'none'} instead of"
                 f" {rows[key].id}: run the same command again",
             )
-            for key, id in self.journal.replaced.items()
+            for key, id in self.buffer.replaced.items()
             if not rows[key].error
         }
 
@@ -189,10 +189,10 @@ class Run:
             task.result()
 
 
-def _holds(there: JSONObject | None, wanted: Wanted) -> bool:
+def _holds(there: JSONObject | None, desired: Desired) -> bool:
     """Whether an object is what an update was to make of it."""
     tag = ((there or {}).get("metadata") or {}).get("asst.digest")
-    return there is not None and tag == wanted.digest and not compare(there, wanted.payload)
+    return there is not None and tag == desired.digest and not compare(there, desired.payload)
 
 
 def hopeless(error: PlatformError) -> bool:

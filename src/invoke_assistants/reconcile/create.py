@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from ..declare.payload import create_body
 from ..errors import PlatformError
 from ..platforms.platform import Platform
-from ..types import Change, Intent, JSONObject, Key, Record, Recorded, Row, Wanted
+from ..types import Change, Desired, JSONObject, Key, PendingOperation, Record, Row, State
 from .apply import Run, hopeless, told
 from .plan import Remote, Verdict, adopted
-from .refresh import look
+from .refresh import refresh
 
 __all__ = ["Claim", "Creation", "claim"]
 
@@ -34,7 +34,7 @@ class Claim:
     """
 
     verdict: Verdict
-    intent: Intent
+    intent: PendingOperation
     resumed: bool
     before: Record | None
     shown: str | None
@@ -45,23 +45,23 @@ class Claim:
     deleted: set[str] = field(default_factory=set)
 
     @property
-    def wanted(self) -> Wanted:
+    def desired(self) -> Desired:
         """The declared instance."""
-        return self.verdict.wanted
+        return self.verdict.desired
 
     def owns(self, there: JSONObject) -> bool:
         """Whether a remote object is this claim's own: it carries its nonce."""
         return (there.get("metadata") or {}).get("asst.nonce") == self.intent.nonce
 
 
-def claim(verdict: Verdict, recorded: Recorded, hits: Sequence[JSONObject]) -> Claim:
+def claim(verdict: Verdict, recorded: State, hits: Sequence[JSONObject]) -> Claim:
     """The claim of a verdict and its tagged objects; one that an earlier run left open goes on with its intent."""
-    wanted = verdict.wanted
-    left = recorded.intent(wanted, "create")
-    intent = left or Intent("create", wanted.digest, secrets.token_hex(16))
+    desired = verdict.desired
+    left = recorded.pending_operation(desired, "create")
+    intent = left or PendingOperation("create", desired.digest, secrets.token_hex(16))
     mine = verdict.record.id if verdict.record and verdict.remote else None
     shown = hits[0]["id"] if hits else None
-    return Claim(verdict, intent, left is not None, recorded.record(wanted), shown, mine)
+    return Claim(verdict, intent, left is not None, recorded.record(desired), shown, mine)
 
 
 class Creation(Run):
@@ -71,19 +71,19 @@ class Creation(Run):
         """Make or adopt every claimed instance; each has an open intent. An environment that fails stops those after it."""
         self.reporter.start("creating", len(claims))
         stopped: str | None = None
-        async with self.journal.flushing():
-            for _, name in sorted({(each.wanted.position, each.wanted.environment) for each in claims}):
-                here = [each for each in claims if each.wanted.environment == name]
+        async with self.buffer.flushing():
+            for _, name in sorted({(each.desired.position, each.desired.environment) for each in claims}):
+                here = [each for each in claims if each.desired.environment == name]
                 if stopped:
                     for each in here:
                         why = f"not started, since {stopped} is not whole"
-                        self.fail(each.wanted, rows[each.wanted.key], why, keep=each.resumed)
+                        self.fail(each.desired, rows[each.desired.key], why, keep=each.resumed)
                     continue
-                await self._make(self.platforms[here[0].wanted.key], here, rows)
-                if any(self.rows[each.wanted.key].error for each in here if each.wanted.key in self.rows):
+                await self._make(self.platforms[here[0].desired.key], here, rows)
+                if any(self.rows[each.desired.key].error for each in here if each.desired.key in self.rows):
                     stopped = name
             for platform in dict.fromkeys(self.platforms.values()):
-                here = [each for each in self._open(claims) if self.platforms[each.wanted.key] is platform]
+                here = [each for each in self._open(claims) if self.platforms[each.desired.key] is platform]
                 await self._settle(platform, here, rows)
 
     async def _make(self, platform: Platform, claims: Sequence[Claim], rows: Mapping[Key, Row]) -> None:
@@ -96,7 +96,7 @@ class Creation(Run):
         await self._settle(platform, [each for each in self._open(claims) if each.problem], rows)
 
     def _open(self, claims: Sequence[Claim]) -> list[Claim]:
-        return [each for each in claims if each.wanted.key not in self.rows]
+        return [each for each in claims if each.desired.key not in self.rows]
 
     async def _without_hits(self, platform: Platform, claims: Sequence[Claim]) -> list[Claim]:
         """The claims to post: those with no tagged object. One that an earlier run may have posted is looked for again."""
@@ -104,19 +104,19 @@ class Creation(Run):
         if any(each.resumed for each in absent):
             await asyncio.sleep(self.timing.again)
             shown = (await self._look(platform, claims)).tagged()
-            absent = [each for each in absent if not (each.resumed and shown.get(each.wanted.key))]
+            absent = [each for each in absent if not (each.resumed and shown.get(each.desired.key))]
         return absent
 
     async def _look(self, platform: Platform, claims: Sequence[Claim]) -> Remote:
-        return await look(platform, (), claims[0].wanted.project, whole=True)
+        return await refresh(platform, (), claims[0].desired.project, whole=True)
 
     async def _post(self, platform: Platform, claims: Sequence[Claim], rows: Mapping[Key, Row]) -> None:
         """Send each create once; those that the service put off are sent again after a wait and a look."""
         for each in claims:
-            if each.intent.digest != each.wanted.digest:  # what an earlier run left open was another payload
-                each.intent = replace(each.intent, digest=each.wanted.digest)
-                self.journal.intend(each.wanted, each.intent, each.wanted.payload)
-        self.journal.flush()
+            if each.intent.digest != each.desired.digest:  # what an earlier run left open was another payload
+                each.intent = replace(each.intent, digest=each.desired.digest)
+                self.buffer.intend(each.desired, each.intent, each.desired.payload)
+        self.buffer.flush()
         idle = 0
         while claims:
             put_off: list[tuple[Claim, PlatformError | None]] = []
@@ -128,7 +128,7 @@ class Creation(Run):
             self.reporter.say(f"the service asks to slow down; trying again in {max(waits):.0f} s")
             await asyncio.sleep(max(waits))
             shown = (await self._look(platform, claims)).tagged()
-            claims = [each for each, _ in put_off if not shown.get(each.wanted.key)]
+            claims = [each for each, _ in put_off if not shown.get(each.desired.key)]
 
     async def _post_one(
         self,
@@ -139,38 +139,38 @@ class Creation(Run):
         *,
         last: bool,
     ) -> None:
-        wanted, row = each.wanted, rows[each.wanted.key]
+        desired, row = each.desired, rows[each.desired.key]
         assert each.intent.nonce is not None
         keep = each.resumed or bool(each.deleted)  # an earlier post may still turn up
         async with self.slots:
             if self.halt:
-                self.fail(wanted, row, f"not tried: {self.halt}", keep=keep)
+                self.fail(desired, row, f"not tried: {self.halt}", keep=keep)
                 return
             if put_off:
                 put_off.append((each, None))
                 return
             try:
-                there = await platform.create(create_body(wanted, each.intent.nonce))
+                there = await platform.create(create_body(desired, each.intent.nonce))
             except PlatformError as error:
                 if error.unknown:
                     each.problem = error
                 elif error.status == 429 and not hopeless(error) and not last:
                     put_off.append((each, error))
                 else:
-                    self.fail(wanted, row, told(error), keep=keep, error=error)
+                    self.fail(desired, row, told(error), keep=keep, error=error)
                 return
         each.mine, each.made = there["id"], True
         self._keep(each, there, settled=False)
 
     def _keep(self, each: Claim, there: JSONObject, *, settled: bool) -> tuple[Record, tuple[Change, ...]]:
         """Record a remote object as the claimed instance; what another checkout wrote otherwise comes back."""
-        payloads = self.journal.payloads
+        payloads = self.buffer.payloads
         if each.before and each.before.id == there["id"]:
-            self.journal.record(each.wanted, each.before, payloads[each.before.digest], settled=settled)
+            self.buffer.record(each.desired, each.before, payloads[each.before.digest], settled=settled)
             return each.before, ()
         own = each.owns(there)
-        record, payload, changes = adopted(each.wanted, there, each.before, payloads, own=own)
-        self.journal.record(each.wanted, record, payload, settled=settled)
+        record, payload, changes = adopted(each.desired, there, each.before, payloads, own=own)
+        self.buffer.record(each.desired, record, payload, settled=settled)
         return record, () if own else changes
 
     async def _settle(self, platform: Platform, claims: Sequence[Claim], rows: Mapping[Key, Row]) -> None:
@@ -202,7 +202,7 @@ class Creation(Run):
         elapsed: float,
     ) -> None:
         """One look at one claim: settle it, delete what lost, or leave it for the next look."""
-        hits = [there for there in tagged.get(each.wanted.key, ()) if there["id"] not in each.deleted]
+        hits = [there for there in tagged.get(each.desired.key, ()) if there["id"] not in each.deleted]
         own = [there for there in hits if each.owns(there)]
         late = elapsed >= self.timing.grace
         try:
@@ -239,7 +239,7 @@ class Creation(Run):
             each.deleted.add(there["id"])
             if each.mine == there["id"]:
                 each.mine, each.made = None, False
-                self.journal.forget(each.wanted, there["id"])
+                self.buffer.forget(each.desired, there["id"])
 
     async def _make_anew(self, platform: Platform, each: Claim, rows: Mapping[Key, Row]) -> None:
         """Nothing is shown: what was shown before is asked for by its id, and only if it is gone, one is posted."""
@@ -254,7 +254,7 @@ class Creation(Run):
 
     def _settled(self, each: Claim, there: JSONObject, rows: Mapping[Key, Row], twins: Sequence[JSONObject] = ()) -> None:
         record, changes = self._keep(each, there, settled=True)
-        row = rows[each.wanted.key]
+        row = rows[each.desired.key]
         action = row.action if (each.made and record.id == each.mine) or record.id == row.id else "adopt"
         note = row.note if not each.resumed else "an earlier run left this create open; it is settled"
         if changes:
@@ -263,9 +263,9 @@ class Creation(Run):
             note = (
                 f"{', '.join(twin['id'] for twin in twins)} carries the same tags and is younger: the run that made it deletes it"
             )
-        self.rows[each.wanted.key] = replace(row, id=record.id, action=action, note=note)
+        self.rows[each.desired.key] = replace(row, id=record.id, action=action, note=note)
         self.reporter.advance()
 
     def _unsettled(self, each: Claim, rows: Mapping[Key, Row], why: str) -> None:
-        row = rows[each.wanted.key]
-        self.fail(each.wanted, replace(row, id=each.mine or row.id), f"{why}: run inv asst.create again to settle it", keep=True)
+        row = rows[each.desired.key]
+        self.fail(each.desired, replace(row, id=each.mine or row.id), f"{why}: run inv asst.create again to settle it", keep=True)

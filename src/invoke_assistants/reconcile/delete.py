@@ -9,8 +9,8 @@ from ..config.settings import Environment
 from ..declare.tags import is_ours
 from ..errors import AsstError, PlatformError, Refused
 from ..platforms.platform import Platform
-from ..text import count, summed_up
-from ..types import Intent, JSONObject, Key, Row, Wanted
+from ..text import count, join_errors
+from ..types import Desired, JSONObject, Key, PendingOperation, Row
 from .apply import Run, Timing
 from .diff import declarable
 from .inventory import left_elsewhere, recorded_instances
@@ -46,16 +46,16 @@ async def delete_recorded(
         RowsFailed: some could not be deleted.
     """
     project = session.project
-    wanted, unreachable = recorded_instances(project, session.recorded, only, env, undeclared=undeclared)
-    open_ = [each for each in wanted if session.recorded.intent(each, "create")]
-    verdicts = await session.verdicts(wanted, whole={each.environment for each in open_})
-    rows = {v.wanted.key: row_to_delete(v, session.recorded, session.tagged(v.wanted)) for v in verdicts}
+    desired, unreachable = recorded_instances(project, session.recorded, only, env, undeclared=undeclared)
+    open_ = [each for each in desired if session.recorded.pending_operation(each, "create")]
+    verdicts = await session.verdicts(desired, whole={each.environment for each in open_})
+    rows = {v.desired.key: row_to_delete(v, session.recorded, session.tagged(v.desired)) for v in verdicts}
     rows |= {row.key: row for row in unreachable}
-    for line in left_elsewhere(project, session.recorded, only, env, [(each.key, each.place) for each in wanted]):
+    for line in left_elsewhere(project, session.recorded, only, env, [(each.key, each.location) for each in desired]):
         session.reporter.say(line)
     await session.refuse_if_all_gone(verdicts, rows, deleting=True)
-    if unsafe := summed_up(row.error for row in rows.values() if row.unsafe):
-        raise Refused(unsafe, rows.values())
+    if needs_confirmation := join_errors(row.error for row in rows.values() if row.needs_confirmation):
+        raise Refused(needs_confirmation, rows.values())
     if asked.dry_run or not verdicts:
         return list(rows.values())
     asked.refuse_unless_said([*rows.values()])
@@ -63,13 +63,13 @@ async def delete_recorded(
         await session.refuse_if_changed(verdicts, rows)
     if open_:
         await settle_creates(session, open_, timing)
-        confirmed = {(each.key, each.place) for each in wanted}
+        confirmed = {(each.key, each.location) for each in desired}
         again, _ = recorded_instances(project, session.recorded, only, env, undeclared=undeclared)
-        verdicts = await session.verdicts([each for each in again if (each.key, each.place) in confirmed])
+        verdicts = await session.verdicts([each for each in again if (each.key, each.location) in confirmed])
         nothing = {each.key: replace(rows[each.key], action="none", note="its open create had made nothing") for each in open_}
-        rows |= nothing | {v.wanted.key: row_to_delete(v, session.recorded, ()) for v in verdicts}
-        if unsafe := summed_up(row.error for row in rows.values() if row.unsafe):
-            raise Refused(unsafe, rows.values())
+        rows |= nothing | {v.desired.key: row_to_delete(v, session.recorded, ()) for v in verdicts}
+        if needs_confirmation := join_errors(row.error for row in rows.values() if row.needs_confirmation):
+            raise Refused(needs_confirmation, rows.values())
     return await _delete(session, verdicts, rows, timing)
 
 
@@ -84,55 +84,55 @@ async def delete_object(session: Session, id: str, env: str | None, asked: Asked
         AsstError: there is no such object.
     """
     environment, platform, there = await _find(session, id, session.project.environments(env))
-    project, recorded, place = session.project.settings.project, session.recorded, environment.place
+    project, recorded, location = session.project.settings.project, session.recorded, environment.location
     if not is_ours(there.get("metadata") or {}, project):
         raise Refused(f"{id} does not carry the tags of project {project}, so it is not ours to delete")
     name, where = there["metadata"]["asst.name"], there["metadata"]["asst.environment"]
     if env not in (None, where):
         raise Refused(f"{id} is an instance of {name} in {where}, not in {env}: leave --env out, or give --env {where}")
-    holding = [key for key, held in recorded.records.items() if (record := held.at(place)) and record.id == id]
-    wanted = [_wanted(session, key, environment) for key in dict.fromkeys([(name, where), *holding])]
+    holding = [key for key, held in recorded.records.items() if (record := held.at(location)) and record.id == id]
+    desired = [_wanted(session, key, environment) for key in dict.fromkeys([(name, where), *holding])]
     said = [f"recorded for {' in '.join(key)}" for key in holding] or ["not recorded"]
-    row = Row(name, where, place.platform, None, "delete", id, note=f"of {name} in {where}, {', '.join(said)}")
+    row = Row(name, where, location.platform, None, "delete", id, note=f"of {name} in {where}, {', '.join(said)}")
     if asked.dry_run:
         return [row]
     asked.refuse_unless_said([row])
     if not asked.yes:
         now, seen = session.project.store.read(), declarable(await platform.retrieve(id) or {})
-        if seen != declarable(there) or any(recorded_of(now, each) != recorded_of(recorded, each) for each in wanted):
+        if seen != declarable(there) or any(recorded_of(now, each) != recorded_of(recorded, each) for each in desired):
             raise Refused(f"{id} was changed while the question waited; nothing was written: run the same command again", [row])
-    if open_ := [each for each in wanted if recorded.intent(each, "create")]:
+    if open_ := [each for each in desired if recorded.pending_operation(each, "create")]:
         await settle_creates(session, open_, timing)
-    again = [_wanted(session, each.key, environment) for each in wanted]  # with what was settled
+    again = [_wanted(session, each.key, environment) for each in desired]  # with what was settled
     held = [each for each in again if (record := session.recorded.record(each)) and record.id == id]
     run = await session.begin(Run, (), timing)
     for each in held:
-        run.journal.intend(each, Intent("delete", each.digest), each.payload)
-    run.journal.flush()
+        run.buffer.intend(each, PendingOperation("delete", each.digest), each.payload)
+    run.buffer.flush()
     try:
         await run.sure(platform, id, platform.delete(id), lambda object_: object_ is None)
         for each in held:
-            run.journal.forget(each, id)
-            run.journal.intend(each, None)
+            run.buffer.forget(each, id)
+            run.buffer.intend(each, None)
     except PlatformError as error:
         for each in held if not error.unknown else ():
-            run.journal.intend(each, None)
+            run.buffer.intend(each, None)
         raise
     finally:
-        run.journal.flush()
+        run.buffer.flush()
     return ended(
         {row.key: row} | run.replaced({each.key: replace(row, name=each.name, environment=each.environment) for each in held})
     )
 
 
-def _wanted(session: Session, key: Key, environment: Environment) -> Wanted:
+def _wanted(session: Session, key: Key, environment: Environment) -> Desired:
     """A row at an environment's place, with the payload that its record or its open create names."""
-    slot, recorded = (key, environment.place), session.recorded
+    slot, recorded = (key, environment.location), session.recorded
     held = recorded.records.get(key)
-    record = held.at(environment.place) if held else None
-    digest = record.digest if record else recorded.intents[slot].digest if slot in recorded.intents else ""
+    record = held.at(environment.location) if held else None
+    digest = record.digest if record else recorded.pending[slot].digest if slot in recorded.pending else ""
     payload = recorded.payloads.get(digest, {})
-    return Wanted(*key, environment.position, environment.place, session.project.settings.project, payload, digest)
+    return Desired(*key, environment.position, environment.location, session.project.settings.project, payload, digest)
 
 
 async def _find(session: Session, id: str, environments: Sequence[Environment]) -> tuple[Environment, Platform, JSONObject]:
@@ -147,10 +147,10 @@ async def _find(session: Session, id: str, environments: Sequence[Environment]) 
 
 async def _delete(session: Session, verdicts: Sequence[Verdict], rows: Mapping[Key, Row], timing: Timing) -> list[Row]:
     """Open the intents of the run in one transaction, delete, and forget what is no more."""
-    run = await session.begin(Run, [verdict.wanted for verdict in verdicts], timing)
+    run = await session.begin(Run, [verdict.desired for verdict in verdicts], timing)
     for verdict in verdicts:
-        run.journal.intend(verdict.wanted, Intent("delete", verdict.wanted.digest), verdict.wanted.payload)
-    run.journal.flush()
+        run.buffer.intend(verdict.desired, PendingOperation("delete", verdict.desired.digest), verdict.desired.payload)
+    run.buffer.flush()
     if verdicts:
         await run.delete(verdicts, rows)
     rows = {**rows, **run.rows}

@@ -9,7 +9,7 @@ from ..declare.declaration import plain
 from ..declare.digest import digest
 from ..declare.payload import MAX_PAIRS
 from ..declare.tags import TAGS
-from ..types import Change, JSONObject, Wanted
+from ..types import Change, Desired, JSONObject
 
 __all__ = [
     "as_taken_over",
@@ -137,7 +137,7 @@ def declarable(remote: Mapping[str, Any]) -> JSONObject:
 
 
 def update_body(
-    wanted: Wanted, recorded: Mapping[str, Any], remote: Mapping[str, Any], pending: Mapping[str, Any] | None = None
+    desired: Desired, recorded: Mapping[str, Any], remote: Mapping[str, Any], pending: Mapping[str, Any] | None = None
 ) -> JSONObject:
     """The body that brings a remote object to the declared payload.
 
@@ -145,14 +145,14 @@ def update_body(
     people's metadata pairs are sent again, since an update replaces all of them.
     """
     earlier = [recorded, pending or {}]
-    body = _with_nulls(wanted.payload, earlier)
+    body = _with_nulls(desired.payload, earlier)
     held: Mapping[str, str] = remote.get("metadata") or {}
     ours = {*TAGS}.union(*(payload.get("metadata", {}) for payload in earlier))
     foreign = {key: value for key, value in held.items() if key not in ours}
-    tags = {**wanted.identity, "asst.digest": wanted.digest}
+    tags = {**desired.identity, "asst.digest": desired.digest}
     if "asst.nonce" in held:
         tags["asst.nonce"] = held["asst.nonce"]
-    return {**body, "name": wanted.remote_name, "metadata": {**foreign, **wanted.payload.get("metadata", {}), **tags}}
+    return {**body, "name": desired.remote_name, "metadata": {**foreign, **desired.payload.get("metadata", {}), **tags}}
 
 
 def _with_nulls(declared: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> JSONObject:
@@ -164,13 +164,13 @@ def _with_nulls(declared: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]
     return body
 
 
-def reset_body(wanted: Wanted, remote: Mapping[str, Any]) -> JSONObject:
+def reset_body(desired: Desired, remote: Mapping[str, Any]) -> JSONObject:
     """The body that brings a remote object to the declared payload and nothing else, whatever set its other fields.
 
     Every field that an assistant can declare and this one does not is sent as null; of the metadata only our tags stay.
     """
     tags = {key: value for key, value in (remote.get("metadata") or {}).items() if key in TAGS}
-    return update_body(wanted, remote_payload(remote, wanted.payload), {"metadata": tags})
+    return update_body(desired, remote_payload(remote, desired.payload), {"metadata": tags})
 
 
 def reset_changes(remote: Mapping[str, Any], declared: Mapping[str, Any]) -> tuple[Change, ...]:
@@ -191,15 +191,15 @@ def _is_default(change: Change) -> bool:
     return bool(change.before == DEFAULTS[key]) if key in DEFAULTS else not change.before
 
 
-def taking_over(wanted: Wanted, there: Mapping[str, Any], nonce: str) -> JSONObject:
+def taking_over(desired: Desired, there: Mapping[str, Any], nonce: str) -> JSONObject:
     """The body that makes an existing object an instance: our name and tags, nothing else of it changed."""
-    tags = {**wanted.identity, "asst.digest": digest(remote_payload(there, wanted.payload)), "asst.nonce": nonce}
-    return {"name": wanted.remote_name, "metadata": {**(there.get("metadata") or {}), **tags}}
+    tags = {**desired.identity, "asst.digest": digest(remote_payload(there, desired.payload)), "asst.nonce": nonce}
+    return {"name": desired.remote_name, "metadata": {**(there.get("metadata") or {}), **tags}}
 
 
-def as_taken_over(wanted: Wanted, there: Mapping[str, Any]) -> bool:
+def as_taken_over(desired: Desired, there: Mapping[str, Any]) -> bool:
     """Whether an object's tags say that it was taken over as it still is."""
-    return (there.get("metadata") or {}).get("asst.digest") == digest(remote_payload(there, wanted.payload))
+    return (there.get("metadata") or {}).get("asst.digest") == digest(remote_payload(there, desired.payload))
 
 
 def too_many_pairs(body: Mapping[str, Any], declared: Mapping[str, Any]) -> str | None:

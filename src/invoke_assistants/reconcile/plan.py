@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from ..declare.digest import digest as digest_of
 from ..declare.tags import is_ours
-from ..types import HISTORY, Action, Change, Intent, JSONObject, Key, Record, Recorded, Row, State, Wanted
+from ..types import HISTORY, Action, Change, Desired, JSONObject, Key, PendingOperation, Record, Row, State, Status
 from .diff import compare, going, leftovers, remote_payload, reset_body, reset_changes, too_many_pairs, update_body
 
 __all__ = [
@@ -54,8 +54,8 @@ class Verdict:
     ``body`` is what an update sends, None where nothing is to be sent or the object is another row's.
     """
 
-    wanted: Wanted
-    state: State
+    desired: Desired
+    state: Status
     record: Record | None = None
     remote: JSONObject | None = None
     changes: tuple[Change, ...] = ()
@@ -63,70 +63,70 @@ class Verdict:
     note: str | None = None
     body: JSONObject | None = None
 
-    def row(self, action: Action = "none", error: str | None = None, *, unsafe: bool = False) -> Row:
+    def row(self, action: Action = "none", error: str | None = None, *, needs_confirmation: bool = False) -> Row:
         """This verdict as a row, with what a command would do about it."""
-        wanted = self.wanted
+        desired = self.desired
         return Row(
-            wanted.name, wanted.environment, wanted.place.platform, self.state, action,
-            self.record.id if self.record else None, wanted.digest, self.changes, error, self.note, unsafe,
+            desired.name, desired.environment, desired.location.platform, self.state, action,
+            self.record.id if self.record else None, desired.digest, self.changes, error, self.note, needs_confirmation,
         )  # fmt: skip
 
 
-def judge(wanted: Wanted, recorded: Recorded, remote: Remote) -> Verdict:
+def judge(desired: Desired, recorded: State, remote: Remote) -> Verdict:
     """The verdict on one instance, three-way: the first case that holds of the design's list (a) to (e)."""
-    record = recorded.record(wanted)
+    record = recorded.record(desired)
     if record is None:
-        return Verdict(wanted, "not_created", note=_elsewhere(wanted, recorded))
+        return Verdict(desired, "not_created", note=_elsewhere(desired, recorded))
     there = remote.objects.get(record.id)
     if there is None:
-        return Verdict(wanted, "missing", record, note=f"{record.id} was deleted remotely")
-    if other := _whose(wanted, there):
+        return Verdict(desired, "missing", record, note=f"{record.id} was deleted remotely")
+    if other := _whose(desired, there):
         drift = f"{record.id} is the instance of another row ({other}), which nothing here writes: inv asst.forget"
-        return Verdict(wanted, "drifted", record, there, _identity(wanted, there, record), f"{drift} {' '.join(wanted.key)}")
+        return Verdict(desired, "drifted", record, there, _identity(desired, there, record), f"{drift} {' '.join(desired.key)}")
     payload = recorded.payloads[record.digest]
-    carried = (there.get("metadata") or {}).get("asst.digest")
-    lost = _identity(wanted, there, record)
-    intent = recorded.intent(wanted, "update")
+    remote_digest = (there.get("metadata") or {}).get("asst.digest")
+    lost = _identity(desired, there, record)
+    intent = recorded.pending_operation(desired, "update")
     pending = recorded.payloads[intent.digest] if intent else {}
-    if intent and not lost and carried == intent.digest and not compare(there, pending):
-        record, payload = _now(record, intent.digest, carried, wanted), pending
-    unknown = carried not in (None, wanted.digest, record.carried)  # nobody here knows which fields that payload set
+    if intent and not lost and remote_digest == intent.digest and not compare(there, pending):
+        record, payload = _now(record, intent.digest, remote_digest, desired), pending
+    unknown = remote_digest not in (None, desired.digest, record.remote_digest)  # nobody here knows which fields that payload set
     left: tuple[Change, ...] = ()
     if unknown:
-        changes = reset_changes(there, wanted.payload) or (Change("metadata.asst.digest", carried, wanted.digest),)
+        changes = reset_changes(there, desired.payload) or (Change("metadata.asst.digest", remote_digest, desired.digest),)
     else:
-        left = (*leftovers(there, payload, wanted.payload), *leftovers(there, pending, wanted.payload))
-        changes = (*compare(there, wanted.payload), *{change.field: change for change in left}.values())
+        left = (*leftovers(there, payload, desired.payload), *leftovers(there, pending, desired.payload))
+        changes = (*compare(there, desired.payload), *{change.field: change for change in left}.values())
     if not changes and not lost:
-        return Verdict(wanted, "in_sync", _now(record, wanted.digest, carried, wanted), there)
-    body = reset_body(wanted, there) if unknown else update_body(wanted, payload, there, pending)
+        return Verdict(desired, "in_sync", _now(record, desired.digest, remote_digest, desired), there)
+    body = reset_body(desired, there) if unknown else update_body(desired, payload, there, pending)
     if not unknown:  # what the body takes away is told, whatever it holds
-        left = (*(change for each in (payload, pending) for change in going(there, each, wanted.payload)), *left)
-        changes = (*compare(there, wanted.payload), *{change.field: change for change in left}.values())
-    verdict = Verdict(wanted, "changed", record, there, (*lost, *changes), body=body)
+        left = (*(change for each in (payload, pending) for change in going(there, each, desired.payload)), *left)
+        changes = (*compare(there, desired.payload), *{change.field: change for change in left}.values())
+    verdict = Verdict(desired, "changed", record, there, (*lost, *changes), body=body)
     edited = (*lost, *compare(there, payload))
-    if not edited and carried == record.carried:
+    if not edited and remote_digest == record.remote_digest:
         return verdict
-    if carried and carried != record.carried and not lost:
+    if remote_digest and remote_digest != record.remote_digest and not lost:
         note = f"another checkout wrote {record.id} ({_fields(changes)})"
-        if wanted.position == 0 or wanted.place.platform == "local":
+        if desired.position == 0 or desired.location.platform == "local":
             return replace(verdict, note=note)
         return replace(verdict, state="drifted", drift=f"{note}: {_PULL}")
     return replace(verdict, state="drifted", drift=f"{record.id} was edited by hand: {_fields(edited)}")
 
 
-def owner(wanted: Wanted, there: JSONObject) -> str | None:
+def owner(desired: Desired, there: JSONObject) -> str | None:
     """Whose instance an object's tags say it is, and what to do, where that is another project's or row's than the wanted one."""
-    other = _whose(wanted, there)
-    if other and is_ours(there.get("metadata") or {}, wanted.identity["asst.project"]):
+    other = _whose(desired, there)
+    if other and is_ours(there.get("metadata") or {}, desired.identity["asst.project"]):
         return f"{other}: declare it by that name, or inv asst.delete --id {there['id']}"
     return other and f"{other}: it can be used there alone"
 
 
-def _whose(wanted: Wanted, there: JSONObject) -> str | None:
+def _whose(desired: Desired, there: JSONObject) -> str | None:
     metadata = there.get("metadata") or {}
-    tags = {key: metadata[key] for key in wanted.identity if key in metadata}
-    if tags.items() <= wanted.identity.items():
+    tags = {key: metadata[key] for key in desired.identity if key in metadata}
+    if tags.items() <= desired.identity.items():
         return None
     words = {"asst.name": "", "asst.environment": "in ", "asst.project": "of project "}
     return " ".join(f"{word}{tags[key]:.80}" for key, word in words.items() if key in tags)
@@ -136,33 +136,33 @@ def _fields(changes: Iterable[Change]) -> str:
     return ", ".join(dict.fromkeys(change.field for change in changes))
 
 
-def _identity(wanted: Wanted, there: JSONObject, record: Record) -> tuple[Change, ...]:
+def _identity(desired: Desired, there: JSONObject, record: Record) -> tuple[Change, ...]:
     """The remote name and tags that are no longer ours; none of the values are part of a payload."""
-    tags = {**wanted.identity, "asst.digest": record.carried}
+    tags = {**desired.identity, "asst.digest": record.remote_digest}
     metadata = there.get("metadata") or {}
-    changed = [] if there.get("name") == wanted.remote_name else [Change("name", there.get("name"), wanted.remote_name)]
+    changed = [] if there.get("name") == desired.remote_name else [Change("name", there.get("name"), desired.remote_name)]
     for tag, value in tags.items():
         if metadata.get(tag) != value and (tag != "asst.digest" or not metadata.get(tag)):
             changed.append(Change(f"metadata.{tag}", metadata.get(tag), value))
     return tuple(changed)
 
 
-def _now(record: Record, digest: str, carried: str | None, wanted: Wanted) -> Record:
+def _now(record: Record, digest: str, remote_digest: str | None, desired: Desired) -> Record:
     """The record once the instance holds ``digest``; history is kept for the environments after the first."""
     history = record.history
-    if digest != record.digest and wanted.position > 0:
+    if digest != record.digest and desired.position > 0:
         history = (record.digest, *history)[:HISTORY]
-    return replace(record, digest=digest, tag=carried if carried != digest else None, history=history)
+    return replace(record, digest=digest, tag=remote_digest if remote_digest != digest else None, history=history)
 
 
 def updated(verdict: Verdict) -> Record:
     """The record of an instance that was just brought to its declared payload."""
     assert verdict.record is not None
-    return _now(verdict.record, verdict.wanted.digest, verdict.wanted.digest, verdict.wanted)
+    return _now(verdict.record, verdict.desired.digest, verdict.desired.digest, verdict.desired)
 
 
 def adopted(
-    wanted: Wanted, there: JSONObject, before: Record | None, payloads: Mapping[str, JSONObject], *, own: bool
+    desired: Desired, there: JSONObject, before: Record | None, payloads: Mapping[str, JSONObject], *, own: bool
 ) -> tuple[Record, JSONObject, tuple[Change, ...]]:
     """The record of a tagged object that becomes this store's instance, the payload it names, and what differs.
 
@@ -174,44 +174,44 @@ def adopted(
         payloads: those that the store holds, by digest.
         own: the object carries the nonce of our own create.
     """
-    carried: str | None = (there.get("metadata") or {}).get("asst.digest")
-    held = remote_payload(there, wanted.payload)
-    if own and carried is not None and carried in payloads:
-        payload = payloads[carried]  # what it was made with, so that a removed field is seen
-    elif carried == wanted.digest or (carried == digest_of(held) and not own):
-        payload = wanted.payload  # what differs is an edit by hand; or else the record's tag would be the object's
+    remote_digest: str | None = (there.get("metadata") or {}).get("asst.digest")
+    held = remote_payload(there, desired.payload)
+    if own and remote_digest is not None and remote_digest in payloads:
+        payload = payloads[remote_digest]  # what it was made with, so that a removed field is seen
+    elif remote_digest == desired.digest or (remote_digest == digest_of(held) and not own):
+        payload = desired.payload  # what differs is an edit by hand; or else the record's tag would be the object's
     else:
         payload = held
-    digest, tag = digest_of(payload), carried if own else None
-    history = _now(before, digest, tag, wanted).history if before else ()
-    changes = (*compare(there, wanted.payload), *leftovers(there, payload, wanted.payload))
-    if not own and carried != wanted.digest:
-        changes = reset_changes(there, wanted.payload)
-    return Record(there["id"], wanted.place, digest, tag if tag != digest else None, history), payload, changes
+    digest, tag = digest_of(payload), remote_digest if own else None
+    history = _now(before, digest, tag, desired).history if before else ()
+    changes = (*compare(there, desired.payload), *leftovers(there, payload, desired.payload))
+    if not own and remote_digest != desired.digest:
+        changes = reset_changes(there, desired.payload)
+    return Record(there["id"], desired.location, digest, tag if tag != digest else None, history), payload, changes
 
 
-def offline(wanted: Iterable[Wanted], recorded: Recorded) -> dict[str, JSONObject]:
+def offline(desired: Iterable[Desired], recorded: State) -> dict[str, JSONObject]:
     """Every recorded instance as it would be if nobody had touched it: for a plan without a request."""
     objects: dict[str, JSONObject] = {}
-    for each in wanted:
+    for each in desired:
         if record := recorded.record(each):
             payload = recorded.payloads[record.digest]
-            tags = {**each.identity, "asst.digest": record.carried}
+            tags = {**each.identity, "asst.digest": record.remote_digest}
             metadata = {**payload.get("metadata", {}), **tags}
             objects[record.id] = {**payload, "id": record.id, "name": each.remote_name, "metadata": metadata}
     return objects
 
 
-def _elsewhere(wanted: Wanted, recorded: Recorded) -> str | None:
+def _elsewhere(desired: Desired, recorded: State) -> str | None:
     told = []
-    if record := recorded.records.get(wanted.key):
-        places = [record.place, *(other.place for other in record.elsewhere.values())]
-        told.append("recorded on " + ", ".join(place.shown for place in places))
-    told += [f"a create is still open on {place.shown}" for key, place in recorded.open_creates() if key == wanted.key]
+    if record := recorded.records.get(desired.key):
+        locations = [record.location, *(other.location for other in record.elsewhere.values())]
+        told.append("recorded on " + ", ".join(location.shown for location in locations))
+    told += [f"a create is still open on {location.shown}" for key, location in recorded.open_creates() if key == desired.key]
     return "; ".join(told) or None
 
 
-def made_by(intent: Intent | None, tagged: Sequence[JSONObject]) -> list[JSONObject]:
+def made_by(intent: PendingOperation | None, tagged: Sequence[JSONObject]) -> list[JSONObject]:
     """Of one instance's tagged objects those that an open create made: they carry its nonce."""
     nonce = intent.nonce if intent else None
     return [there for there in tagged if nonce and there["metadata"].get("asst.nonce") == nonce]
@@ -231,12 +231,12 @@ def _both(*notes: str | None) -> str | None:
     return "; ".join(note for note in notes if note) or None
 
 
-def rows_for(command: str, verdict: Verdict, recorded: Recorded, *, overwrite: bool = False) -> Row:
+def rows_for(command: str, verdict: Verdict, recorded: State, *, overwrite: bool = False) -> Row:
     """What a command (``create``, ``update``, ``deploy``, ``plan``, ``status``) would do about one instance."""
-    wanted, state = verdict.wanted, verdict.state
-    name = f"{wanted.name} in {wanted.environment}"
-    actions: dict[State, Action] = {"not_created": "create", "missing": "recreate"}
-    open_ = recorded.intent(wanted, "create") is not None
+    desired, state = verdict.desired, verdict.state
+    name = f"{desired.name} in {desired.environment}"
+    actions: dict[Status, Action] = {"not_created": "create", "missing": "recreate"}
+    open_ = recorded.pending_operation(desired, "create") is not None
     if state in actions and (command == "create" or (command, state) == ("plan", "not_created")):
         return replace(verdict, note=_OPEN if open_ else verdict.note).row(actions[state])
     if command in ("status", "create"):
@@ -254,40 +254,42 @@ def rows_for(command: str, verdict: Verdict, recorded: Recorded, *, overwrite: b
     if state == "in_sync":
         return verdict.row()
     if verdict.body is None:
-        return verdict.row("none", f"{name}: {verdict.drift}", unsafe=True)
+        return verdict.row("none", f"{name}: {verdict.drift}", needs_confirmation=True)
     if verdict.drift and not overwrite:
-        return verdict.row("update", f"{name}: {verdict.drift}; --overwrite puts the declared values in its place", unsafe=True)
-    if many := too_many_pairs(verdict.body, wanted.payload):
+        return verdict.row(
+            "update", f"{name}: {verdict.drift}; --overwrite puts the declared values in its place", needs_confirmation=True
+        )
+    if many := too_many_pairs(verdict.body, desired.payload):
         assert verdict.record is not None
         return verdict.row("none", f"{name}: {verdict.record.id} would have {many}")
     return verdict.row("update")
 
 
-def row_to_delete(verdict: Verdict, recorded: Recorded, tagged: Sequence[JSONObject]) -> Row:
+def row_to_delete(verdict: Verdict, recorded: State, tagged: Sequence[JSONObject]) -> Row:
     """What ``delete`` would do about one recorded instance or open create: only an object with our tags is deleted.
 
     Args:
         tagged: what carries the row's tags.
     """
-    wanted, there = verdict.wanted, verdict.remote
+    desired, there = verdict.desired, verdict.remote
     tags = (there or {}).get("metadata") or {}
-    if there is not None and any(tags.get(key) != value for key, value in wanted.identity.items()):
-        error = f"{wanted.name} in {wanted.environment}: {there['id']} does not carry our tags, so it is not ours to delete"
-        return verdict.row("none", error, unsafe=True)
-    if intent := recorded.intent(wanted, "create"):
+    if there is not None and any(tags.get(key) != value for key, value in desired.identity.items()):
+        error = f"{desired.name} in {desired.environment}: {there['id']} does not carry our tags, so it is not ours to delete"
+        return verdict.row("none", error, needs_confirmation=True)
+    if intent := recorded.pending_operation(desired, "create"):
         made = [object_["id"] for object_ in made_by(intent, tagged)]
         row = replace(verdict, note="a create is still open: what it made is deleted, too").row("delete")
         return replace(row, id=row.id or next(iter(made), None))
     return verdict.row() if verdict.record is None else verdict.row("delete")
 
 
-def undeclared(recorded: Recorded, declared: Iterable[Key]) -> list[Row]:
+def undeclared(recorded: State, declared: Iterable[Key]) -> list[Row]:
     """A row for each recorded instance and each open create of an assistant or environment that is no longer declared."""
     rows = {
-        key: Row(*key, record.place.platform, "undeclared", id=record.id, digest=record.digest)
+        key: Row(*key, record.location.platform, "undeclared", id=record.id, digest=record.digest)
         for key, record in recorded.records.items()
     }
-    for (key, place), intent in recorded.open_creates().items():
-        row = rows.get(key, Row(*key, place.platform, "undeclared", digest=intent.digest))
+    for (key, location), intent in recorded.open_creates().items():
+        row = rows.get(key, Row(*key, location.platform, "undeclared", digest=intent.digest))
         rows[key] = replace(row, note="a create is still open: inv asst.delete --undeclared settles it")
     return [rows[key] for key in sorted(rows.keys() - set(declared))]

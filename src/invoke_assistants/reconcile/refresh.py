@@ -10,12 +10,12 @@ from ..platforms.platform import Platform
 from ..types import JSONObject
 from .plan import Remote
 
-__all__ = ["look"]
+__all__ = ["refresh"]
 
 MAX_PAGES = 1_000  # of 100 objects each; a list that goes on is a broken one
 
 
-async def look(platform: Platform, ids: Collection[str], project: str, *, whole: bool = False) -> Remote:
+async def refresh(platform: Platform, ids: Collection[str], project: str, *, whole: bool = False) -> Remote:
     """What a platform holds of the recorded ids.
 
     Pages until every id is seen; after k pages the rest is retrieved one by one if that is k requests or fewer. An id

@@ -17,14 +17,14 @@ from ..config.project import Project
 from ..config.settings import Environment
 from ..errors import AsstError, PlatformError, Refused, RowsFailed
 from ..platforms.platform import Platform, connect
-from ..text import count, summed_up
-from ..types import Intent, JSONObject, Key, Record, Recorded, Row, Wanted
+from ..text import count, join_errors
+from ..types import Desired, JSONObject, Key, PendingOperation, Record, Row, State
 from .apply import Reporter, Run, Timing
 from .create import Creation, claim
 from .diff import as_taken_over, compare, declarable, taking_over, too_many_pairs
 from .plan import Remote, Verdict, adopted, judge, made_by, offline, owner, with_duplicates
-from .refresh import look
-from .write_buffer import Journal
+from .refresh import refresh
+from .write_buffer import WriteBuffer
 
 __all__ = ["Confirm", "Session", "ended", "recorded_of", "run"]
 
@@ -71,7 +71,7 @@ def _signals_held() -> Generator[None]:
 class Session:
     """One run in a project: the store as it was read, and the platforms that it needs, opened once each."""
 
-    def __init__(self, project: Project, recorded: Recorded, reporter: Reporter, stack: AsyncExitStack, *, writes: bool) -> None:
+    def __init__(self, project: Project, recorded: State, reporter: Reporter, stack: AsyncExitStack, *, writes: bool) -> None:
         self.project = project
         self.recorded = recorded
         self.reporter = reporter
@@ -82,30 +82,30 @@ class Session:
         self._at: dict[Key, Platform] = {}  # where the last look at an instance was
         self._looks: dict[Platform, tuple[set[str], bool]] = {}  # the recorded ids asked for, and whether all was read
 
-    async def platform(self, wanted: Wanted) -> Platform:
+    async def platform(self, desired: Desired) -> Platform:
         """The platform of an instance that the settings reach."""
-        environment = self.project.settings.reaching(wanted.environment, wanted.place)
+        environment = self.project.settings.reaching(desired.environment, desired.location)
         assert environment is not None
         return await self.platform_of(environment)
 
     async def platform_of(self, environment: Environment) -> Platform:
         """The platform of an environment; those with the same URL, key and project share one."""
-        key = (environment.place.platform, environment.credentials() if environment.managed_with_key else None)
+        key = (environment.location.platform, environment.credentials() if environment.managed_with_key else None)
         if key not in self._platforms:
             say = self.reporter.say
             opened = connect(self.project.settings, environment, self.recorded, say, write=self._writes)
             self._platforms[key] = await self._stack.enter_async_context(opened)
         return self._platforms[key]
 
-    async def verdicts(self, wanted: Sequence[Wanted], *, whole: Iterable[str] = (), from_store: bool = False) -> list[Verdict]:
+    async def verdicts(self, desired: Sequence[Desired], *, whole: Iterable[str] = (), from_store: bool = False) -> list[Verdict]:
         """Look where something is recorded (or in the environments to see ``whole``), and judge every wanted instance."""
         if from_store:
-            remote = Remote(offline(wanted, self.recorded), self.project.settings.project)
-            return [judge(each, self.recorded, remote) for each in wanted]
+            remote = Remote(offline(desired, self.recorded), self.project.settings.project)
+            return [judge(each, self.recorded, remote) for each in desired]
         whole = set(whole)
         ids: dict[Platform, set[str]] = {}
         wholly: set[Platform] = set()
-        for each in wanted:
+        for each in desired:
             record = self.recorded.record(each)
             if record or each.environment in whole:
                 platform = self._at[each.key] = await self.platform(each)
@@ -115,17 +115,17 @@ class Session:
         self._looks = {platform: (known, platform in wholly) for platform, known in ids.items()}
         self._remote |= await self._look()
         tagged = {platform: remote.tagged() for platform, remote in self._remote.items()}
-        seen = [self._at[each.key] if self.recorded.record(each) else None for each in wanted]
+        seen = [self._at[each.key] if self.recorded.record(each) else None for each in desired]
         return [
             with_duplicates(judge(each, self.recorded, self._remote[at]), tagged[at].get(each.key, ()))
             if at
             else judge(each, self.recorded, Remote())
-            for each, at in zip(wanted, seen, strict=True)
+            for each, at in zip(desired, seen, strict=True)
         ]
 
     async def _look(self) -> dict[Platform, Remote]:
         project = self.project.settings.project
-        return {platform: await look(platform, ids, project, whole=whole) for platform, (ids, whole) in self._looks.items()}
+        return {platform: await refresh(platform, ids, project, whole=whole) for platform, (ids, whole) in self._looks.items()}
 
     async def refuse_if_changed(self, verdicts: Sequence[Verdict], rows: Mapping[Key, Row]) -> None:
         """Look again after the answer to a question: minutes may have passed.
@@ -137,27 +137,29 @@ class Session:
         self._remote = before | await self._look()
         marked = dict(rows)
         for verdict in verdicts:
-            wanted, row = verdict.wanted, rows[verdict.wanted.key]
-            same = recorded_of(self.recorded, wanted) == recorded_of(recorded, wanted)
-            if not same or self._visible(wanted, before) != self._visible(wanted, self._remote):
-                error = f"{wanted.name} in {wanted.environment} was changed while the question waited: run the same command again"
-                marked[wanted.key] = replace(row, error=error, unsafe=True)
-        if changed := summed_up(row.error for key, row in marked.items() if row is not rows[key]):
+            desired, row = verdict.desired, rows[verdict.desired.key]
+            same = recorded_of(self.recorded, desired) == recorded_of(recorded, desired)
+            if not same or self._visible(desired, before) != self._visible(desired, self._remote):
+                error = (
+                    f"{desired.name} in {desired.environment} was changed while the question waited: run the same command again"
+                )
+                marked[desired.key] = replace(row, error=error, needs_confirmation=True)
+        if changed := join_errors(row.error for key, row in marked.items() if row is not rows[key]):
             raise Refused(f"{changed}; nothing was written", marked.values())
 
-    def _visible(self, wanted: Wanted, remote: Mapping[Platform, Remote]) -> dict[str, JSONObject]:
+    def _visible(self, desired: Desired, remote: Mapping[Platform, Remote]) -> dict[str, JSONObject]:
         """What a look showed of one row: its recorded object and, where it saw everything, those with its tags."""
-        platform = self._at.get(wanted.key)
+        platform = self._at.get(desired.key)
         if platform is None:
             return {}
-        record, seen = self.recorded.record(wanted), remote[platform]
+        record, seen = self.recorded.record(desired), remote[platform]
         recorded = [seen.objects[record.id]] if record and record.id in seen.objects else []
-        tagged = seen.tagged().get(wanted.key, ()) if self._looks[platform][1] else ()
+        tagged = seen.tagged().get(desired.key, ()) if self._looks[platform][1] else ()
         return {there["id"]: declarable(there) for there in (*recorded, *tagged)}
 
-    def tagged(self, wanted: Wanted) -> list[JSONObject]:
+    def tagged(self, desired: Desired) -> list[JSONObject]:
         """The objects with an instance's tags that the last look showed, oldest first."""
-        return self._remote[self._at[wanted.key]].tagged().get(wanted.key, []) if wanted.key in self._at else []
+        return self._remote[self._at[desired.key]].tagged().get(desired.key, []) if desired.key in self._at else []
 
     async def hits(self, verdicts: Sequence[Verdict], rows: Mapping[Key, Row], timing: Timing) -> dict[Key, list[JSONObject]]:
         """The tagged objects of each instance, oldest first.
@@ -173,9 +175,9 @@ class Session:
             found: dict[Key, list[JSONObject]] = {}
             stuck: list[Verdict] = []
             for verdict in verdicts:
-                key = verdict.wanted.key
+                key = verdict.desired.key
                 found[key] = tagged[self._at[key]].get(key, []) if key in self._at else []
-                ours = made_by(self.recorded.intent(verdict.wanted, "create"), found[key])
+                ours = made_by(self.recorded.pending_operation(verdict.desired, "create"), found[key])
                 if len(found[key]) > 1 and not ours and rows[key].action != "none":
                     stuck.append(verdict)
             pause = next(delays) if stuck else None
@@ -186,12 +188,12 @@ class Session:
             self.reporter.say("several instances carry the same tags; another run may be choosing one, looking again")
             await asyncio.sleep(pause)
             for platform, remote in self._remote.items():
-                self._remote[platform] = await look(platform, set(), remote.project, whole=True)
+                self._remote[platform] = await refresh(platform, set(), remote.project, whole=True)
 
     def _twins(self, stuck: Sequence[Verdict], found: Mapping[Key, list[JSONObject]], rows: Mapping[Key, Row]) -> RowsFailed:
         marked = dict(rows)
         for verdict in stuck:
-            key = verdict.wanted.key
+            key = verdict.desired.key
             ids = ", ".join(there["id"] for there in found[key])
             error = (
                 f"{key[0]} in {key[1]}: {len(found[key])} instances carry its tags: {ids}; delete all but one with"
@@ -201,7 +203,7 @@ class Session:
         for key, row in marked.items():
             if row.action != "none" and not row.error:
                 marked[key] = replace(row, error=f"{key[0]} in {key[1]}: not started, since others are not clear")
-        return RowsFailed(summed_up(row.error for row in marked.values()), marked.values())
+        return RowsFailed(join_errors(row.error for row in marked.values()), marked.values())
 
     async def mark_all_gone(self, verdicts: Sequence[Verdict], rows: dict[Key, Row], *, deleting: bool = False) -> list[str]:
         """Flag the rows of environments where no recorded instance is visible; return the environments' names.
@@ -212,15 +214,15 @@ class Session:
             deleting: the rows are to be deleted; what is gone from the embedded platform is no sign of a wrong key then.
         """
         gone = []
-        absent = [v for v in verdicts if v.state == "missing" or rows[v.wanted.key].action == "create"]
-        absent = [v for v in absent if not self.recorded.intent(v.wanted, "delete")]
-        for name, place in dict.fromkeys((verdict.wanted.environment, verdict.wanted.place) for verdict in absent):
-            environment = self.project.settings.reaching(name, place)
+        absent = [v for v in verdicts if v.state == "missing" or rows[v.desired.key].action == "create"]
+        absent = [v for v in absent if not self.recorded.pending_operation(v.desired, "delete")]
+        for name, location in dict.fromkeys((verdict.desired.environment, verdict.desired.location) for verdict in absent):
+            environment = self.project.settings.reaching(name, location)
             assert environment is not None
             records = {
                 record.id
                 for key, each in self.recorded.records.items()
-                if key[1] == name and (record := each.at(place)) and not self._deleting(key, record)
+                if key[1] == name and (record := each.at(location)) and not self._deleting(key, record)
             }
             if not records or (deleting and not environment.managed_with_key):
                 continue
@@ -228,7 +230,7 @@ class Session:
             seen = self._remote.get(platform, Remote())
             if records & seen.objects.keys() or any(where == name for _, where in seen.tagged()):
                 continue
-            if (await look(platform, records, self.project.settings.project)).objects.keys() & records:
+            if (await refresh(platform, records, self.project.settings.project)).objects.keys() & records:
                 continue
             gone.append(name)
             variable = f"the key in {environment.key_variable()}" if environment.managed_with_key else "the local platform"
@@ -240,12 +242,14 @@ class Session:
                 f" (is it the right key and project?); {way_out}"
             )
             for verdict in absent:
-                if (verdict.wanted.environment, verdict.wanted.place) == (name, place):
-                    rows[verdict.wanted.key] = replace(rows[verdict.wanted.key], error=error, note=None, unsafe=True)
+                if (verdict.desired.environment, verdict.desired.location) == (name, location):
+                    rows[verdict.desired.key] = replace(
+                        rows[verdict.desired.key], error=error, note=None, needs_confirmation=True
+                    )
         return gone
 
     def _deleting(self, key: Key, record: Record) -> bool:
-        intent = self.recorded.intents.get((key, record.place))
+        intent = self.recorded.pending.get((key, record.location))
         return intent is not None and intent.kind == "delete"
 
     async def refuse_if_all_gone(
@@ -262,7 +266,7 @@ class Session:
         gone = await self.mark_all_gone(verdicts, rows, deleting=deleting)
         if gone and not allowed:
             if not (confirm and confirm(f"Make every instance of {', '.join(gone)} anew?", [*rows.values()])):
-                raise Refused(summed_up(row.error for row in rows.values() if row.unsafe), rows.values())
+                raise Refused(join_errors(row.error for row in rows.values() if row.needs_confirmation), rows.values())
             await self.refuse_if_changed(verdicts, rows)
         if gone:
             rows.update(before)
@@ -276,13 +280,13 @@ class Session:
         timing: Timing,
     ) -> list[Row]:
         """Open the intents of the run in one transaction, carry them out, and say how it ended."""
-        run = await self.begin(Creation, [verdict.wanted for verdict in claimed], timing)
+        run = await self.begin(Creation, [verdict.desired for verdict in claimed], timing)
         self._tidy(run, verdicts)
-        claims = [claim(verdict, self.recorded, hits[verdict.wanted.key]) for verdict in claimed]
+        claims = [claim(verdict, self.recorded, hits[verdict.desired.key]) for verdict in claimed]
         for each in claims:
             if not each.resumed:
-                run.journal.intend(each.wanted, each.intent, each.wanted.payload)
-        run.journal.flush()
+                run.buffer.intend(each.desired, each.intent, each.desired.payload)
+        run.buffer.flush()
         if claims:
             await run.create(claims, rows)
         rows |= run.rows
@@ -292,24 +296,24 @@ class Session:
         self, environments: Sequence[Environment], verdicts: Sequence[Verdict], rows: dict[Key, Row], timing: Timing
     ) -> list[Row]:
         """Open the intents of the run in one transaction, then write environment after environment."""
-        planned = [verdict for verdict in verdicts if rows[verdict.wanted.key].action == "update"]
-        run = await self.begin(Run, [verdict.wanted for verdict in planned], timing)
+        planned = [verdict for verdict in verdicts if rows[verdict.desired.key].action == "update"]
+        run = await self.begin(Run, [verdict.desired for verdict in planned], timing)
         self._tidy(run, verdicts)
         for verdict in planned:
             assert verdict.record is not None
-            if verdict.record != self.recorded.record(verdict.wanted):  # an update that got through, though we were not told
+            if verdict.record != self.recorded.record(verdict.desired):  # an update that got through, though we were not told
                 payload = self.recorded.payloads[verdict.record.digest]
-                run.journal.record(verdict.wanted, verdict.record, payload, settled=False)
-            run.journal.intend(verdict.wanted, Intent("update", verdict.wanted.digest), verdict.wanted.payload)
-        run.journal.flush()
+                run.buffer.record(verdict.desired, verdict.record, payload, settled=False)
+            run.buffer.intend(verdict.desired, PendingOperation("update", verdict.desired.digest), verdict.desired.payload)
+        run.buffer.flush()
         stopped: str | None = None
         for environment in environments:
-            here = [verdict for verdict in planned if verdict.wanted.environment == environment.name]
+            here = [verdict for verdict in planned if verdict.desired.environment == environment.name]
             if stopped:
                 for verdict in here:
-                    key = verdict.wanted.key
+                    key = verdict.desired.key
                     rows[key] = replace(rows[key], error=f"{key[0]} in {key[1]}: not started, since {stopped} is not whole")
-                    run.journal.intend(verdict.wanted, None)
+                    run.buffer.intend(verdict.desired, None)
                 continue
             if here:
                 await run.update(here, rows)
@@ -317,64 +321,64 @@ class Session:
                 rows |= run.replaced(rows)
             if any(row.error for row in rows.values() if row.environment == environment.name):
                 stopped = environment.name
-        run.journal.flush()
+        run.buffer.flush()
         return ended(rows | run.replaced(rows))
 
-    async def adopt(self, wanted: Wanted, id: str, timing: Timing) -> Row:
+    async def adopt(self, desired: Desired, id: str, timing: Timing) -> Row:
         """Make an existing object the instance of a row: tag it where it has no tags, and record what it holds.
 
         Raises:
             AsstError: it is not there, it is somebody else's, or the row has a living instance already.
         """
-        name = f"{wanted.name} in {wanted.environment}"
-        platform = await self.platform(wanted)
-        before = self.recorded.record(wanted)
+        name = f"{desired.name} in {desired.environment}"
+        platform = await self.platform(desired)
+        before = self.recorded.record(desired)
         if before and before.id != id and await platform.retrieve(before.id):
             raise AsstError(
-                f"{name} is {before.id} already: inv asst.forget {wanted.name} {wanted.environment} drops that record, inv"
-                f" asst.delete --only {wanted.name} --env {wanted.environment} deletes it"
+                f"{name} is {before.id} already: inv asst.forget {desired.name} {desired.environment} drops that record, inv"
+                f" asst.delete --only {desired.name} --env {desired.environment} deletes it"
             )
         there = await platform.retrieve(id)
         if there is None:
             raise AsstError(f"{name}: there is no {id} (is it the right key and project?)")
-        if other := owner(wanted, there):
+        if other := owner(desired, there):
             raise AsstError(f"{id} is the instance of another row ({other})")
-        tagged = wanted.identity.items() <= (there.get("metadata") or {}).items()
+        tagged = desired.identity.items() <= (there.get("metadata") or {}).items()
         if tagged and before and before.id == id:
-            return Verdict(wanted, "not_created", before, there, compare(there, wanted.payload)).row()
-        run = await self.begin(Run, [wanted], timing)
+            return Verdict(desired, "not_created", before, there, compare(there, desired.payload)).row()
+        run = await self.begin(Run, [desired], timing)
         if not tagged:
-            body = taking_over(wanted, there, secrets.token_hex(16))
+            body = taking_over(desired, there, secrets.token_hex(16))
             if many := too_many_pairs(body, {}):
                 raise AsstError(f"{name}: {id} would have {many}")
             there = await _answered(platform, id, body)
-        own = not tagged or as_taken_over(wanted, there)  # by an adopt whose answer was lost
-        now = self.project.store.read().id(wanted.key, wanted.place)
+        own = not tagged or as_taken_over(desired, there)  # by an adopt whose answer was lost
+        now = self.project.store.read().id(desired.key, desired.location)
         if now not in (None, id, before.id if before else None):
             raise AsstError(f"{name}: the store was replaced during this run and names {now}: inv asst.status, then decide again")
-        record, payload, changes = adopted(wanted, there, before, self.recorded.payloads, own=own)
-        run.journal.record(wanted, record, payload)
-        run.journal.flush()
-        return Verdict(wanted, "not_created", record, there, changes).row("adopt")
+        record, payload, changes = adopted(desired, there, before, self.recorded.payloads, own=own)
+        run.buffer.record(desired, record, payload)
+        run.buffer.flush()
+        return Verdict(desired, "not_created", record, there, changes).row("adopt")
 
-    async def begin(self, kind: type[R], wanted: Iterable[Wanted], timing: Timing) -> R:
+    async def begin(self, kind: type[R], desired: Iterable[Desired], timing: Timing) -> R:
         """The writing part of a run that is about these instances."""
-        journal = Journal(self.project.store.transact, self.recorded, timing.flush)
-        platforms = {each.key: await self.platform(each) for each in wanted}
-        return kind(journal, platforms, self.project.settings.concurrency, self.reporter, timing)
+        buffer = WriteBuffer(self.project.store.transact, self.recorded, timing.flush)
+        platforms = {each.key: await self.platform(each) for each in desired}
+        return kind(buffer, platforms, self.project.settings.concurrency, self.reporter, timing)
 
     def _tidy(self, run: Run, verdicts: Sequence[Verdict]) -> None:
         """Record what is as declared already; drop what is open for it, and a delete that was not carried out."""
         for verdict in verdicts:
-            wanted, record = verdict.wanted, verdict.record
-            intent = self.recorded.intents.get((wanted.key, wanted.place))
+            desired, record = verdict.desired, verdict.record
+            intent = self.recorded.pending.get((desired.key, desired.location))
             if verdict.remote is None or record is None or (intent and intent.kind == "create"):
                 continue
             in_sync = verdict.state == "in_sync"
-            if in_sync and record != self.recorded.record(wanted):
-                run.journal.record(wanted, record, wanted.payload, settled=False)
+            if in_sync and record != self.recorded.record(desired):
+                run.buffer.record(desired, record, desired.payload, settled=False)
             if intent and (in_sync or intent.kind == "delete"):
-                run.journal.intend(wanted, None)
+                run.buffer.intend(desired, None)
 
 
 async def _answered(platform: Platform, id: str, body: JSONObject) -> JSONObject:
@@ -388,9 +392,9 @@ async def _answered(platform: Platform, id: str, body: JSONObject) -> JSONObject
         return there
 
 
-def recorded_of(recorded: Recorded, wanted: Wanted) -> tuple[Record | None, Intent | None]:
+def recorded_of(recorded: State, desired: Desired) -> tuple[Record | None, PendingOperation | None]:
     """What the store holds of a row: its record, and what is open for it."""
-    return recorded.records.get(wanted.key), recorded.intents.get((wanted.key, wanted.place))
+    return recorded.records.get(desired.key), recorded.pending.get((desired.key, desired.location))
 
 
 def ended(rows: Mapping[Key, Row]) -> list[Row]:
@@ -399,6 +403,6 @@ def ended(rows: Mapping[Key, Row]) -> list[Row]:
     Raises:
         RowsFailed: each failed row is named.
     """
-    if failed := summed_up(row.error for row in rows.values()):
+    if failed := join_errors(row.error for row in rows.values()):
         raise RowsFailed(failed, rows.values())
     return list(rows.values())

@@ -7,15 +7,15 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterable
 
 from ..errors import StoreError
-from ..types import Edits, Intent, JSONObject, Key, Place, Record, Recorded, Wanted
+from ..types import Desired, Edits, JSONObject, Key, Location, PendingOperation, Record, State
 
-__all__ = ["Journal"]
-
-
-Transact = Callable[[Callable[[Recorded], Edits], Iterable[tuple[str, JSONObject]]], None]
+__all__ = ["WriteBuffer"]
 
 
-class Journal:
+Transact = Callable[[Callable[[State], Edits], Iterable[tuple[str, JSONObject]]], None]
+
+
+class WriteBuffer:
     """Results on their way to the store, a few transactions a second at most; the store's lock must be held.
 
     Every transaction holds all results of the run so far: a store that was replaced meanwhile (a git pull) gets them too.
@@ -27,36 +27,36 @@ class Journal:
         every: seconds between two transactions.
     """
 
-    def __init__(self, transact: Transact, recorded: Recorded, every: float) -> None:
+    def __init__(self, transact: Transact, recorded: State, every: float) -> None:
         self._transact = transact
         self._every = every
         self._began = recorded
         self._records: dict[Key, Record] = {}
-        self._forgotten: dict[Key, tuple[Place, str]] = {}
-        self._intents: dict[tuple[Key, Place], Intent | None] = {}
-        self._opened = {*recorded.intents.items()}
+        self._forgotten: dict[Key, tuple[Location, str]] = {}
+        self._intents: dict[tuple[Key, Location], PendingOperation | None] = {}
+        self._opened = {*recorded.pending.items()}
         self._changed = False
         self.payloads: dict[str, JSONObject] = dict(recorded.payloads)
         self.replaced: dict[Key, str | None] = {}  # of the last transaction: the id that the store names instead
 
-    def record(self, wanted: Wanted, record: Record, payload: JSONObject, *, settled: bool = True) -> None:
+    def record(self, desired: Desired, record: Record, payload: JSONObject, *, settled: bool = True) -> None:
         """Note what an instance is now; ``settled`` drops its intent in the same transaction."""
-        self._records[wanted.key] = record
-        self._forgotten.pop(wanted.key, None)
+        self._records[desired.key] = record
+        self._forgotten.pop(desired.key, None)
         self.payloads[record.digest] = payload
         self._changed = True
         if settled:
-            self.intend(wanted, None)
+            self.intend(desired, None)
 
-    def forget(self, wanted: Wanted, id: str) -> None:
+    def forget(self, desired: Desired, id: str) -> None:
         """Note that an instance is no more, so that no record points to it."""
-        self._records.pop(wanted.key, None)
-        self._forgotten[wanted.key] = wanted.place, id
+        self._records.pop(desired.key, None)
+        self._forgotten[desired.key] = desired.location, id
         self._changed = True
 
-    def intend(self, wanted: Wanted, intent: Intent | None, payload: JSONObject | None = None) -> None:
+    def intend(self, desired: Desired, intent: PendingOperation | None, payload: JSONObject | None = None) -> None:
         """Open an intent, or drop the one that is open."""
-        slot = wanted.key, wanted.place
+        slot = desired.key, desired.location
         self._intents[slot] = intent
         self._changed = True
         if intent is not None:
@@ -85,23 +85,23 @@ class Journal:
             raise StoreError(f"{error}{told}") from None
         self._changed = False
 
-    def _edits(self, now: Recorded) -> Edits:
+    def _edits(self, now: State) -> Edits:
         """What is noted, without what a store that was replaced meanwhile knows better."""
         self.replaced = {}
         records, forgotten = {}, {}
         for key, record in self._records.items():
-            known = record.id == self._began.id(key, record.place)  # else this run made, adopted or elected it
-            if known and now.id(key, record.place) != record.id:
-                self.replaced[key] = now.id(key, record.place)
+            known = record.id == self._began.id(key, record.location)  # else this run made, adopted or elected it
+            if known and now.id(key, record.location) != record.id:
+                self.replaced[key] = now.id(key, record.location)
             else:
                 records[key] = record
-        for key, (place, id) in self._forgotten.items():
-            if now.id(key, place) not in (None, id):
-                self.replaced[key] = now.id(key, place)
+        for key, (location, id) in self._forgotten.items():
+            if now.id(key, location) not in (None, id):
+                self.replaced[key] = now.id(key, location)
             else:
-                forgotten[key] = place
+                forgotten[key] = location
         # An intent that this run has not known is somebody's whose outcome is not settled: its nonce must not be lost.
-        strange = {slot for slot, intent in now.intents.items() if (slot, intent) not in self._opened}
+        strange = {slot for slot, intent in now.pending.items() if (slot, intent) not in self._opened}
         return records, {slot: intent for slot, intent in self._intents.items() if slot not in strange}, forgotten
 
     @contextlib.asynccontextmanager

@@ -16,16 +16,16 @@ from ..config.credentials import Secret
 from ..errors import PlatformError
 from ..text import one_line
 
-__all__ = ["FAILURES", "LONGEST_WAIT", "RETRIES", "Failures", "message"]
+__all__ = ["LONGEST_WAIT", "RETRIES", "SDK_ERRORS", "ErrorTranslator", "message"]
 
 LONGEST = 500  # characters of a message
 RETRIES = 2  # of a request that asks a model, where it surely did not begin to answer
 LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is not waited for
-FAILURES = (openai.OpenAIError, httpx2.HTTPError, json.JSONDecodeError, UnicodeError)  # what the SDK raises for bad answers
+SDK_ERRORS = (openai.OpenAIError, httpx2.HTTPError, json.JSONDecodeError, UnicodeError)  # what the SDK raises for bad answers
 
 
 @dataclass(frozen=True)
-class Failures:
+class ErrorTranslator:
     """Translates for one API and key.
 
     Args:
@@ -42,8 +42,8 @@ class Failures:
     where: str
     variable: str
 
-    def of(self, error: Exception) -> PlatformError:
-        """The error for what the SDK or its transport raised, one of ``FAILURES``."""
+    def translated(self, error: Exception) -> PlatformError:
+        """The error for what the SDK or its transport raised, one of ``SDK_ERRORS``."""
         if isinstance(error, openai.APIStatusError):
             return self._status(error)
         if isinstance(error, openai.APIConnectionError):
@@ -52,9 +52,9 @@ class Failures:
             return self.error(f"request failed: {error}", unknown=True)
         if isinstance(error, openai.APIError):  # an error that came as an event of a stream
             return self.error(f"{error.message}", code=error.code, unknown=True)
-        return self.strange(type(error).__name__)
+        return self.unexpected_answer(type(error).__name__)
 
-    def strange(self, what: str) -> PlatformError:
+    def unexpected_answer(self, what: str) -> PlatformError:
         """An answer that is no answer of the API."""
         return self.error(f"the answer is not the {self.api}'s ({what}); is the base URL right?", unknown=True)
 
@@ -62,7 +62,7 @@ class Failures:
         """One line for people: nothing that steers a terminal, no secret, not endless."""
         return PlatformError(self.secret.masked(one_line(text))[:LONGEST], where=self.where, **about)
 
-    def pause(self, failed: PlatformError, attempt: int, *, looked: bool = False) -> float | None:
+    def retry_delay(self, failed: PlatformError, attempt: int, *, looked: bool = False) -> float | None:
         """Seconds until a model may be asked again, or None where that is no use or could ask it twice, as no look can."""
         wait = failed.retry_after
         if attempt == RETRIES or not failed.transient or (failed.unknown and not looked) or (wait or 0) > LONGEST_WAIT:

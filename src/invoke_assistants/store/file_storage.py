@@ -14,10 +14,10 @@ from ..errors import StoreError
 from ..types import Tables
 from . import files
 
-__all__ = ["Buffer", "FileStorage", "Version"]
+__all__ = ["FileStorage", "GitVersion", "MemoryStorage"]
 
 
-class Buffer(Storage):
+class MemoryStorage(Storage):
     """Tables in memory. What is read are copies of the tables, not of the documents: a transaction replaces those whole."""
 
     def __init__(self, tables: Tables | None) -> None:
@@ -100,7 +100,7 @@ class FileStorage(Storage):
         return f"{self.label}, line {files.line_of(content.decode('utf-8-sig', 'replace'), needle)}"
 
 
-class Version(FileStorage):
+class GitVersion(FileStorage):
     """One side of a merge of the file, read as strictly as the file itself, and never written.
 
     Args:

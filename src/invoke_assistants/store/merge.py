@@ -20,14 +20,14 @@ _NONE: Mapping[Key, Side] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Conflict:
-    """What the two sides changed differently: a record, or the request that is open at ``place``; None is none."""
+    """What the two sides changed differently: a record, or the request that is open at ``location``; None is none."""
 
     name: str
     environment: str
     base: JSONObject | None
     ours: JSONObject | None
     theirs: JSONObject | None
-    place: str | None = None
+    location: str | None = None
 
     @property
     def key(self) -> Key:

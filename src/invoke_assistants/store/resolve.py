@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import Refused, RowsFailed, SettingsError, StoreError
-from ..text import count, nearest, summed_up
+from ..text import count, join_errors, nearest
 from ..types import JSONObject, Key, Row, Tables, short
 from . import git
-from .file_storage import Version
+from .file_storage import GitVersion
 from .merge import Conflict, Side, changed, merge
 from .store import Store
 
-__all__ = ["Versions", "chosen", "settle"]
+__all__ = ["GitVersions", "chosen", "settle"]
 
 ALL = "all"
 
 
 @dataclass(frozen=True)
-class Versions:
+class GitVersions:
     """The three versions of a store that are to be merged, each valid; ``base`` is None where each side began anew."""
 
     base: Tables | None
@@ -28,7 +28,7 @@ class Versions:
     theirs: Tables
 
     @classmethod
-    def in_git(cls, store: Store, root: Path) -> Versions | None:
+    def in_git(cls, store: Store, root: Path) -> GitVersions | None:
         """The versions that git holds of a store in conflict, or None where it holds none and the store is whole.
 
         Raises:
@@ -42,7 +42,7 @@ class Versions:
         if not found.keys() >= {2, 3}:
             raise StoreError(f"one side of the merge has no {path}: keep it with git add {path.name}, or git rm {path.name}")
         base, ours, theirs = (
-            Store(Version(path, side, found[stage]), store.project).tables() if stage in found else None
+            Store(GitVersion(path, side, found[stage]), store.project).tables() if stage in found else None
             for stage, side in ((1, "base"), (2, "ours"), (3, "theirs"))
         )
         assert ours is not None
@@ -85,7 +85,7 @@ def chosen(conflicts: Sequence[Conflict], ours: Iterable[str], theirs: Iterable[
     return {each.key: taken[name] for each in conflicts for name in (ALL, each.name, ":".join(each.key)) if name in taken}
 
 
-def settle(store: Store, root: Path, versions: Versions, sides: Mapping[Key, Side]) -> list[Row]:
+def settle(store: Store, root: Path, versions: GitVersions, sides: Mapping[Key, Side]) -> list[Row]:
     """Write the merged store and tell git; the lock must be held. The rows of what a side changed come back.
 
     Raises:
@@ -102,7 +102,7 @@ def settle(store: Store, root: Path, versions: Versions, sides: Mapping[Key, Sid
     return [_row(key, tables, versions) for key in changed(versions.base, versions.ours, versions.theirs)]
 
 
-def _refuse_if_touched(store: Store, versions: Versions, merged: Tables | None) -> None:
+def _refuse_if_touched(store: Store, versions: GitVersions, merged: Tables | None) -> None:
     """Raise where a hand merge, or a command after the merge, put a store there that would be lost."""
     try:
         current = store.tables()
@@ -118,13 +118,13 @@ def _refuse_if_touched(store: Store, versions: Versions, merged: Tables | None) 
 
 def _remaining(conflicts: Sequence[Conflict], sides: Mapping[Key, Side]) -> RowsFailed:
     rows = [
-        Row(each.name, each.environment, _platform(each.ours or each.theirs, each.place), None, error=_told(each))
+        Row(each.name, each.environment, _platform(each.ours or each.theirs, each.location), None, error=_told(each))
         for each in conflicts
     ]
     choices: dict[Key, str] = {**sides, **{each.key: "ours" for each in conflicts}}
     command = " ".join(["inv asst.resolve", *(f"--{side} {':'.join(key)}" for key, side in sorted(choices.items()))])
     how = f"nothing was written; give all choices at once: {command} (--theirs for their side; NAME alone and all take more)"
-    return RowsFailed(f"{count(len(rows), 'conflict')}: {summed_up(row.error for row in rows)}: {how}", rows)
+    return RowsFailed(f"{count(len(rows), 'conflict')}: {join_errors(row.error for row in rows)}: {how}", rows)
 
 
 def _told(conflict: Conflict) -> str:
@@ -144,11 +144,11 @@ def _side(entry: JSONObject | None) -> str:
     return f"{what} {short(entry['digest'])}"
 
 
-def _platform(entry: JSONObject | None, place: str | None) -> str:
-    return place.split(" ")[0] if place else str((entry or {})["platform"])
+def _platform(entry: JSONObject | None, location: str | None) -> str:
+    return location.split(" ")[0] if location else str((entry or {})["platform"])
 
 
-def _row(key: Key, tables: Tables, versions: Versions) -> Row:
+def _row(key: Key, tables: Tables, versions: GitVersions) -> Row:
     name, environment = key
     stands = tables["assistants"].get(name, {}).get(environment)
     lost = [id for id in _ids_made(key, versions, stands) if not stands or id != stands["id"]]
@@ -158,7 +158,7 @@ def _row(key: Key, tables: Tables, versions: Versions) -> Row:
     return Row(name, environment, _last_platform(key, versions), None, note=note)
 
 
-def _ids_made(key: Key, versions: Versions, stands: JSONObject | None) -> Iterable[str]:
+def _ids_made(key: Key, versions: GitVersions, stands: JSONObject | None) -> Iterable[str]:
     """The ids that a side brought in, of the standing record's place if one stands; that of the base may be gone remotely."""
     before, *sides = (
         (version or {}).get("assistants", {}).get(key[0], {}).get(key[1], {})
@@ -170,7 +170,7 @@ def _ids_made(key: Key, versions: Versions, stands: JSONObject | None) -> Iterab
             yield side["id"]
 
 
-def _last_platform(key: Key, versions: Versions) -> str:
+def _last_platform(key: Key, versions: GitVersions) -> str:
     """Where the instance was that no version of the merge has any more; an open request alone has a place, too."""
     for version in (versions.ours, versions.theirs, versions.base or {}):
         if record := version.get("assistants", {}).get(key[0], {}).get(key[1]):

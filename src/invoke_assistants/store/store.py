@@ -12,8 +12,8 @@ from tinydb.table import Document, Table
 
 from ..declare.digest import digest as digest_of
 from ..errors import StoreError
-from ..types import DIGEST, ID, NONCE, SLUG, Edits, Intent, JSONObject, Key, Place, Record, Recorded, Tables
-from .file_storage import Buffer, FileStorage
+from ..types import DIGEST, ID, NONCE, SLUG, Edits, JSONObject, Key, Location, PendingOperation, Record, State, Tables
+from .file_storage import FileStorage, MemoryStorage
 
 __all__ = ["Store"]
 
@@ -60,13 +60,13 @@ class Store:
         """Hold the store for a whole run; ``say`` is told whom it waits for."""
         return self.storage.lock(command, say)
 
-    def read(self) -> Recorded:
+    def read(self) -> State:
         """Everything recorded, as plain values; takes no lock and writes nothing.
 
         Raises:
             StoreError: the store is not ours, or cannot be read.
         """
-        return self._recorded(_Database(storage=Buffer, tables=self.storage.read()))
+        return self._recorded(_Database(storage=MemoryStorage, tables=self.storage.read()))
 
     def tables(self) -> Tables | None:
         """Everything recorded as plain JSON, or None where there is no file yet; as valid as what ``read`` returns.
@@ -75,7 +75,7 @@ class Store:
             StoreError: the store is not ours, or cannot be read.
         """
         tables = self.storage.read()
-        self._recorded(_Database(storage=Buffer, tables=tables))
+        self._recorded(_Database(storage=MemoryStorage, tables=tables))
         return tables
 
     def replace(self, tables: Tables) -> None:
@@ -84,15 +84,15 @@ class Store:
         Raises:
             StoreError: they are not valid, or cannot be written; the store is then as it was.
         """
-        self._recorded(_Database(storage=Buffer, tables=tables))
+        self._recorded(_Database(storage=MemoryStorage, tables=tables))
         self.storage.write(tables)
 
     def commit(
         self,
         records: Mapping[Key, Record] | None = None,
         payloads: Iterable[tuple[str, JSONObject]] = (),
-        intents: Mapping[tuple[Key, Place], Intent | None] | None = None,
-        forget: Mapping[Key, Place] | None = None,
+        pending: Mapping[tuple[Key, Location], PendingOperation | None] | None = None,
+        forget: Mapping[Key, Location] | None = None,
     ) -> None:
         """One transaction: read afresh, change, write once. The lock must be held.
 
@@ -105,21 +105,21 @@ class Store:
         Raises:
             StoreError: the store is not ours or cannot be written; it is then as it was.
         """
-        self.transact(lambda _: (records or {}, intents or {}, forget or {}), payloads)
+        self.transact(lambda _: (records or {}, pending or {}, forget or {}), payloads)
 
-    def transact(self, decide: Callable[[Recorded], Edits], payloads: Iterable[tuple[str, JSONObject]]) -> None:
+    def transact(self, decide: Callable[[State], Edits], payloads: Iterable[tuple[str, JSONObject]]) -> None:
         """As ``commit``, with what is to be changed decided on what the store holds at that moment."""
         tables = self.storage.read()
-        database = _Database(storage=Buffer, tables=tables)
+        database = _Database(storage=MemoryStorage, tables=tables)
         before = self._recorded(database)
-        records, intents, forget = decide(before)
+        records, pending, forget = decide(before)
         after = dict(before.records)
         for key, record in records.items():
             after[key] = after[key].succeeded_by(record) if key in after else record
-        for key, place in forget.items():
-            if key in after and (left := after.pop(key).without(place)):
+        for key, location in forget.items():
+            if key in after and (left := after.pop(key).without(location)):
                 after[key] = left
-        open_ = {key: intent for key, intent in {**before.intents, **intents}.items() if intent}
+        open_ = {key: intent for key, intent in {**before.pending, **pending}.items() if intent}
         assistants = database.of("assistants")
         assistants.replace(_by_name({key: _dump(record) for key, record in after.items()}), gone=assistants.named())
         self._put_pending(database, open_)
@@ -129,14 +129,14 @@ class Store:
         if after or open_ or tables is not None:
             self.storage.write(database.storage.read() or {})
 
-    def _put_pending(self, database: _Database, open_: Mapping[tuple[Key, Place], Intent]) -> None:
+    def _put_pending(self, database: _Database, open_: Mapping[tuple[Key, Location], PendingOperation]) -> None:
         if not open_:
             database.drop_table("pending")
             return
         entries = {
-            (name, f"{environment} {place}"): {"digest": intent.digest, "kind": intent.kind}
+            (name, f"{environment} {location}"): {"digest": intent.digest, "kind": intent.kind}
             | ({"nonce": intent.nonce} if intent.nonce else {})
-            for ((name, environment), place), intent in open_.items()
+            for ((name, environment), location), intent in open_.items()
         }
         table = database.of("pending")
         table.replace(_by_name(entries), gone=table.named())
@@ -146,9 +146,9 @@ class Store:
         held = set(table.named())
         table.replace({digest: payloads[digest] for digest in named - held}, gone=held - named)
 
-    def _recorded(self, database: _Database) -> Recorded:
+    def _recorded(self, database: _Database) -> State:
         if not database.tables():
-            return Recorded()
+            return State()
         self._check_format(database)
         payloads = database.of("payloads").named()
         for digest, payload in payloads.items():
@@ -160,12 +160,12 @@ class Store:
             for name, document in database.of("assistants").named().items()
             for environment, value in document.items()
         }
-        intents = {}
+        pending = {}
         for name, document in database.of("pending").named().items():
             for where, value in document.items():
                 key, intent = self._load_intent(name, where, value, payloads)
-                intents[key] = intent
-        return Recorded(records, payloads, intents)
+                pending[key] = intent
+        return State(records, payloads, pending)
 
     def _check_format(self, database: _Database) -> None:
         form = database.of("store").named().get("format", {})
@@ -209,15 +209,15 @@ class Store:
         for digest in (value["digest"], *history):
             if not isinstance(digest, str) or not DIGEST.fullmatch(digest) or digest not in payloads:
                 raise self._broken(str(digest)[:80], f"the record of {where} names a payload that is not there")
-        place = Place(value["platform"], value["origin"])
+        location = Location(value["platform"], value["origin"])
         elsewhere = {at: self._load(name, environment, other, payloads, nested=True) for at, other in others.items()}
-        if any(str(record.place) != at for at, record in elsewhere.items()):
+        if any(str(record.location) != at for at, record in elsewhere.items()):
             raise self._broken("elsewhere", f"the record of {where} is not ours")
-        return Record(value["id"], place, value["digest"], tag, tuple(history), elsewhere)
+        return Record(value["id"], location, value["digest"], tag, tuple(history), elsewhere)
 
     def _load_intent(
         self, name: str, where: str, value: Any, payloads: Mapping[str, JSONObject]
-    ) -> tuple[tuple[Key, Place], Intent]:
+    ) -> tuple[tuple[Key, Location], PendingOperation]:
         parts = where.split(" ")
         if (
             len(parts) != 3
@@ -229,7 +229,9 @@ class Store:
         ):
             raise self._broken("pending", f"the open request of {name!r:.80} is not ours")
         environment, platform, origin = parts
-        return ((name, environment), Place(platform, origin)), Intent(value["kind"], value["digest"], value.get("nonce"))
+        return ((name, environment), Location(platform, origin)), PendingOperation(
+            value["kind"], value["digest"], value.get("nonce")
+        )
 
 
 def _by_name(entries: Mapping[tuple[str, str], JSONObject]) -> dict[str, JSONObject]:
@@ -243,13 +245,13 @@ def _dump(record: Record) -> JSONObject:
     out: JSONObject = {
         "digest": record.digest,
         "id": record.id,
-        "origin": record.place.origin,
-        "platform": record.place.platform,
+        "origin": record.location.origin,
+        "platform": record.location.platform,
     }
     if record.tag and record.tag != record.digest:
         out["tag"] = record.tag
     if record.history:
         out["history"] = list(record.history)
     if record.elsewhere:
-        out["elsewhere"] = {place: _dump(other) for place, other in record.elsewhere.items()}
+        out["elsewhere"] = {location: _dump(other) for location, other in record.elsewhere.items()}
     return out

@@ -11,7 +11,7 @@ from invoke.exceptions import Exit
 
 from ..errors import SettingsError
 from ._task import ENV, JSON, ONLY, OVERWRITE, RECREATE, WRITE, call, confirm, is_dry, root, task
-from .exit_codes import told
+from .exit_codes import format_error
 
 if TYPE_CHECKING:
     from ..types import Row
@@ -195,4 +195,4 @@ def serve(c: Context, port: str = "8787") -> None:
     try:
         verb(root(c), int(port), announce=lambda url: print(url, flush=True))
     except KeyboardInterrupt as stopped:
-        raise Exit("stopped", told(stopped)[1]) from None
+        raise Exit("stopped", format_error(stopped)[1]) from None

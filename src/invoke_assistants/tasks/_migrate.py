@@ -14,7 +14,7 @@ from ..errors import AsstError, SettingsError, StoreError
 from ..store.files import load_json
 from ..text import one_line
 from ._task import JSON, task
-from .exit_codes import told
+from .exit_codes import format_error
 
 if TYPE_CHECKING:
     from ..migrate.migration import Migration
@@ -42,7 +42,7 @@ def migrate(c: Context, file: str, to: str | None = None, json: bool = False) ->
         made = _made(file, to)
         error, code = "; ".join(map(one_line, made.errors)) or None, AsstError.exit_code if made.errors else 0
     except (Exception, KeyboardInterrupt) as raised:
-        error, code = told(raised)
+        error, code = format_error(raised)
     if json:
         print(_document(made, error), flush=True)
     elif made.source is not None and to is None:

@@ -15,7 +15,7 @@ from ..ask.turn import PASSING
 from ..errors import AnswerError, SchemaWarning
 from ..text import one_line
 from ._task import JSON, is_dry, root, task
-from .exit_codes import told
+from .exit_codes import format_error
 
 __all__ = ["run"]
 
@@ -48,32 +48,32 @@ def _plain_warnings() -> Generator[None]:
 def run(c: Context, name: str, prompt: str, env: str | None = None, session: str | None = None, json: bool = False) -> Any:
     """Ask an assistant, and print its answer."""
     from ..ask.runtime import run as verb
-    from . import output as render
+    from . import output
 
     shown = sys.stdout.isatty() and not json
     try:
-        with _plain_warnings(), render.waiting(f"asking {name}") as show:
+        with _plain_warnings(), output.waiting(f"asking {name}") as show:
             row, reply, output = verb(
                 root(c), name, prompt, env=env, session=session, show=show if shown else None, dry=is_dry(c, False)
             )
     except (Exception, KeyboardInterrupt) as raised:
-        error, code = told(raised)
+        error, code = format_error(raised)
         if isinstance(raised, KeyboardInterrupt):
             error = "interrupted"
         if not json:
             error = error.replace("; .answer holds it as it came", "")  # it is printed here
         answer = raised.answer if isinstance(raised, AnswerError) else None
         if json:
-            print(render.document("run", [], error, False, output=None, session=None, usage=None, answer=answer), flush=True)
+            print(output.document("run", [], error, False, output=None, session=None, usage=None, answer=answer), flush=True)
         elif answer:
-            render.raw_answer(answer)
+            output.raw_answer(answer)
         raise Exit(error, code) from None
     if json:
         usage = vars(reply.usage) if reply and reply.usage else None
         session = None if reply is None or reply.session.startswith(PASSING) else reply.session
-        print(render.document("run", [row], None, True, output=output, session=session, usage=usage, answer=None), flush=True)
+        print(output.document("run", [row], None, True, output=output, session=session, usage=usage, answer=None), flush=True)
     elif reply is None:
         print(f"would ask {row.name} in {row.environment}, {row.id}; nobody was asked")
     else:
-        render.reply(row, reply, output, shown=bool(shown))
+        output.reply(row, reply, output, shown=bool(shown))
     return reply

@@ -16,7 +16,7 @@ from invoke.tasks import task as invoke_task
 
 from ..errors import AsstError
 from ..text import encodable
-from .exit_codes import PENDING, interruptible, judged, told
+from .exit_codes import PENDING, exit_code_of, format_error, interruptible
 
 if TYPE_CHECKING:
     from ..types import Row
@@ -63,7 +63,7 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
         except Exit:
             raise
         except (Exception, KeyboardInterrupt) as error:
-            raise Exit(*told(error)) from None
+            raise Exit(*format_error(error)) from None
 
 
 def task(**options: Any) -> Callable[[Callable[..., Any]], AsstTask]:
@@ -97,26 +97,26 @@ def call(
         planned: the verb only looked.
         failing: pending changes (and rows with errors) end with an exit code.
     """
-    from . import output as render
+    from . import output
 
     stream = sys.stderr if json else sys.stdout
-    reporter = render.Terminal()
+    reporter = output.Terminal()
     rows: list[Row] = []
     error: str | None = None
     code = 0
     try:
         rows = verb(root(c), reporter=reporter, **options)
     except (Exception, KeyboardInterrupt) as raised:
-        error, code = told(raised)
+        error, code = format_error(raised)
         rows = list(raised.rows) if isinstance(raised, AsstError) else []
     finally:
         reporter.stop()
     if not code and failing:
-        code, error = judged(_named(rows) if command == "check" else rows)
+        code, error = exit_code_of(_named(rows) if command == "check" else rows)
     if rows or not error:
-        render.show(command, rows, stream, planned=planned, refused=code == 3 and not planned, error=error)
+        output.show(command, rows, stream, planned=planned, refused=code == 3 and not planned, error=error)
     if json:
-        print(render.document(command, rows, error, code in (0, PENDING)), flush=True)
+        print(output.document(command, rows, error, code in (0, PENDING)), flush=True)
     if code:
         raise Exit(error if code != PENDING else None, code)
     return rows
@@ -129,9 +129,9 @@ def _named(rows: Sequence[Row]) -> list[Row]:
 
 def confirm(command: str, yes: bool, json: bool) -> Callable[[str, Sequence[Row]], bool] | None:
     """Who is asked before something is lost: the person at the terminal, once they have seen the rows."""
-    from . import output as render
+    from . import output
 
-    return None if yes or json else functools.partial(render.ask, command)
+    return None if yes or json else functools.partial(output.ask, command)
 
 
 def is_dry(c: Context, dry_run: bool) -> bool:

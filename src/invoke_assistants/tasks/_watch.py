@@ -10,7 +10,7 @@ from invoke.exceptions import Exit
 
 from ..errors import SettingsError
 from ._task import ONLY, is_dry, root, task
-from .exit_codes import told
+from .exit_codes import format_error
 
 __all__ = ["watch"]
 
@@ -25,4 +25,4 @@ def watch(c: Context, only: Iterable[str] | None = None) -> None:
     try:
         loop(root(c), only or (), say=functools.partial(print, flush=True))
     except KeyboardInterrupt as stopped:
-        raise Exit("stopped", told(stopped)[1]) from None
+        raise Exit("stopped", format_error(stopped)[1]) from None

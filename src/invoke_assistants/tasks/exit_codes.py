@@ -18,7 +18,7 @@ from ..text import one_line
 if TYPE_CHECKING:
     from ..types import Row
 
-__all__ = ["PENDING", "interruptible", "judged", "told"]
+__all__ = ["PENDING", "exit_code_of", "format_error", "interruptible"]
 
 PENDING = 2  # the exit code of changes that are pending
 INTERRUPTED, TERMINATED = 130, 143
@@ -73,7 +73,7 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def told(error: BaseException) -> tuple[str, int]:
+def format_error(error: BaseException) -> tuple[str, int]:
     """One line for people and the exit code."""
     if isinstance(error, AsstError):
         return str(error), error.exit_code
@@ -83,11 +83,11 @@ def told(error: BaseException) -> tuple[str, int]:
     return one_line(f"unexpected {type(error).__name__}: {error}; inv --debug shows where"), AsstError.exit_code
 
 
-def judged(rows: Iterable[Row]) -> tuple[int, str | None]:
+def exit_code_of(rows: Iterable[Row]) -> tuple[int, str | None]:
     """The exit code of a plan: refused, failed, pending or nothing to do."""
     rows = list(rows)
     errors = "; ".join(dict.fromkeys(row.error for row in rows if row.error)) or None
-    if any(row.unsafe for row in rows):
+    if any(row.needs_confirmation for row in rows):
         return 3, errors
     if errors:
         return 1, errors

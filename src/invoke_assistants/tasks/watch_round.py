@@ -13,8 +13,8 @@ from .. import commands
 from ..errors import AsstError
 from ..text import encodable
 from ..types import Row
-from . import output as render
-from .exit_codes import interruptible, told
+from . import output
+from .exit_codes import format_error, interruptible
 
 __all__ = ["main"]
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     SIGINT is expected to be blocked: until here nobody would have answered to it in one line.
     """
     root, *only = arguments
-    reporter = render.Terminal()
+    reporter = output.Terminal()
     encodable()
     with interruptible():
         try:
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
             return _round(root, only, reporter)
         except (Exception, KeyboardInterrupt) as error:
             reporter.stop()
-            message, code = told(error)
+            message, code = format_error(error)
             if isinstance(error, AsstError) and any(row.state for row in error.rows):  # check's rows have none
                 _show(error.rows, refused=code == 3)
             print(message, file=sys.stderr)
@@ -42,13 +42,13 @@ def main(arguments: Sequence[str]) -> int:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
-def _round(root: str, only: Sequence[str], reporter: render.Terminal) -> int:
+def _round(root: str, only: Sequence[str], reporter: output.Terminal) -> int:
     # Python takes bytecode for current by the second and the size, and two saves may be alike in both.
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     checked = commands.check(root, only)
     sys.dont_write_bytecode = before
     if any(row.error for row in checked):
-        render.show("check", checked, sys.stdout, planned=True)
+        output.show("check", checked, sys.stdout, planned=True)
         return 1
     rows = commands.update(root, only, reporter=reporter)
     reporter.stop()
@@ -62,7 +62,7 @@ def _show(rows: Sequence[Row], *, refused: bool = False) -> None:
     if rows and not shown:
         print(f"{len(rows)} unchanged", flush=True)
     else:
-        render.show("update", shown, sys.stdout, planned=False, refused=refused)
+        output.show("update", shown, sys.stdout, planned=False, refused=refused)
     sys.stdout.flush()
 
 
