@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .config.project import Project, runtime_root
 from .config.settings import Environment, Settings
-from .declare.payload import problems, warnings
+from .declare.payload import find_problems, find_warnings
 from .errors import DeclarationError, Refused, SettingsError
 from .reconcile import plan as planning
 from .reconcile.apply import QUIET, TIMING, Reporter, Timing
@@ -22,8 +22,8 @@ from .reconcile.inventory import forgotten, refuse_unless_promoted, undeclared_r
 from .reconcile.session import Confirm, Session, ended, run
 from .reconcile.settle import settle_creates
 from .store.file_storage import FileStorage
-from .store.git import tracked_key
-from .store.resolve import GitVersions, chosen, settle
+from .store.git import find_tracked_key
+from .store.resolve import GitVersions, choose_sides, resolve_conflicts
 from .store.store import Store
 from .text import count, join_errors
 from .types import ID, Row
@@ -55,7 +55,7 @@ def create(
         AsstError: nothing could be done.
     """
     project = Project.load(root, only)
-    desired = project.desired(project.environments(env), linted=True)
+    desired = project.desired(project.environments(env), validate=True)
 
     async def act(session: Session) -> list[Row]:
         missing = [each for each in desired if not session.recorded.record(each)]
@@ -256,7 +256,7 @@ def plan(
         AsstError: it could not look.
     """
     project = Project.load(root, only)
-    desired = project.desired(project.environments(env), linted=True)
+    desired = project.desired(project.environments(env), validate=True)
 
     async def act(session: Session) -> list[Row]:
         verdicts = await session.verdicts(desired, from_store=from_store)
@@ -300,17 +300,17 @@ def check(root: str | Path | None = None, only: Iterable[str] = ()) -> list[Row]
     """
     project = Project.load(root, only)
     rows = []
-    for declaration in project.chosen():
+    for declaration in project.selected():
         for environment in project.settings.environments:
             row = Row(declaration.name, environment.name, environment.location.platform, None)
             try:
-                each = project.instance(declaration, environment)
-                found, doubtful = problems(declaration, each), warnings(each)
+                each = project.desired_instance(declaration, environment)
+                found, doubtful = find_problems(declaration, each), find_warnings(each)
                 row = replace(row, digest=each.digest, error="; ".join(found) or None, note="; ".join(doubtful) or None)
             except DeclarationError as error:
                 row = replace(row, error=str(error))
             rows.append(row)
-    if project.settings.root and (problem := tracked_key(project.settings.root)):
+    if project.settings.root and (problem := find_tracked_key(project.settings.root)):
         raise SettingsError(problem, rows)
     return rows
 
@@ -327,7 +327,7 @@ def _bring(
     alone: Environment | None = None,
 ) -> list[Row]:
     """``update`` and ``deploy``: plan all environments first, then write them one after the other."""
-    desired = project.desired(environments, linted=True)
+    desired = project.desired(environments, validate=True)
 
     async def act(session: Session) -> list[Row]:
         if alone:
@@ -381,7 +381,7 @@ def resolve(
         versions = GitVersions.in_git(store, folder)
         if versions is None:
             return []
-        return settle(store, folder, versions, chosen(versions.merged()[1], ours, theirs))
+        return resolve_conflicts(store, folder, versions, choose_sides(versions.merged()[1], ours, theirs))
 
 
 def serve(root: str | Path | None = None, port: int = 8787, *, announce: Callable[[str], None] = print) -> None:

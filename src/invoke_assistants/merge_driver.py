@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     if tables is not None:
         FileStorage(ours).write(tables)
         return 0
-    ours.write_bytes(git.marked(base, ours, theirs))
+    ours.write_bytes(git.conflict_text(base, ours, theirs))
     print(f"the store is not merged, {why}: run inv asst.resolve", file=sys.stderr)
     return 1
 

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 
-__all__ = ["PrintableStream", "count", "encodable", "join_errors", "nearest", "one_line", "printable"]
+__all__ = ["PrintableStream", "count", "did_you_mean", "escape_unencodable", "join_errors", "one_line", "printable"]
 
 # GitHub reads its commands at the start of a line, its older ones, Azure's and TeamCity's begin with ## anywhere in it.
 _GITHUB = (
@@ -43,7 +43,7 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-def encodable() -> None:
+def escape_unencodable() -> None:
     """From here on, stdout and stderr write what their encoding has not as its escape, where printing would raise."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors != "backslashreplace":
@@ -105,7 +105,7 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``; did you mean 'X'?`` where one of the known names is close, else nothing."""
     from difflib import get_close_matches
 

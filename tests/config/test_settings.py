@@ -118,7 +118,7 @@ def test_no_secret_is_in_a_repr(tmp_path: Path) -> None:
 )
 def test_a_key_is_masked_whole(key: str, text: str, masked: str) -> None:
     """A long one wherever it stands, one that may be a word only where it stands alone."""
-    assert Secret(key).masked(text) == masked
+    assert Secret(key).mask(text) == masked
 
 
 def test_an_authorization_header_from_outside_is_refused(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from openai.types.shared_params.reasoning import Reasoning
 from pydantic import TypeAdapter
 
 from invoke_assistants import Assistant
-from invoke_assistants.declare.configuration import TYPES, Configuration, Pinned, misfits
+from invoke_assistants.declare.configuration import SDK_VERSION, Configuration, Pinned, validate
 from invoke_assistants.declare.digest import digest
-from invoke_assistants.declare.payload import build, problems, warnings
+from invoke_assistants.declare.payload import build_payload, find_problems, find_warnings
 from invoke_assistants.emulator.agent_models import Agent
 from invoke_assistants.emulator.api import EmbeddedAPI
 from invoke_assistants.emulator.transport import Transport
@@ -49,9 +49,9 @@ def held(ours: Any, theirs: Any) -> None:
     mine, sdks = (set(names(schema, schema)) for schema in (ours, theirs))
     more = sorted(sdks - mine)
     assert not more, (
-        f"openai {openai.__version__} names {more}: add them in configuration.py, and raise its TYPES to this version"
+        f"openai {openai.__version__} names {more}: add them in configuration.py, and raise its SDK_VERSION to this version"
     )
-    if openai.__version__.startswith(f"{TYPES}."):
+    if openai.__version__.startswith(f"{SDK_VERSION}."):
         assert mine == sdks, f"openai {openai.__version__} does not name {sorted(mine - sdks)}: take them out of configuration.py"
 
 
@@ -71,9 +71,9 @@ def test_what_goes_to_the_responses_api_has_the_values_of_its_own_types() -> Non
 def told(platform: str, **fields: Any) -> tuple[list[str], list[str]]:
     """What would be refused in a declaration on a platform, and what is warned of."""
     declaration = Assistant("one", model="any-model-at-all", **fields)
-    payload = build(declaration, "development")
+    payload = build_payload(declaration, "development")
     desired = Desired("one", "development", 0, Location(platform, "x"), "p", payload, digest(payload))
-    return problems(declaration, desired), warnings(desired)
+    return find_problems(declaration, desired), find_warnings(desired)
 
 
 MISSPELT: list[tuple[dict[str, Any], str]] = [
@@ -142,7 +142,9 @@ def test_what_a_newer_api_may_take_is_a_warning(platform: str, fields: dict[str,
     """It names the field, the SDK's version and what that one knows; nothing is refused."""
     found, [warned] = told(platform, **fields)
     assert found == []
-    assert warned.startswith(f"{expected} is unknown to openai-python {TYPES} (installed: {openai.__version__}), which names ")
+    assert warned.startswith(
+        f"{expected} is unknown to openai-python {SDK_VERSION} (installed: {openai.__version__}), which names "
+    )
     assert warned.endswith("; a newer API may take it")
 
 
@@ -187,7 +189,7 @@ def test_the_embedded_platform_refuses_what_check_refuses_for_it(tmp_path: Path,
     transport = Transport(EmbeddedAPI(tmp_path / "local.json"))
     with openai.OpenAI(api_key="none", base_url="http://local/v1", http_client=httpx2.Client(transport=transport)) as client:
         with pytest.raises(openai.BadRequestError) as refused:
-            client.beta.agents.create(**build(declaration, "development"))
+            client.beta.agents.create(**build_payload(declaration, "development"))
         assert list(client.beta.agents.list()) == []
     assert warned == []
     param, _, reason = problem.partition(": ")
@@ -200,7 +202,7 @@ def test_the_embedded_platform_refuses_what_check_refuses_for_it(tmp_path: Path,
 def test_a_place_is_named_as_the_api_writes_it() -> None:
     """Indexes in brackets, and nothing of pydantic's own steps in between."""
     tool = {"type": "mcp", "server_label": "m", "transport": {"type": "stdio", "command": "c", "cwd": 3}}
-    assert [fault.param for fault in misfits(Configuration, {"tools": [tool, {"type": "mcp", "transport": {"type": "x"}}]})] == [
+    assert [error.param for error in validate(Configuration, {"tools": [tool, {"type": "mcp", "transport": {"type": "x"}}]})] == [
         "tools[0].transport.cwd", "tools[1].server_label", "tools[1].transport",
     ]  # fmt: skip
 
@@ -213,12 +215,12 @@ def test_check_shows_a_warning_and_goes_on(host: Host) -> None:
     host.declare(DOUBTFUL)
     done = host.inv("asst.check")
     assert (done.code, done.err) == (0, "")
-    assert f"unknown to openai-python {TYPES}" in done.out
+    assert f"unknown to openai-python {SDK_VERSION}" in done.out
     assert done.out.splitlines()[-1] == "none of 4 would be refused, 2 with a warning"
     assert host.inv("asst.plan").code == 0
     done = host.inv("asst.check", "--json")
     assert (done.code, done.json["ok"]) == (0, True)
-    assert f"unknown to openai-python {TYPES}" in done.err
+    assert f"unknown to openai-python {SDK_VERSION}" in done.err
 
 
 @pytest.mark.parametrize("value", ["loud", "lwo", "hihg"])

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from invoke_assistants import Assistant, DeclarationError
 from invoke_assistants.declare.digest import digest
-from invoke_assistants.declare.payload import build, problems
+from invoke_assistants.declare.payload import build_payload, find_problems
 from invoke_assistants.types import Desired, Location
 
 
@@ -78,9 +78,9 @@ def test_what_cannot_be_right_is_refused_at_once(fields: dict[str, Any], message
 
 
 def found(assistant: Assistant[Any], environment: str = "development") -> str:
-    payload = build(assistant, environment)
+    payload = build_payload(assistant, environment)
     desired = Desired(assistant.name, environment, 0, Location("local", "local"), "p" * 20, payload, digest(payload))
-    return "\n".join(problems(assistant, desired))
+    return "\n".join(find_problems(assistant, desired))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from invoke_assistants import Assistant, DeclarationError, commands
-from invoke_assistants.declare.function_tools import definition, functions
+from invoke_assistants.declare.function_tools import define_tool, tool_functions
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -161,7 +161,7 @@ def unordered(value: Any) -> Any:
 @pytest.mark.parametrize("function", TABLE, ids=lambda function: getattr(function, "__qualname__", "cached"))
 def test_a_function_is_declared_as_the_sdk_does(function: Callable[..., Any]) -> None:
     """The definition is that of the SDK's ``function_tool``, to the order of its keys."""
-    assert unordered(definition(function)) == unordered(function_tool(function).definition)
+    assert unordered(define_tool(function)) == unordered(function_tool(function).definition)
 
 
 types = st.recursive(
@@ -189,7 +189,7 @@ def test_any_signature_is_declared_as_the_sdk_does(parameters: dict[str, tuple[A
     made = scope["made"]
     made.__annotations__ = {name: kind for name, (kind, _, _) in parameters.items()}
     made.__doc__ = doc
-    assert unordered(definition(made)) == unordered(function_tool(made).definition)
+    assert unordered(define_tool(made)) == unordered(function_tool(made).definition)
 
 
 def test_tools_of_all_kinds_stand_in_the_payload_in_the_order_declared() -> None:
@@ -197,10 +197,10 @@ def test_tools_of_all_kinds_stand_in_the_payload_in_the_order_declared() -> None
     made = function_tool(described, name="renamed", defer_loading=True)
     search = {"type": "web_search"}
     assistant = Assistant("a", model="m", tools=[search, nothing, made], environments={"production": {"tools": [asynchronous]}})
-    assert assistant.payload("development")["tools"] == [search, definition(nothing), made.definition]
-    assert assistant.payload("production")["tools"] == [definition(asynchronous)]
-    assert functions(assistant, "development") == {"nothing": nothing, "renamed": made}
-    assert functions(assistant, "production") == {"asynchronous": asynchronous}
+    assert assistant.payload("development")["tools"] == [search, define_tool(nothing), made.definition]
+    assert assistant.payload("production")["tools"] == [define_tool(asynchronous)]
+    assert tool_functions(assistant, "development") == {"nothing": nothing, "renamed": made}
+    assert tool_functions(assistant, "production") == {"asynchronous": asynchronous}
 
 
 class Callable_:  # noqa: N801

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from invoke_assistants import Assistant
 from invoke_assistants.declare.digest import canonical, digest
-from invoke_assistants.declare.payload import build, create_body
+from invoke_assistants.declare.payload import build_payload, create_body
 from invoke_assistants.emulator.agent_models import Agent, AgentUpdate, merged, resolved
 from invoke_assistants.emulator.agent_models import given as given_fields
 from invoke_assistants.reconcile.diff import compare, leftovers, remote_payload, reset_body, reset_changes, update_body
@@ -90,7 +90,7 @@ BARE = Assistant("full", model="m", instructions="Do it.", reasoning={"effort": 
 
 
 def desired(assistant: Assistant[Any]) -> Desired:
-    payload = build(assistant, "development")
+    payload = build_payload(assistant, "development")
     return Desired(assistant.name, "development", 0, Location("local", "local"), "p", payload, digest(payload))
 
 

@@ -14,7 +14,7 @@ from openai.lib.beta.agents import agent_text_format
 from pydantic import BaseModel, Discriminator, Field, HttpUrl, RootModel, Tag, create_model
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from invoke_assistants.declare.strict_schema import lint, output_schema, strict
+from invoke_assistants.declare.strict_schema import lint, output_schema, to_strict
 from invoke_assistants.errors import DeclarationError
 
 
@@ -139,7 +139,7 @@ def test_the_transform_leaves_its_input_alone() -> None:
     """Pydantic caches schemas; ours is a new one."""
     schema = Tree.model_json_schema()
     before = json.dumps(schema)
-    strict(schema)
+    to_strict(schema)
     assert json.dumps(schema) == before
 
 

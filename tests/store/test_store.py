@@ -291,7 +291,7 @@ from invoke_assistants.store import files
 from invoke_assistants.store import files
 from invoke_assistants.errors import StoreError
 try:
-    with files.locked(Path({str(path)!r}), "x", print, wait=0.2): pass
+    with files.lock_file(Path({str(path)!r}), "x", print, wait=0.2): pass
 except StoreError as error: print("ERROR", error)
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -326,7 +326,7 @@ def test_a_holder_that_was_stopped_or_killed(store: Store, path: Path, number: s
             assert said == []
         else:
             with pytest.raises(StoreError, match=f"held by inv asst.deploy .pid {holder.pid} on"):
-                files.locked(path, "inv asst.create", print, wait=0.3).__enter__()
+                files.lock_file(path, "inv asst.create", print, wait=0.3).__enter__()
     finally:
         holder.kill()
         holder.communicate()

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ..errors import SettingsError
 
-__all__ = ["is_loopback", "origin"]
+__all__ = ["is_loopback", "parse_origin"]
 
 
 def is_loopback(url: str) -> bool:
@@ -21,7 +21,7 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def origin(url: str, what: str) -> str:
+def parse_origin(url: str, what: str) -> str:
     """host[:port] of a base URL; ``what`` it is begins the message where it cannot be one.
 
     Raises:

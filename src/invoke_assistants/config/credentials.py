@@ -31,7 +31,7 @@ class Secret:
         """The value itself."""
         return self._value
 
-    def masked(self, text: str) -> str:
+    def mask(self, text: str) -> str:
         """A text that does not hold it; a short one, which may be part of any word or path, is hidden where it stands alone."""
         if len(self._value) >= GUESSED:
             return text.replace(self._value, "***")

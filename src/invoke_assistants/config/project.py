@@ -10,11 +10,11 @@ from typing import Any
 
 from ..declare.declaration import Declaration
 from ..declare.digest import digest
-from ..declare.payload import build, problems
+from ..declare.payload import build_payload, find_problems
 from ..errors import DeclarationError, SettingsError
 from ..store.file_storage import FileStorage
 from ..store.store import Store
-from ..text import nearest
+from ..text import did_you_mean
 from ..types import Desired
 from .import_app import load_assistants
 from .settings import Environment, Settings, find_root
@@ -46,14 +46,14 @@ class Project:
         for name in chosen:
             if name not in declared:
                 known = ", ".join(declared) or "none"
-                raise SettingsError(f"no assistant {name!r:.80}; declared: {known}{nearest(name, declared)}")
+                raise SettingsError(f"no assistant {name!r:.80}; declared: {known}{did_you_mean(name, declared)}")
         names = {environment.name for environment in settings.environments}
         for declaration in declared.values():
             for name in declaration.environments:
                 if name not in names:
                     raise DeclarationError(
                         f"assistant {declaration.name} differs in {name!r:.80}, which is no environment; known:"
-                        f" {', '.join(sorted(names))}{nearest(name, names)}"
+                        f" {', '.join(sorted(names))}{did_you_mean(name, names)}"
                     )
         return cls(settings, declared, chosen, Store(FileStorage(settings.store), settings.project))
 
@@ -61,35 +61,35 @@ class Project:
         """All environments, or the one of that name."""
         return self.settings.environments if env is None else [self.settings.environment(env)]
 
-    def chosen(self) -> list[Declaration[Any]]:
+    def selected(self) -> list[Declaration[Any]]:
         """The declarations that ``only`` leaves, in the order declared."""
         return [each for each in self.declared.values() if not self.only or each.name in self.only]
 
-    def instance(self, declaration: Declaration[Any], environment: Environment) -> Desired:
+    def desired_instance(self, declaration: Declaration[Any], environment: Environment) -> Desired:
         """A declared instance.
 
         Raises:
             DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
         """
-        payload = build(declaration, environment.name)
+        payload = build_payload(declaration, environment.name)
         return Desired(
             declaration.name, environment.name, environment.position, environment.location, self.settings.project, payload,
             digest(payload),
         )  # fmt: skip
 
-    def desired(self, environments: Sequence[Environment], *, linted: bool = False) -> list[Desired]:
-        """The declared instances; ``linted`` refuses those that the platform would.
+    def desired(self, environments: Sequence[Environment], *, validate: bool = False) -> list[Desired]:
+        """The declared instances; ``validate`` refuses those that the platform would.
 
         Raises:
             DeclarationError: the first problem, and how many more there are.
         """
         out, found = [], []
-        for declaration in self.chosen():
+        for declaration in self.selected():
             for environment in environments:
-                each = self.instance(declaration, environment)
+                each = self.desired_instance(declaration, environment)
                 out.append(each)
-                if linted:
-                    found += [f"{each.name} in {each.environment}: {problem}" for problem in problems(declaration, each)]
+                if validate:
+                    found += [f"{each.name} in {each.environment}: {problem}" for problem in find_problems(declaration, each)]
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise DeclarationError(f"{found[0]}{more}: run inv asst.check")

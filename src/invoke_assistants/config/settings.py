@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..declare.declaration import slug_rule
+from ..declare.declaration import SLUG_RULE
 from ..errors import SettingsError
-from ..text import nearest
+from ..text import did_you_mean
 from ..types import LOCAL, PINNED, SLUG, LocalModel, Location
-from .base_url import origin
+from .base_url import parse_origin
 from .credentials import Credentials, Secret
 from .sources import Sources, Variables
 
@@ -53,7 +53,7 @@ class Environment:
     def key_variable(self) -> str:
         """The name of the variable that the key comes from, or should."""
         specific = self.variable("OPENAI_API_KEY")
-        return specific if self.sources.raw(specific) is not None else "OPENAI_API_KEY"
+        return specific if self.sources.get_verbatim(specific) is not None else "OPENAI_API_KEY"
 
     @property
     def managed_with_key(self) -> bool:
@@ -70,12 +70,12 @@ class Environment:
             return Credentials(self.base_url, Secret("no-key-needed"), "", "")  # the SDK wants one
         variable = self.key_variable()
         # No local here is a plain string that holds a key: tracebacks with locals end up in logs.
-        if self.sources.raw(variable) is None:
+        if self.sources.get_verbatim(variable) is None:
             raise SettingsError(
                 f"no key for {self.name}: set OPENAI_API_KEY (or {self.variable('OPENAI_API_KEY')}) in the environment or"
                 " in .env.local; ASST_PLATFORM=local needs none"
             )
-        key = Secret(self.sources.raw(variable) or "")
+        key = Secret(self.sources.get_verbatim(variable) or "")
         if not key.reveal().strip():
             raise SettingsError(f"the key for {self.name} is blank: {variable} is set to nothing")
         if not all("!" <= character <= "~" for character in key.reveal()):
@@ -117,18 +117,18 @@ class Settings:
         environ = Variables(os.environ if environ is None else environ)
         sources = Sources.read(root, environ)
         environments = _environments(sources)
-        store = sources.text("store", "ASST_STORE", "assistants_store.json")
+        store = sources.get_setting("store", "ASST_STORE", "assistants_store.json")
         if not store.strip():
             raise SettingsError("store in [tool.asst] of pyproject.toml is empty: name a file")
         if "://" in store:
             raise SettingsError(f"store {store!r:.80} is not a file; this version keeps the store in a JSON file")
-        concurrency = sources.text("concurrency", "ASST_CONCURRENCY", "16")
+        concurrency = sources.get_setting("concurrency", "ASST_CONCURRENCY", "16")
         if not concurrency.isascii() or not concurrency.isdigit() or not 1 <= int(concurrency) <= 1000:
             raise SettingsError(f"concurrency (ASST_CONCURRENCY) must be a number from 1 to 1000, not {concurrency!r:.80}")
-        current = sources.text("environment", "ASST_ENV", "") or sources.get("APP_ENV") or environments[0].name
+        current = sources.get_setting("environment", "ASST_ENV", "") or sources.get("APP_ENV") or environments[0].name
         path = Path(store)
         return cls(
-            root, sources.text("assistants", "ASST_ASSISTANTS", "app.assistants:ASSISTANTS"),
+            root, sources.get_setting("assistants", "ASST_ASSISTANTS", "app.assistants:ASSISTANTS"),
             root / path if root else path, environments, _project(sources), int(concurrency), _timeout(sources), current,
         )  # fmt: skip
 
@@ -151,7 +151,7 @@ class Settings:
         if "://" in named:
             if "@" in named.split("/")[2]:
                 raise SettingsError("ASST_LOCAL_MODEL holds a user or password: take them out, a local model is sent none")
-            origin(named, "ASST_LOCAL_MODEL")
+            parse_origin(named, "ASST_LOCAL_MODEL")
             return LocalModel(named, name)
         return LocalModel(str((self.root or Path.cwd()) / Path(named).expanduser()), name)
 
@@ -166,16 +166,16 @@ class Settings:
         """
         if name is None:
             sources = self.environments[0].sources
-            own = sources.text("environment", "ASST_ENV", "")
-            name, named_by = self.current, sources.where("environment", "ASST_ENV") if own else "APP_ENV"
+            own = sources.get_setting("environment", "ASST_ENV", "")
+            name, named_by = self.current, sources.source_of("environment", "ASST_ENV") if own else "APP_ENV"
         for environment in self.environments:
             if environment.name == name:
                 return environment
         known = [environment.name for environment in self.environments]
         source = f" ({named_by} names it)" if named_by else ""
-        raise SettingsError(f"no environment {name!r:.80}; known: {', '.join(known)}{nearest(name, known)}{source}")
+        raise SettingsError(f"no environment {name!r:.80}; known: {', '.join(known)}{did_you_mean(name, known)}{source}")
 
-    def reaching(self, name: str, location: Location) -> Environment | None:
+    def environment_for(self, name: str, location: Location) -> Environment | None:
         """The environment whose credentials reach what is recorded for environment ``name`` at a place, if any does.
 
         That is ``name`` itself where it resolves to the place, else the first one that does. What needs no credentials
@@ -209,7 +209,7 @@ def find_root(start: Path, needed: bool = True) -> Path | None:
 
 def _timeout(sources: Sources) -> float:
     """Seconds that a turn may take at run time."""
-    timeout = sources.text("timeout", "ASST_TIMEOUT", "600")
+    timeout = sources.get_setting("timeout", "ASST_TIMEOUT", "600")
     if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,6})?", timeout) or not 0 < float(timeout) <= LONGEST:
         raise SettingsError(
             f"timeout (ASST_TIMEOUT) must be a number of seconds, above 0 and up to {LONGEST}, not {timeout!r:.80}"
@@ -224,7 +224,7 @@ def _sets_authorization(headers: str) -> bool:
 def _project(sources: Sources) -> str:
     tables = (sources.pyproject.get("project", {}), sources.pyproject.get("tool", {}).get("poetry", {}))
     named = [table["name"] for table in tables if isinstance(table, dict) and isinstance(table.get("name"), str)]
-    project = sources.text("project", "ASST_PROJECT", named[0] if named else "")
+    project = sources.get_setting("project", "ASST_PROJECT", named[0] if named else "")
     if not project:
         raise SettingsError("the project has no name: set [project].name or [tool.asst].project in pyproject.toml")
     if len(project) > 512 or not project.isprintable():
@@ -256,7 +256,7 @@ def _environments(sources: Sources) -> tuple[Environment, ...]:
 
 def _environment(sources: Sources, name: str, position: int, table: Mapping[str, str]) -> Environment:
     if not SLUG.fullmatch(name):
-        raise SettingsError(f"environment name {name!r:.80} is not a slug: {slug_rule}")
+        raise SettingsError(f"environment name {name!r:.80} is not a slug: {SLUG_RULE}")
     for key, value in table.items():
         if key not in _TABLE or not isinstance(value, str):
             raise SettingsError(
@@ -264,17 +264,17 @@ def _environment(sources: Sources, name: str, position: int, table: Mapping[str,
                 " and a string"
             )
     own = f"[tool.asst.environments.{name}]"
-    platform = sources.get("ASST_PLATFORM") or table.get("platform") or sources.text("platform", "ASST_PLATFORM", "agents")
+    platform = sources.get("ASST_PLATFORM") or table.get("platform") or sources.get_setting("platform", "ASST_PLATFORM", "agents")
     if platform == "assistants":
         raise SettingsError(SHUT_DOWN)
     if platform not in PLATFORMS:
-        source = sources.where("platform", "ASST_PLATFORM", own if "platform" in table else "[tool.asst]")
-        known = f"{', '.join(PLATFORMS)}{nearest(platform, PLATFORMS)}"
+        source = sources.source_of("platform", "ASST_PLATFORM", own if "platform" in table else "[tool.asst]")
+        known = f"{', '.join(PLATFORMS)}{did_you_mean(platform, PLATFORMS)}"
         raise SettingsError(f"no platform {platform!r:.80}; known: {known} ({source} names it)")
     if platform == "local":
         return Environment(name, position, LOCAL, LOCAL_URL, sources, table)
     specific = Environment(name, position, Location(platform, ""), "", sources, table).variable("OPENAI_BASE_URL")
     url = sources.get(specific) or sources.get("OPENAI_BASE_URL") or table.get("base_url") or DEFAULT_URL
-    source = sources.where("base_url", specific if sources.get(specific) else "OPENAI_BASE_URL", own)
-    where = origin(url, f"the base URL of {name} ({source})")
+    source = sources.source_of("base_url", specific if sources.get(specific) else "OPENAI_BASE_URL", own)
+    where = parse_origin(url, f"the base URL of {name} ({source})")
     return Environment(name, position, PINNED if platform == "responses" else Location(platform, where), url, sources, table)

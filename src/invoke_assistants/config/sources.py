@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
-from ..text import nearest
+from ..text import did_you_mean
 
 __all__ = ["VARIABLES", "Sources", "Variables"]
 
@@ -68,11 +68,11 @@ class Sources:
             raise SettingsError("[tool] and [tool.asst] in pyproject.toml must be tables")
         for key in table:
             if key not in _KEYS:
-                hint = nearest(key, _KEYS) or f"; known: {', '.join(sorted(_KEYS))}"
+                hint = did_you_mean(key, _KEYS) or f"; known: {', '.join(sorted(_KEYS))}"
                 raise SettingsError(f"unknown key {key!r:.80} in [tool.asst] of pyproject.toml{hint}")
         return cls(environ, (_read_dotenv(root / ".env.local"), _read_dotenv(root / ".env")), table, pyproject)
 
-    def raw(self, variable: str) -> str | None:
+    def get_verbatim(self, variable: str) -> str | None:
         """A variable as it is set, blank or not, from the first of the sources that sets it."""
         for source in (self.environ, *self.files):
             if variable in source:
@@ -88,11 +88,11 @@ class Sources:
                 return value
         return None
 
-    def where(self, key: str, variable: str, table: str = "[tool.asst]") -> str:
+    def source_of(self, key: str, variable: str, table: str = "[tool.asst]") -> str:
         """The name of the source that sets a setting: the variable, or else the key in a table."""
         return variable if self.get(variable) is not None else f"{key} in {table} of pyproject.toml"
 
-    def text(self, key: str, variable: str, default: str) -> str:
+    def get_setting(self, key: str, variable: str, default: str) -> str:
         """A setting that is one string, through all sources."""
         value = self.get(variable)
         if value is None:

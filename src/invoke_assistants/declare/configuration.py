@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-__all__ = ["TYPES", "Configuration", "Fault", "Pinned", "Strict", "faults", "misfits"]
+__all__ = ["SDK_VERSION", "Configuration", "FieldError", "Pinned", "Strict", "field_errors", "validate"]
 
-TYPES = "3.57"  # the newest openai-python whose types these are; from 3.54 on they have not changed
-MISSPELT = 0.75  # likeness from which on a value is a known one misspelt: "hihg" is, "web_fetch" for web_search is not
+SDK_VERSION = "3.57"  # the newest openai-python whose types these are; from 3.54 on they have not changed
+SIMILARITY = 0.75  # likeness from which on a value is a known one misspelt: "hihg" is, "web_fetch" for web_search is not
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Tier = Literal["auto", "default", "flex", "priority", "fast", "ultrafast"]
@@ -162,7 +162,7 @@ class Pinned(Strict):
 
 
 @dataclass(frozen=True)
-class Fault:
+class FieldError:
     """One thing that does not fit.
 
     Args:
@@ -178,56 +178,56 @@ class Fault:
     newer: bool = False
 
 
-def misfits(kind: type[Strict], value: Any) -> list[Fault]:
+def validate(kind: type[Strict], value: Any) -> list[FieldError]:
     """All that does not fit in a value, given as plain JSON."""
     try:
         kind.model_validate(value)
     except ValidationError as error:
-        return faults(kind, error)
+        return field_errors(kind, error)
     return []
 
 
-def faults(kind: type[Strict], error: ValidationError) -> list[Fault]:
+def field_errors(kind: type[Strict], error: ValidationError) -> list[FieldError]:
     """What a model's validation found, told in the terms of the API."""
-    return [_fault(kind, item) for item in error.errors(include_url=False)]
+    return [_field_error(kind, item) for item in error.errors(include_url=False)]
 
 
-def _fault(kind: type[Strict], item: Any) -> Fault:
-    param, models = _place(kind, item["loc"])
+def _field_error(kind: type[Strict], item: Any) -> FieldError:
+    param, models = _locate(kind, item["loc"])
     found = item["type"]
     if found in ("missing", "union_tag_not_found"):
-        return Fault(param if found == "missing" else f"{param}.type", "missing_required_parameter", "it is missing")
+        return FieldError(param if found == "missing" else f"{param}.type", "missing_required_parameter", "it is missing")
     if found == "extra_forbidden":
-        return _unknown(param, "unknown_parameter", item["loc"][-1], [key for model in models for key in _fields(model)])
+        return _unknown_value(param, "unknown_parameter", item["loc"][-1], [key for model in models for key in _fields(model)])
     if found == "literal_error":
-        return _unknown(param, "invalid_value", item["input"], item["ctx"]["expected"].split("'")[1::2])
+        return _unknown_value(param, "invalid_value", item["input"], item["ctx"]["expected"].split("'")[1::2])
     if found == "union_tag_invalid":
-        return _unknown(param, "invalid_value", item["input"]["type"], [_tag(model) for model in models])
-    return Fault(param, "invalid_type" if found.endswith("_type") else "invalid_value", item["msg"])
+        return _unknown_value(param, "invalid_value", item["input"]["type"], [_discriminator(model) for model in models])
+    return FieldError(param, "invalid_type" if found.endswith("_type") else "invalid_value", item["msg"])
 
 
-def _unknown(param: str, code: str, value: Any, known: Sequence[str]) -> Fault:
+def _unknown_value(param: str, code: str, value: Any, known: Sequence[str]) -> FieldError:
     """The fault of a value or a field that is not known: a known one misspelt, or one that a newer API may have."""
-    close = get_close_matches(value.casefold(), known, n=1, cutoff=MISSPELT) if isinstance(value, str) else []
+    close = get_close_matches(value.casefold(), known, n=1, cutoff=SIMILARITY) if isinstance(value, str) else []
     names = ", ".join(known)
     if close or not isinstance(value, str):
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        return Fault(param, code, f"{value!r:.80} is unknown; known: {names}{hint}")
-    sdk = f"openai-python {TYPES} (installed: {version('openai')})"
-    return Fault(param, code, f"{value!r:.80} is unknown to {sdk}, which names {names}", newer=True)
+        return FieldError(param, code, f"{value!r:.80} is unknown; known: {names}{hint}")
+    sdk = f"openai-python {SDK_VERSION} (installed: {version('openai')})"
+    return FieldError(param, code, f"{value!r:.80} is unknown to {sdk}, which names {names}", newer=True)
 
 
-def _place(kind: type[Strict], steps: Iterable[int | str]) -> tuple[str, list[type[Strict]]]:
+def _locate(kind: type[Strict], steps: Iterable[int | str]) -> tuple[str, list[type[Strict]]]:
     """A place as the API writes it, and the models of what stands there (for an unknown field: of what it stands in)."""
     param, here = "", [kind]
     for step in steps:
         if isinstance(step, int):
             param += f"[{step}]"
         elif len(here) > 1:  # pydantic's own step, which says the kind of one of several
-            here = [model for model in here if _tag(model) == step] or here
+            here = [model for model in here if _discriminator(model) == step] or here
         else:
             param += f".{step}" if param else step
-            here = [each for model in here if step in _fields(model) for each in _models(_fields(model)[step])] or here
+            here = [each for model in here if step in _fields(model) for each in _models_in(_fields(model)[step])] or here
     return param, here
 
 
@@ -236,11 +236,11 @@ def _fields(model: type[Strict]) -> dict[str, Any]:
     return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
-def _tag(model: type[Strict]) -> str:
+def _discriminator(model: type[Strict]) -> str:
     return str(next(iter(get_args(model.model_fields["type"].annotation)), "")) if "type" in model.model_fields else ""
 
 
-def _models(annotation: Any) -> list[type[Strict]]:
+def _models_in(annotation: Any) -> list[type[Strict]]:
     if isinstance(annotation, type) and issubclass(annotation, Strict):
         return [annotation]
-    return [model for part in get_args(annotation) for model in _models(part)]
+    return [model for part in get_args(annotation) for model in _models_in(part)]

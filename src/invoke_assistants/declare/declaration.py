@@ -22,12 +22,12 @@ else:
     Output = TypeVar("Output", covariant=True)
 from .tags import RESERVED
 
-__all__ = ["OVERRIDES", "Declaration", "Output", "plain", "slug_rule"]
+__all__ = ["OVERRIDES", "SLUG_RULE", "Declaration", "Output", "plain"]
 
 OVERRIDES = ("model", "instructions", "tools", "reasoning", "verbosity", "service_tier", "metadata")
 USER_PAIRS = 11  # of the API's 16 metadata pairs, 5 are our tags
 
-slug_rule = "1 to 64 of a-z, 0-9, '_', '.', '-', beginning with a letter or digit"
+SLUG_RULE = "1 to 64 of a-z, 0-9, '_', '.', '-', beginning with a letter or digit"
 
 
 def frozen(value: Any) -> Any:
@@ -44,14 +44,14 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def not_json(value: Any, path: str) -> str | None:
+def find_non_json(value: Any, path: str) -> str | None:
     """Where and why a value is no JSON, or None where it is."""
     if isinstance(value, Mapping):
         if odd := next((key for key in value if not isinstance(key, str)), None):
             return f"{path} has the key {odd!r:.80}, which is no string"
-        return next((found for key, item in value.items() if (found := not_json(item, f"{path}.{key}"))), None)
+        return next((found for key, item in value.items() if (found := find_non_json(item, f"{path}.{key}"))), None)
     if isinstance(value, list | tuple):
-        return next((found for index, item in enumerate(value) if (found := not_json(item, f"{path}[{index}]"))), None)
+        return next((found for index, item in enumerate(value) if (found := find_non_json(item, f"{path}[{index}]"))), None)
     if value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         return None
     return f"{path} is {value!r:.80}, which is no JSON"
@@ -100,7 +100,7 @@ class Declaration(Generic[Output]):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not SLUG.fullmatch(self.name):
-            raise DeclarationError(f"assistant name {self.name!r:.80} is not a slug: {slug_rule}")
+            raise DeclarationError(f"assistant name {self.name!r:.80} is not a slug: {SLUG_RULE}")
         if self.output is not None and not is_output_model(self.output):
             raise DeclarationError(
                 f"assistant {self.name}: output is {self.output!r:.80}, which is no Pydantic model and no dataclass"
@@ -142,7 +142,7 @@ class Declaration(Generic[Output]):
         need("tools", (list, tuple), "a list of functions and JSON objects")
         if "model" in fields and not fields["model"].strip():
             raise DeclarationError(f"assistant {where}: model is empty")
-        if problem := not_json(fields.get("reasoning"), "reasoning"):
+        if problem := find_non_json(fields.get("reasoning"), "reasoning"):
             raise DeclarationError(f"assistant {where}: {problem}")
         for index, tool in enumerate(fields.get("tools", ())):
             if callable(tool):
@@ -150,7 +150,7 @@ class Declaration(Generic[Output]):
             if not isinstance(tool, Mapping):
                 kind = type(tool).__name__
                 raise DeclarationError(f"assistant {where}: tools[{index}] must be a function or a JSON object, not {kind}")
-            if problem := not_json(tool, f"tools[{index}]"):
+            if problem := find_non_json(tool, f"tools[{index}]"):
                 raise DeclarationError(f"assistant {where}: {problem}")
         for key, value in fields.get("metadata", {}).items():
             if not isinstance(key, str) or not isinstance(value, str):

@@ -14,15 +14,15 @@ from typing import Any, get_type_hints
 
 from ..errors import DeclarationError
 from ..types import JSONObject
-from .declaration import Declaration, not_json, plain
+from .declaration import Declaration, find_non_json, plain
 
-__all__ = ["definition", "functions", "tools"]
+__all__ = ["define_tool", "define_tools", "tool_functions"]
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # openai-python 3.54, types/shared/function_definition.py
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-def tools(declaration: Declaration[Any], environment: str) -> list[JSONObject]:
+def define_tools(declaration: Declaration[Any], environment: str) -> list[JSONObject]:
     """An assistant's tools in one environment as plain JSON, its functions defined.
 
     Raises:
@@ -32,7 +32,7 @@ def tools(declaration: Declaration[Any], environment: str) -> list[JSONObject]:
     taken: list[Any] = []
     for tool in declaration.fields(environment)["tools"]:
         try:
-            out.append(definition(tool) if callable(tool) else plain(tool))
+            out.append(define_tool(tool) if callable(tool) else plain(tool))
         except DeclarationError as error:
             raise DeclarationError(f"assistant {declaration.name}: {error}") from None
         if out[-1].get("type") == "function" and "name" in out[-1]:
@@ -42,7 +42,7 @@ def tools(declaration: Declaration[Any], environment: str) -> list[JSONObject]:
     return out
 
 
-def functions(declaration: Declaration[Any], environment: str) -> dict[str, Callable[..., Any]]:
+def tool_functions(declaration: Declaration[Any], environment: str) -> dict[str, Callable[..., Any]]:
     """The functions among an assistant's tools in one environment, by the name of their tool.
 
     One that the SDK's ``function_tool`` has made already is given as it is.
@@ -50,10 +50,10 @@ def functions(declaration: Declaration[Any], environment: str) -> dict[str, Call
     Raises:
         DeclarationError: one has no name that a tool can have.
     """
-    return {_name(tool): tool for tool in declaration.fields(environment)["tools"] if callable(tool)}
+    return {_tool_name(tool): tool for tool in declaration.fields(environment)["tools"] if callable(tool)}
 
 
-def definition(function: Callable[..., Any]) -> JSONObject:
+def define_tool(function: Callable[..., Any]) -> JSONObject:
     """A function tool's JSON: the function's name, docstring, and the schema of its parameters.
 
     Takes a function or bound method, sync or async, or what the SDK's ``function_tool`` has made of one.
@@ -61,8 +61,8 @@ def definition(function: Callable[..., Any]) -> JSONObject:
     Raises:
         DeclarationError: it cannot be a tool; the function and the parameter are named.
     """
-    name = _name(function)
-    if _is_made(function):
+    name = _tool_name(function)
+    if _is_sdk_tool(function):
         return {key: plain(value) for key, value in function.definition.items()}  # type: ignore[attr-defined]
     return {
         "type": "function",
@@ -72,12 +72,12 @@ def definition(function: Callable[..., Any]) -> JSONObject:
     }
 
 
-def _is_made(function: Any) -> bool:
+def _is_sdk_tool(function: Any) -> bool:
     return isinstance(getattr(function, "definition", None), Mapping) and isinstance(getattr(function, "name", None), str)
 
 
-def _name(function: Any) -> str:
-    name = function.name if _is_made(function) else getattr(function, "__name__", None)
+def _tool_name(function: Any) -> str:
+    name = function.name if _is_sdk_tool(function) else getattr(function, "__name__", None)
     if isinstance(function, type) or not isinstance(name, str):
         raise DeclarationError(f"the tool {function!r:.80} is no function: give a function or a bound method")
     if name == "<lambda>":
@@ -103,11 +103,11 @@ def _parameters(name: str, function: Callable[..., Any]) -> dict[str, tuple[Any,
         if parameter.annotation is parameter.empty:
             raise DeclarationError(f"{where} has no type annotation")
         default = ... if parameter.default is parameter.empty else parameter.default
-        out[parameter.name] = (_resolved(parameter.annotation, function, where), default)
+        out[parameter.name] = (_resolve_annotation(parameter.annotation, function, where), default)
     return out
 
 
-def _resolved(annotation: Any, function: Callable[..., Any], where: str) -> Any:
+def _resolve_annotation(annotation: Any, function: Callable[..., Any], where: str) -> Any:
     """An annotation as a type, also where it is written as a string."""
     source = inspect.unwrap(function)
     owner = _owner(function, source)
@@ -141,7 +141,7 @@ def _schema(name: str, parameters: Mapping[str, tuple[Any, Any]]) -> JSONObject:
     try:
         return _json_schema(parameters)
     except Exception as error:  # types bring schema hooks of their own, which can raise anything
-        raise DeclarationError(f"function {name}: {_culprit(parameters)}no JSON schema: {_first_line(error)}") from None
+        raise DeclarationError(f"function {name}: {_failing_parameter(parameters)}no JSON schema: {_first_line(error)}") from None
 
 
 def _json_schema(parameters: Mapping[str, tuple[Any, Any]]) -> JSONObject:
@@ -152,12 +152,12 @@ def _json_schema(parameters: Mapping[str, tuple[Any, Any]]) -> JSONObject:
     fields: dict[str, Any] = dict(zip(aliases, parameters.values(), strict=True))
     config = ConfigDict(extra="forbid", alias_generator=aliases.__getitem__)
     schema: JSONObject = create_model("ToolArguments", __config__=config, **fields).model_json_schema()
-    if problem := not_json(schema, "the schema"):
+    if problem := find_non_json(schema, "the schema"):
         raise ValueError(problem)
     return schema
 
 
-def _culprit(parameters: Mapping[str, tuple[Any, Any]]) -> str:
+def _failing_parameter(parameters: Mapping[str, tuple[Any, Any]]) -> str:
     """``parameter NAME has `` of the first one that has no schema by itself, if there is one."""
     for name, parameter in parameters.items():
         try:

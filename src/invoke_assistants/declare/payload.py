@@ -8,11 +8,11 @@ from typing import Any
 from ..types import Desired, JSONObject
 from .declaration import Declaration, plain
 from .digest import canonical
-from .function_tools import tools
-from .request_bodies import TOOLS
+from .function_tools import define_tools
+from .request_bodies import SUPPORTED_TOOLS
 from .strict_schema import lint, output_schema, size
 
-__all__ = ["build", "create_body", "problems", "warnings"]
+__all__ = ["build_payload", "create_body", "find_problems", "find_warnings"]
 
 # Limits of the Agents API, from the parameter documentation of openai-python 3.54 (`client.beta.agents.create`).
 MAX_INSTRUCTIONS = 1_048_576  # characters
@@ -21,7 +21,7 @@ MAX_PAIRS, MAX_PAIR_KEY, MAX_PAIR_VALUE = 16, 64, 512  # metadata: pairs, charac
 MAX_TOOLS = 3 * 1024 * 1024  # bytes of the tool list as compact UTF-8 JSON
 
 
-def build(declaration: Declaration[Any], environment: str) -> JSONObject:
+def build_payload(declaration: Declaration[Any], environment: str) -> JSONObject:
     """The payload of an assistant in one environment: everything configured remotely, nothing else.
 
     Raises:
@@ -37,7 +37,7 @@ def build(declaration: Declaration[Any], environment: str) -> JSONObject:
     payload: JSONObject = {"model": fields["model"], "instructions": fields["instructions"] or None, "text": text}
     if fields["reasoning"]:
         payload["reasoning"] = fields["reasoning"]
-    payload["tools"] = tools(declaration, environment)
+    payload["tools"] = define_tools(declaration, environment)
     if fields["service_tier"] is not None:
         payload["service_tier"] = fields["service_tier"]
     if fields["metadata"]:
@@ -51,7 +51,7 @@ def create_body(desired: Desired, nonce: str) -> JSONObject:
     return {**desired.payload, "name": desired.remote_name, "metadata": {**desired.payload.get("metadata", {}), **tags}}
 
 
-def problems(declaration: Declaration[Any], desired: Desired) -> list[str]:
+def find_problems(declaration: Declaration[Any], desired: Desired) -> list[str]:
     """What the platform would refuse in a declared instance, offline; each names the model and field or the limit."""
     payload, found = desired.payload, []
     form = payload["text"]["format"]
@@ -65,7 +65,7 @@ def problems(declaration: Declaration[Any], desired: Desired) -> list[str]:
         )
     if (bytes_ := size(payload["tools"])) > MAX_TOOLS:
         found.append(f"tools hold {bytes_:,} bytes of JSON; at most {MAX_TOOLS:,} (3 MiB) are allowed")
-    found += [text for text, newer in _misfits(desired) if not newer]
+    found += [text for text, newer in _type_errors(desired) if not newer]
     pairs = create_body(desired, "n" * 32)["metadata"]
     if len(pairs) > MAX_PAIRS:
         found.append(f"metadata has {len(pairs)} pairs with our 5 tags; at most {MAX_PAIRS} are allowed")
@@ -81,23 +81,23 @@ def problems(declaration: Declaration[Any], desired: Desired) -> list[str]:
     return found
 
 
-def warnings(desired: Desired) -> list[str]:
+def find_warnings(desired: Desired) -> list[str]:
     """What of a declared instance this package does not know and a newer API may take, offline."""
-    return [f"{text}; a newer API may take it" for text, newer in _misfits(desired) if newer]
+    return [f"{text}; a newer API may take it" for text, newer in _type_errors(desired) if newer]
 
 
-def _misfits(desired: Desired) -> Iterator[tuple[str, bool]]:
+def _type_errors(desired: Desired) -> Iterator[tuple[str, bool]]:
     """What does not fit the API's types, and whether a newer API may take it, which the embedded platform is not."""
-    from .configuration import Configuration, Pinned, misfits
+    from .configuration import Configuration, Pinned, validate
 
     platform, payload = desired.location.platform, desired.payload
     unusable = {}
     if platform == "responses":
         kinds = [(f"tools[{index}]", tool.get("type")) for index, tool in enumerate(payload["tools"])]
-        unusable = {where: kind for where, kind in kinds if kind not in list(TOOLS)}  # it may be a list itself
+        unusable = {where: kind for where, kind in kinds if kind not in list(SUPPORTED_TOOLS)}  # it may be a list itself
     for where, kind in unusable.items():
-        yield f"{where} is {kind!r:.80}; on responses these can be used: {', '.join(sorted(TOOLS))}", False
+        yield f"{where} is {kind!r:.80}; on responses these can be used: {', '.join(sorted(SUPPORTED_TOOLS))}", False
     typed = {key: payload[key] for key in ("text", "reasoning", "tools", "service_tier") if key in payload}
-    for fault in misfits(Pinned if platform == "responses" else Configuration, typed):
-        if fault.param not in unusable:
-            yield f"{fault.param.removeprefix('text.')}: {fault.reason}", fault.newer and platform != "local"
+    for error in validate(Pinned if platform == "responses" else Configuration, typed):
+        if error.param not in unusable:
+            yield f"{error.param.removeprefix('text.')}: {error.reason}", error.newer and platform != "local"

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import DeclarationError
 from ..types import JSONObject
 
-__all__ = ["MAX_DEPTH", "MAX_ENUM", "MAX_PROPERTIES", "lint", "output_schema", "strict"]
+__all__ = ["MAX_DEPTH", "MAX_ENUM", "MAX_PROPERTIES", "lint", "output_schema", "to_strict"]
 
 MAX_DEPTH = 10  # levels of nested objects
 MAX_PROPERTIES = 5_000  # in the whole schema
@@ -71,13 +71,13 @@ def output_schema(output: type[Any]) -> JSONObject:
     from pydantic.errors import PydanticUserError
 
     try:
-        return strict(TypeAdapter(output).json_schema())
+        return to_strict(TypeAdapter(output).json_schema())
     except (PydanticUserError, NameError, TypeError, ValueError) as error:
         cause = " ".join(str(error).split("\n\n")[0].split())
         raise DeclarationError(f"output model {output.__name__} has no strict JSON schema: {cause}") from None
 
 
-def strict(schema: Mapping[str, Any]) -> JSONObject:
+def to_strict(schema: Mapping[str, Any]) -> JSONObject:
     """A new schema in the strict form: objects closed, every property required, references with siblings inlined.
 
     A ``oneOf`` becomes an ``anyOf``, and its discriminator goes.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..config.project import Project
 from ..config.settings import Environment
 from ..errors import AsstError, SettingsError
-from ..text import nearest
+from ..text import did_you_mean
 from ..types import Desired, Key, Location, Record, Row, State, Status
 from .plan import undeclared
 
@@ -36,7 +36,9 @@ def recorded_instances(
     )
     chosen = set(only)
     for name in chosen - names - set(project.declared):
-        raise SettingsError(f"no assistant {name!r:.80}; recorded: {', '.join(sorted(names)) or 'none'}{nearest(name, names)}")
+        raise SettingsError(
+            f"no assistant {name!r:.80}; recorded: {', '.join(sorted(names)) or 'none'}{did_you_mean(name, names)}"
+        )
     if env is not None and env not in {where for _, where in locations}:
         project.settings.environment(env)
     order = {name: position for position, name in enumerate([*known, *sorted({where for _, where in locations} - set(known))])}
@@ -49,7 +51,7 @@ def recorded_instances(
         here = known[where].location if where in known else None
         at = [location for location in locations[key] if location == here] if here and not undeclared else locations[key]
         at = sorted(at, key=lambda location: location != here)
-        reached = next((location for location in at if project.settings.reaching(where, location)), None)
+        reached = next((location for location in at if project.settings.environment_for(where, location)), None)
         held = recorded.records.get(key)
         if reached is None:
             unreachable += [_unreachable(key, at[0], held)] if at else []
@@ -72,7 +74,7 @@ def undeclared_rows(project: Project, recorded: State, env: str | None) -> list[
         if env not in (None, row.environment):
             continue
         note = row.note
-        if not any(project.settings.reaching(row.environment, location) for location in locations[row.key]):
+        if not any(project.settings.environment_for(row.environment, location) for location in locations[row.key]):
             at = locations[row.key][0].shown
             note = f"on {at}, which no environment of the settings reaches: inv asst.forget {row.name} {row.environment}"
         elif row.environment not in known:

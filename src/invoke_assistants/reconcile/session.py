@@ -84,7 +84,7 @@ class Session:
 
     async def platform(self, desired: Desired) -> Platform:
         """The platform of an instance that the settings reach."""
-        environment = self.project.settings.reaching(desired.environment, desired.location)
+        environment = self.project.settings.environment_for(desired.environment, desired.location)
         assert environment is not None
         return await self.platform_of(environment)
 
@@ -217,7 +217,7 @@ class Session:
         absent = [v for v in verdicts if v.state == "missing" or rows[v.desired.key].action == "create"]
         absent = [v for v in absent if not self.recorded.pending_operation(v.desired, "delete")]
         for name, location in dict.fromkeys((verdict.desired.environment, verdict.desired.location) for verdict in absent):
-            environment = self.project.settings.reaching(name, location)
+            environment = self.project.settings.environment_for(name, location)
             assert environment is not None
             records = {
                 record.id

@@ -92,12 +92,12 @@ class FileStorage(Storage):
             raise StoreError(f"the folder of the store, {folder}, cannot be read: {error.strerror}") from None
         if not there:
             raise StoreError(f"the folder of the store, {folder}, does not exist: make it first")
-        return files.locked(self.path, command, say)
+        return files.lock_file(self.path, command, say)
 
     def where(self, needle: str) -> str:
         """``PATH, line N`` of a text in the file, for messages."""
         content = self.content() or b""
-        return f"{self.label}, line {files.line_of(content.decode('utf-8-sig', 'replace'), needle)}"
+        return f"{self.label}, line {files.line_number(content.decode('utf-8-sig', 'replace'), needle)}"
 
 
 class GitVersion(FileStorage):

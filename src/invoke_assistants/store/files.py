@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import StoreError
 
-__all__ = ["close_to_others", "load_json", "locked", "make_private", "read_bytes", "write_atomic"]
+__all__ = ["load_json", "lock_file", "make_private_folder", "read_bytes", "restrict_to_owner", "write_atomic"]
 
 WAIT = 60.0  # seconds that a run waits for another one
 
@@ -35,7 +35,7 @@ def read_bytes(path: Path) -> bytes | None:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def make_private(folder: Path) -> None:
+def make_private_folder(folder: Path) -> None:
     """Make a folder for its owner alone, where it is lacking.
 
     Raises:
@@ -47,7 +47,7 @@ def make_private(folder: Path) -> None:
         raise StoreError(f"{folder} cannot be made: {error.strerror}") from None
 
 
-def close_to_others(folder: Path) -> None:
+def restrict_to_owner(folder: Path) -> None:
     """Take the rights of others from a folder and all that is in it; what belongs to somebody else stays as it is."""
     if not folder.is_symlink():
         for at, _, names in os.walk(folder):
@@ -106,7 +106,9 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, command: str, say: Callable[[str], None], wait: float = WAIT, *, private: bool = False) -> Generator[None]:
+def lock_file(
+    path: Path, command: str, say: Callable[[str], None], wait: float = WAIT, *, private: bool = False
+) -> Generator[None]:
     """Hold the lock of a file, which lies beside it as ``NAME.lock``; who waits is told who holds it.
 
     Args:
@@ -201,12 +203,12 @@ def load_json(path: Path | str, content: bytes, *, several: bool = False) -> Any
         raise StoreError(f"{path}, line {error.lineno}: not valid JSON ({error.msg})") from None
     except _DuplicateKey as error:
         key = str(error)
-        raise StoreError(f"{path}, line {line_of(text, key, last=True)}: the key {key!r:.80} stands there twice") from None
+        raise StoreError(f"{path}, line {line_number(text, key, last=True)}: the key {key!r:.80} stands there twice") from None
     except RecursionError:
         raise StoreError(f"{path}, line 1: nested too deep to be ours") from None
     except ValueError as error:
         name = str(error).split()[0]
-        raise StoreError(f"{path}, line {line_of(text, name)}: {str(error)[:80]}") from None
+        raise StoreError(f"{path}, line {line_number(text, name)}: {str(error)[:80]}") from None
 
 
 def _values(decoder: json.JSONDecoder, text: str) -> Iterator[Any]:
@@ -222,7 +224,7 @@ def _values(decoder: json.JSONDecoder, text: str) -> Iterator[Any]:
             return
 
 
-def line_of(text: str, needle: str, *, last: bool = False) -> int:
+def line_number(text: str, needle: str, *, last: bool = False) -> int:
     """The number of the first (or last) line that holds a text, 1 where none does."""
     lines = [number for number, line in enumerate(text.splitlines(), 1) if needle in line]
     return lines[-1 if last else 0] if lines else 1

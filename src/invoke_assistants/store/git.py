@@ -8,14 +8,14 @@ from pathlib import Path
 
 from ..errors import StoreError
 
-__all__ = ["add", "marked", "tracked_key", "versions"]
+__all__ = ["add", "conflict_text", "find_tracked_key", "unmerged_versions"]
 
 
 _NAMED = re.compile(r"^\s*(?:export\s+)?(OPENAI_(?:ADMIN_|API_)*KEY\w*)\s*=\s*[\"']?[^\s\"'#]", re.M)
 _SHAPED = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=.*\bsk-[\w-]{8,}", re.M)
 
 
-def versions(path: Path, root: Path) -> dict[int, bytes]:
+def unmerged_versions(path: Path, root: Path) -> dict[int, bytes]:
     """git's versions of a file in conflict: 1 what both sides come from, 2 ours, 3 theirs; none without a conflict.
 
     Args:
@@ -44,7 +44,7 @@ def add(path: Path, root: Path) -> None:
         raise StoreError(f"{path} is merged, but not added ({error}): run git add {path.name}") from None
 
 
-def marked(base: Path, ours: Path, theirs: Path) -> bytes:
+def conflict_text(base: Path, ours: Path, theirs: Path) -> bytes:
     """The text of three files with conflict markers: git's own, or around the whole where git would merge without any."""
     labels = [part for label in ("ours", "base", "theirs") for part in ("-L", label)]
     done = subprocess.run(["git", "merge-file", "-p", *labels, ours, base, theirs], capture_output=True, check=False)
@@ -53,7 +53,7 @@ def marked(base: Path, ours: Path, theirs: Path) -> bytes:
     return b"<<<<<<< ours\n%s\n=======\n%s\n>>>>>>> theirs\n" % (ours.read_bytes().rstrip(), theirs.read_bytes().rstrip())
 
 
-def tracked_key(root: Path) -> str | None:
+def find_tracked_key(root: Path) -> str | None:
     """What is wrong where a ``.env`` file that git tracks holds something like a key: the file, the variable, the way out."""
     for name in (".env", ".env.local"):
         path = root / name

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import Refused, RowsFailed, SettingsError, StoreError
-from ..text import count, join_errors, nearest
+from ..text import count, did_you_mean, join_errors
 from ..types import JSONObject, Key, Row, Tables, short
 from . import git
 from .file_storage import GitVersion
 from .merge import Conflict, Side, changed, merge
 from .store import Store
 
-__all__ = ["GitVersions", "chosen", "settle"]
+__all__ = ["GitVersions", "choose_sides", "resolve_conflicts"]
 
 ALL = "all"
 
@@ -35,7 +35,7 @@ class GitVersions:
             StoreError: git cannot be asked, a version is no store of this project, or the store is broken otherwise.
         """
         path = store.storage.path
-        found = git.versions(path, root)
+        found = git.unmerged_versions(path, root)
         if not found:
             _whole(store)
             return None
@@ -66,7 +66,7 @@ def _whole(store: Store) -> None:
         ) from None
 
 
-def chosen(conflicts: Sequence[Conflict], ours: Iterable[str], theirs: Iterable[str]) -> dict[Key, Side]:
+def choose_sides(conflicts: Sequence[Conflict], ours: Iterable[str], theirs: Iterable[str]) -> dict[Key, Side]:
     """Which side each conflict takes, where one was chosen: NAME:ENV goes before NAME, NAME before ``all``.
 
     Raises:
@@ -79,13 +79,15 @@ def chosen(conflicts: Sequence[Conflict], ours: Iterable[str], theirs: Iterable[
         for name in names:
             if name not in known:
                 listed = ", ".join(sorted({":".join(each.key) for each in conflicts})) or "none"
-                raise SettingsError(f"--{side} {name:.140}: there is no such conflict; there are: {listed}{nearest(name, known)}")
+                raise SettingsError(
+                    f"--{side} {name:.140}: there is no such conflict; there are: {listed}{did_you_mean(name, known)}"
+                )
             if taken.setdefault(name, side) != side:
                 raise SettingsError(f"{name} cannot be both --ours and --theirs: name one side")
     return {each.key: taken[name] for each in conflicts for name in (ALL, each.name, ":".join(each.key)) if name in taken}
 
 
-def settle(store: Store, root: Path, versions: GitVersions, sides: Mapping[Key, Side]) -> list[Row]:
+def resolve_conflicts(store: Store, root: Path, versions: GitVersions, sides: Mapping[Key, Side]) -> list[Row]:
     """Write the merged store and tell git; the lock must be held. The rows of what a side changed come back.
 
     Raises:
