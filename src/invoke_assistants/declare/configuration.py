@@ -1,7 +1,8 @@
-"""What an instance's configuration may hold, as openai-python types it, and how one that does not fit is told. Pure.
+"""The fields and values of an instance's configuration, as openai-python types them, and errors in the API's terms. Pure.
 
-``check`` and the embedded platform both judge by these models; importing them needs no openai. A test holds their fields
-and values to the SDK's (``openai.types.beta.agent_create_params``, ``openai.types.responses.response_create_params``).
+``check`` and the embedded platform validate with the same models; importing them needs no openai. A test holds their
+fields and values equal to the SDK's (``openai.types.beta.agent_create_params``,
+``openai.types.responses.response_create_params``).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 __all__ = ["SDK_VERSION", "Configuration", "FieldError", "Pinned", "Strict", "field_errors", "validate"]
 
-SDK_VERSION = "3.57"  # the newest openai-python whose types these are; from 3.54 on they have not changed
-SIMILARITY = 0.75  # likeness from which on a value is a known one misspelt: "hihg" is, "web_fetch" for web_search is not
+SDK_VERSION = "3.57"  # the newest openai-python with exactly these types; they have not changed since 3.54
+SIMILARITY = 0.75  # a value this close to a known one is a misspelling: "hihg" is, "web_fetch" for web_search is not
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Tier = Literal["auto", "default", "flex", "priority", "fast", "ultrafast"]
@@ -133,7 +134,7 @@ Tool = Annotated[Function | ToolSearch | Programmatic | MCP | WebSearch | Comput
 
 
 class Configuration(Strict):
-    """What a session may set anew: anything left out is unchanged, null goes back to the default."""
+    """The fields that a session may override: one that is left out stays as it is, null restores the default."""
 
     model: str = Field(default="", min_length=1)
     instructions: str | None = Field(default=None, max_length=1_048_576)
@@ -153,7 +154,7 @@ class PinnedReasoning(Reasoning):
 
 
 class Pinned(Strict):
-    """What of it goes with each call of the Responses API, whose own types name some values more."""
+    """The fields that go with each call of the Responses API, whose types have some more values."""
 
     reasoning: PinnedReasoning | None = None
     service_tier: Literal[Tier, "scale"] | None = None
@@ -163,13 +164,13 @@ class Pinned(Strict):
 
 @dataclass(frozen=True)
 class FieldError:
-    """One thing that does not fit.
+    """One field or value that a configuration may not have.
 
     Args:
-        param: where, as ``tools[0].name``.
-        code: OpenAI's code for it.
-        reason: what is wrong, to stand after ``param``.
-        newer: it may be right for a newer API than the SDK's types are of.
+        param: the field's path, such as ``tools[0].name``.
+        code: OpenAI's error code.
+        reason: what is wrong, to follow ``param`` in a message.
+        newer: whether an API newer than the SDK's types may take it.
     """
 
     param: str
@@ -179,7 +180,7 @@ class FieldError:
 
 
 def validate(kind: type[Strict], value: Any) -> list[FieldError]:
-    """All that does not fit in a value, given as plain JSON."""
+    """Validate plain JSON and return every error."""
     try:
         kind.model_validate(value)
     except ValidationError as error:
@@ -188,7 +189,7 @@ def validate(kind: type[Strict], value: Any) -> list[FieldError]:
 
 
 def field_errors(kind: type[Strict], error: ValidationError) -> list[FieldError]:
-    """What a model's validation found, told in the terms of the API."""
+    """Translate pydantic's errors into the API's terms."""
     return [_field_error(kind, item) for item in error.errors(include_url=False)]
 
 
@@ -207,7 +208,7 @@ def _field_error(kind: type[Strict], item: Any) -> FieldError:
 
 
 def _unknown_value(param: str, code: str, value: Any, known: Sequence[str]) -> FieldError:
-    """The fault of a value or a field that is not known: a known one misspelt, or one that a newer API may have."""
+    """The error for an unknown field or value: a misspelling of a known one, or perhaps of a newer API."""
     close = get_close_matches(value.casefold(), known, n=1, cutoff=SIMILARITY) if isinstance(value, str) else []
     names = ", ".join(known)
     if close or not isinstance(value, str):
@@ -218,12 +219,15 @@ def _unknown_value(param: str, code: str, value: Any, known: Sequence[str]) -> F
 
 
 def _locate(kind: type[Strict], steps: Iterable[int | str]) -> tuple[str, list[type[Strict]]]:
-    """A place as the API writes it, and the models of what stands there (for an unknown field: of what it stands in)."""
+    """Translate the path of a pydantic error: return the field as the API writes it, and the models that may stand there.
+
+    For an unknown field the models are those of the object around it.
+    """
     param, here = "", [kind]
     for step in steps:
         if isinstance(step, int):
             param += f"[{step}]"
-        elif len(here) > 1:  # pydantic's own step, which says the kind of one of several
+        elif len(here) > 1:  # pydantic's own step: the discriminator, which picks one of several models
             here = [model for model in here if _discriminator(model) == step] or here
         else:
             param += f".{step}" if param else step
@@ -232,7 +236,7 @@ def _locate(kind: type[Strict], steps: Iterable[int | str]) -> tuple[str, list[t
 
 
 def _fields(model: type[Strict]) -> dict[str, Any]:
-    """By its name in JSON, the type of each field."""
+    """The type of each field, by its name in JSON."""
     return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 

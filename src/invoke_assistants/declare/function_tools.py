@@ -1,6 +1,6 @@
-"""The functions among an assistant's tools, and the JSON that declares one. Pure; needs no openai.
+"""Python functions as tools: the JSON that defines one, and the functions by tool name. Pure; needs no openai.
 
-A function becomes what the SDK's ``function_tool`` makes of it (a property test holds the two equal), so that at run
+The definition is the one that the SDK's ``function_tool`` makes (a property test holds the two equal), so that at run
 time the same function can be handed to the SDK as the handler of its tool.
 """
 
@@ -23,43 +23,42 @@ NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
 
 def define_tools(declaration: Declaration[Any], environment: str) -> list[JSONObject]:
-    """An assistant's tools in one environment as plain JSON, its functions defined.
+    """Define an assistant's tools in one environment: its functions and its JSON objects, all as plain JSON.
 
     Raises:
-        DeclarationError: a function cannot be a tool, or two tools have one name.
+        DeclarationError: a function cannot be a tool, or two tools have the same name.
     """
-    out: list[JSONObject] = []
-    taken: list[Any] = []
+    definitions: list[JSONObject] = []
     for tool in declaration.fields(environment)["tools"]:
         try:
-            out.append(define_tool(tool) if callable(tool) else plain(tool))
+            definitions.append(define_tool(tool) if callable(tool) else plain(tool))
         except DeclarationError as error:
             raise DeclarationError(f"assistant {declaration.name}: {error}") from None
-        if out[-1].get("type") == "function" and "name" in out[-1]:
-            if out[-1]["name"] in taken:
-                raise DeclarationError(f"assistant {declaration.name}: two tools are called {out[-1]['name']!r:.80}")
-            taken.append(out[-1]["name"])
-    return out
+    names = [each["name"] for each in definitions if each.get("type") == "function" and "name" in each]
+    if twice := [name for index, name in enumerate(names) if name in names[:index]]:
+        raise DeclarationError(f"assistant {declaration.name}: two tools are called {twice[0]!r:.80}")
+    return definitions
 
 
 def tool_functions(declaration: Declaration[Any], environment: str) -> dict[str, Callable[..., Any]]:
     """The functions among an assistant's tools in one environment, by the name of their tool.
 
-    One that the SDK's ``function_tool`` has made already is given as it is.
+    What the SDK's ``function_tool`` has made is returned as it is.
 
     Raises:
-        DeclarationError: one has no name that a tool can have.
+        DeclarationError: the name of a function cannot be the name of a tool.
     """
     return {_tool_name(tool): tool for tool in declaration.fields(environment)["tools"] if callable(tool)}
 
 
 def define_tool(function: Callable[..., Any]) -> JSONObject:
-    """A function tool's JSON: the function's name, docstring, and the schema of its parameters.
+    """The JSON that defines a function as a tool: its name, its docstring, and the schema of its parameters.
 
-    Takes a function or bound method, sync or async, or what the SDK's ``function_tool`` has made of one.
+    Args:
+        function: a function or bound method, sync or async, or what the SDK's ``function_tool`` has made of one.
 
     Raises:
-        DeclarationError: it cannot be a tool; the function and the parameter are named.
+        DeclarationError: it cannot be a tool; names the function and the parameter.
     """
     name = _tool_name(function)
     if _is_sdk_tool(function):
@@ -108,7 +107,7 @@ def _parameters(name: str, function: Callable[..., Any]) -> dict[str, tuple[Any,
 
 
 def _resolve_annotation(annotation: Any, function: Callable[..., Any], where: str) -> Any:
-    """An annotation as a type, also where it is written as a string."""
+    """Evaluate an annotation, which may be written as a string."""
     source = inspect.unwrap(function)
     owner = _owner(function, source)
     known = {key: value for cls in reversed(owner.__mro__) for key, value in vars(cls).items()} if owner else {}
@@ -121,7 +120,7 @@ def _resolve_annotation(annotation: Any, function: Callable[..., Any], where: st
 
 
 def _owner(function: Callable[..., Any], source: Any) -> type | None:
-    """The class in whose body a method is written, whose names its annotations may use; None for other functions."""
+    """The class whose body defines a method: annotations may use its names. None for any other function."""
     *path, name = getattr(source, "__qualname__", "").split(".")
     if inspect.ismethod(function):
         bound = function.__self__ if isinstance(function.__self__, type) else type(function.__self__)
@@ -147,7 +146,7 @@ def _schema(name: str, parameters: Mapping[str, tuple[Any, Any]]) -> JSONObject:
 def _json_schema(parameters: Mapping[str, tuple[Any, Any]]) -> JSONObject:
     from pydantic import ConfigDict, create_model
 
-    # A parameter may be called what a model's own methods are called, so each field has a neutral name and an alias.
+    # A parameter may have the name of a model's own method, so each field gets a neutral name and an alias.
     aliases = {f"argument_{index}": name for index, name in enumerate(parameters)}
     fields: dict[str, Any] = dict(zip(aliases, parameters.values(), strict=True))
     config = ConfigDict(extra="forbid", alias_generator=aliases.__getitem__)
@@ -158,11 +157,11 @@ def _json_schema(parameters: Mapping[str, tuple[Any, Any]]) -> JSONObject:
 
 
 def _failing_parameter(parameters: Mapping[str, tuple[Any, Any]]) -> str:
-    """``parameter NAME has `` of the first one that has no schema by itself, if there is one."""
+    """``parameter NAME has `` for the first parameter that has no schema on its own, if there is one."""
     for name, parameter in parameters.items():
         try:
             _json_schema({name: parameter})
-        except Exception:  # told by the caller
+        except Exception:  # the caller reports it
             return f"parameter {name} has "
     return "its parameters have "
 
