@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from invoke_assistants import Refused, RowsFailed, SettingsError, StoreError, commands, merge_driver
 from invoke_assistants.declare.digest import digest
+from invoke_assistants.store.entries import Slot
 from invoke_assistants.store.file_storage import FileStorage, GitVersion
 from invoke_assistants.store.merge import Conflict, merge
 from invoke_assistants.store.store import Store
@@ -106,14 +107,7 @@ def test_a_merge_is_never_clean_but_wrong(base: Tables | None, ours: Tables, the
     torn = {key for key in keys if our.get(key) != their.get(key) and was.get(key) not in (our.get(key), their.get(key))}
     aged = {key for key in torn if now(our.get(key)) == now(their.get(key))}  # alike but for their history
     torn -= aged
-    found = [
-        (
-            "pending" if each.location else "assistants",
-            each.name,
-            f"{each.environment} {each.location}" if each.location else each.environment,
-        )
-        for each in conflicts
-    ]
+    found = [("pending" if each.slot.location else "assistants", each.slot.name, each.slot.label) for each in conflicts]
     assert sorted(found) == sorted(torn)
     assert (tables is None) is bool(conflicts)
     if tables is not None:
@@ -546,7 +540,7 @@ def test_a_conflict_keeps_what_it_is_of() -> None:
         tables_of({"a": {"development": {"digest": each, "id": "agent_1"}}}, {}) for each in sorted(PAYLOADS)[:3]
     )
     entries = [version["assistants"]["a"]["development"] for version in (base, ours, theirs)]
-    assert merge(base, ours, theirs) == (None, (Conflict("a", "development", *entries),))
+    assert merge(base, ours, theirs) == (None, (Conflict(Slot("a", "development"), *entries),))
 
 
 def test_a_history_alone_is_no_conflict() -> None:

@@ -106,7 +106,7 @@ class MCP(Strict):
     required: bool = False
 
 
-class Location(Strict):
+class SearchLocation(Strict):
     city: str | None = None
     country: str | None = None
     region: str | None = None
@@ -117,7 +117,7 @@ class WebSearch(Strict):
     type: Literal["web_search"]
     allowed_domains: list[str] | None = None
     context_size: Level | None = None
-    location: Location | None = None
+    location: SearchLocation | None = None
     mode: Literal["disabled", "cached", "live"] | None = None
 
 
