@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from .config.environment import Environment
 from .config.project import Project, runtime_root
-from .config.settings import Environment, Settings
+from .config.settings import Settings
 from .declare.payload import find_problems, find_warnings
 from .errors import DeclarationError, Refused, SettingsError
 from .reconcile import plan as planning

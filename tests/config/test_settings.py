@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from invoke_assistants.config.credentials import Secret
-from invoke_assistants.config.project import runtime_root
+from invoke_assistants.config.project import Project, runtime_root
 from invoke_assistants.config.settings import Settings, find_root
 from invoke_assistants.errors import SettingsError
 
@@ -280,3 +281,16 @@ def test_an_unknown_current_environment_names_what_set_it(tmp_path: Path) -> Non
     """ASST_ENV, the table or APP_ENV: only where it is used."""
     with pytest.raises(SettingsError, match=r"no environment 'prd'.*\(environment in \[tool.asst\] of pyproject.toml names it\)"):
         Settings.load(project(tmp_path, 'environment = "prd"'), {"APP_ENV": "other"}).environment()
+
+
+def test_one_name_is_a_name_and_not_its_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A string selects the assistant of that name, as a list of it does."""
+    root = project(tmp_path, 'assistants = "one_name_app:ASSISTANTS"')
+    declared = 'ASSISTANTS = [Assistant(name, model="m") for name in ("chef", "judge")]'
+    (root / "one_name_app.py").write_text(f"from invoke_assistants import Assistant\n{declared}\n")
+    monkeypatch.setattr("sys.path", [*sys.path])
+    for only in ("chef", ["chef"], ["chef", "chef"]):
+        loaded = Project.load(root, only)
+        assert (loaded.only, [each.name for each in loaded.selected()]) == (("chef",), ["chef"])
+    with pytest.raises(SettingsError, match="no assistant 'chev'; declared: chef, judge; did you mean 'chef'"):
+        Project.load(root, "chev")

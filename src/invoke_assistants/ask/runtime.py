@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..config.environment import Environment
 from ..config.project import Project, runtime_root
-from ..config.settings import Environment, Settings
+from ..config.settings import Settings
 from ..config.sources import VARIABLES
 from ..declare.declaration import Declaration
 from ..declare.digest import canonical

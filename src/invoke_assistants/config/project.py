@@ -1,4 +1,4 @@
-"""A host project: its settings, what it declares, its store."""
+"""The host project: its settings, the assistants that it declares, its store."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from ..store.file_storage import FileStorage
 from ..store.store import Store
 from ..text import did_you_mean
 from ..types import Desired
+from .environment import Environment
 from .import_app import load_assistants
-from .settings import Environment, Settings, find_root
+from .settings import Settings, find_root
 from .sources import Variables
 
 __all__ = ["Project", "runtime_root"]
@@ -25,7 +26,7 @@ __all__ = ["Project", "runtime_root"]
 
 @dataclass(frozen=True)
 class Project:
-    """A host project: its settings, what it declares (narrowed to ``only``), its store."""
+    """A host project: its settings, the assistants that it declares (``only`` selects some), its store."""
 
     settings: Settings
     declared: Mapping[str, Declaration[Any]]
@@ -33,8 +34,11 @@ class Project:
     store: Store
 
     @classmethod
-    def load(cls, root: str | Path | None, only: Iterable[str]) -> Project:
-        """The project at a root, its app imported.
+    def load(cls, root: str | Path | None, only: str | Iterable[str]) -> Project:
+        """Read the settings of the project at a root and import its app.
+
+        Args:
+            only: the names of the assistants to select, or one name; all when empty.
 
         Raises:
             AsstError: the settings, the app or a name in ``only`` is wrong.
@@ -42,31 +46,24 @@ class Project:
         folder = Path(root).resolve() if root is not None else runtime_root(os.environ)
         settings = Settings.load(folder)
         declared = load_assistants(settings.assistants, folder)
-        chosen = tuple(dict.fromkeys(only))
-        for name in chosen:
+        selected = tuple(dict.fromkeys([only] if isinstance(only, str) else only))
+        for name in selected:
             if name not in declared:
                 known = ", ".join(declared) or "none"
                 raise SettingsError(f"no assistant {name!r:.80}; declared: {known}{did_you_mean(name, declared)}")
-        names = {environment.name for environment in settings.environments}
-        for declaration in declared.values():
-            for name in declaration.environments:
-                if name not in names:
-                    raise DeclarationError(
-                        f"assistant {declaration.name} differs in {name!r:.80}, which is no environment; known:"
-                        f" {', '.join(sorted(names))}{did_you_mean(name, names)}"
-                    )
-        return cls(settings, declared, chosen, Store(FileStorage(settings.store), settings.project))
+        _check_overrides(declared, settings)
+        return cls(settings, declared, selected, Store(FileStorage(settings.store), settings.project))
 
     def environments(self, env: str | None) -> Sequence[Environment]:
         """All environments, or the one of that name."""
         return self.settings.environments if env is None else [self.settings.environment(env)]
 
     def selected(self) -> list[Declaration[Any]]:
-        """The declarations that ``only`` leaves, in the order declared."""
+        """The declarations that ``only`` selects, in the order declared."""
         return [each for each in self.declared.values() if not self.only or each.name in self.only]
 
     def desired_instance(self, declaration: Declaration[Any], environment: Environment) -> Desired:
-        """A declared instance.
+        """The declared instance of an assistant in an environment.
 
         Raises:
             DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
@@ -78,7 +75,10 @@ class Project:
         )  # fmt: skip
 
     def desired(self, environments: Sequence[Environment], *, validate: bool = False) -> list[Desired]:
-        """The declared instances; ``validate`` refuses those that the platform would.
+        """The declared instances in some environments.
+
+        Args:
+            validate: raise for those that the platform would refuse.
 
         Raises:
             DeclarationError: the first problem, and how many more there are.
@@ -96,15 +96,27 @@ class Project:
         return out
 
 
-def runtime_root(environ: Mapping[str, str]) -> Path | None:
-    """The project's folder at run time: ``ASST_ROOT``, else upward from the current folder.
+def _check_overrides(declared: Mapping[str, Declaration[Any]], settings: Settings) -> None:
+    """Raise where a declaration has overrides for an environment that the settings do not name."""
+    names = {environment.name for environment in settings.environments}
+    for declaration in declared.values():
+        for name in declaration.environments:
+            if name not in names:
+                raise DeclarationError(
+                    f"assistant {declaration.name} differs in {name!r:.80}, which is no environment; known:"
+                    f" {', '.join(sorted(names))}{did_you_mean(name, names)}"
+                )
 
-    An absolute ``ASST_STORE`` needs none.
+
+def runtime_root(environ: Mapping[str, str]) -> Path | None:
+    """The project's folder at run time: ``ASST_ROOT``, else the nearest one with a ``pyproject.toml``.
+
+    None where there is none and ``ASST_STORE`` is absolute, which needs none.
 
     Raises:
-        SettingsError: there is no ``pyproject.toml`` to be found.
+        SettingsError: there is no ``pyproject.toml``, or ``ASST_ROOT`` is not a folder.
     """
-    environ = Variables(environ)  # a traceback may show it
+    environ = Variables(environ)  # tracebacks with locals show no key
     if named := environ.get("ASST_ROOT"):
         if not Path(named).is_dir():
             raise SettingsError(f"ASST_ROOT is {named!r:.200}, which is no folder")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from ..config.environment import Environment
 from ..config.project import Project
-from ..config.settings import Environment
 from ..errors import AsstError, SettingsError
 from ..text import did_you_mean
 from ..types import Desired, Key, Location, Record, Row, State, Status

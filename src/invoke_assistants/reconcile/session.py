@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ..config.credentials import Credentials
+from ..config.environment import Environment
 from ..config.project import Project
-from ..config.settings import Environment
 from ..errors import AsstError, PlatformError, Refused, RowsFailed
 from ..platforms.platform import Platform, connect
 from ..text import count, join_errors
