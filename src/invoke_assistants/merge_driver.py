@@ -54,7 +54,7 @@ def _merge_files(base: Path, ours: Path, theirs: Path) -> Tables | None:
 
 
 def _project(version: GitVersion) -> str:
-    """The project that a version names: any will do, if the others name the same."""
+    """The project that a version names; the other versions must name the same."""
     project = (version.read() or {}).get("store", {}).get("format", {}).get("project")
     if not isinstance(project, str):
         raise StoreError(f"{version.label}, line 1: not a store of assistants")

@@ -32,7 +32,7 @@ class Secret:
         return self._value
 
     def mask(self, text: str) -> str:
-        """Replace it by ``***`` in a text: a short one, which may be part of a word or path, only where it stands alone."""
+        """Mask it in a text; a short one, which may be part of a word or a path, only where it stands alone."""
         if len(self._value) >= MIN_KEY:
             return text.replace(self._value, "***")
         return re.sub(rf"(?<![\w-])(?<!\w[./]){re.escape(self._value)}(?![\w-]|[./]\w)", "***", text)

@@ -108,7 +108,7 @@ def _read_tables(sources: Sources, where: str) -> Mapping[str, Mapping[str, str]
     if isinstance(declared, list) and all(isinstance(name, str) for name in declared):
         tables: dict[str, Mapping[str, str]] = {name: {} for name in declared}
         if len(tables) != len(declared):
-            raise SettingsError(f"{where}: a name stands there twice")
+            raise SettingsError(f"{where}: a name is listed twice")
     elif isinstance(declared, dict) and all(isinstance(table, dict) for table in declared.values()):
         tables = declared
     else:

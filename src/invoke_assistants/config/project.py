@@ -103,7 +103,7 @@ def _check_overrides(declared: Mapping[str, Declaration[Any]], settings: Setting
         for name in declaration.environments:
             if name not in names:
                 raise DeclarationError(
-                    f"assistant {declaration.name} differs in {name!r:.80}, which is no environment; known:"
+                    f"assistant {declaration.name} differs in {name!r:.80}, which is not an environment; known:"
                     f" {', '.join(sorted(names))}{did_you_mean(name, names)}"
                 )
 
@@ -111,7 +111,7 @@ def _check_overrides(declared: Mapping[str, Declaration[Any]], settings: Setting
 def runtime_root(environ: Mapping[str, str]) -> Path | None:
     """The project's folder at run time: ``ASST_ROOT``, else the nearest one with a ``pyproject.toml``.
 
-    None where there is none and ``ASST_STORE`` is absolute, which needs none.
+    Return None where there is no such folder and ``ASST_STORE`` is absolute, so that none is needed.
 
     Raises:
         SettingsError: there is no ``pyproject.toml``, or ``ASST_ROOT`` is not a folder.
@@ -119,7 +119,7 @@ def runtime_root(environ: Mapping[str, str]) -> Path | None:
     environ = Variables(environ)  # tracebacks with locals show no key
     if named := environ.get("ASST_ROOT"):
         if not Path(named).is_dir():
-            raise SettingsError(f"ASST_ROOT is {named!r:.200}, which is no folder")
+            raise SettingsError(f"ASST_ROOT is {named!r:.200}, which is not a folder")
         return Path(named).resolve()
     root = find_root(Path.cwd(), needed=False)
     if root is None and not Path(environ.get("ASST_STORE", "")).is_absolute():

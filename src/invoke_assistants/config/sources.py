@@ -80,7 +80,7 @@ class Sources:
         return None
 
     def get(self, variable: str) -> str | None:
-        """A variable from the first source that sets it to more than blanks, stripped."""
+        """A variable from the first source that gives it a value that is not blank, stripped."""
         for source in (self.environ, *self.files):
             if value := source.get(variable, "").strip():
                 if "\0" in value:

@@ -147,7 +147,7 @@ def _check_fields(fields: Mapping[str, Any], where: str) -> None:
 
 
 def _field_problems(fields: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what no platform would take; each check relies on those before it."""
+    """Yield what no platform would take; a check may rely on those before it."""
     for key, (types, name) in FIELD_TYPES.items():
         if key in fields and not isinstance(fields[key], types):
             yield f"{key} must be {name}, not {type(fields[key]).__name__}"

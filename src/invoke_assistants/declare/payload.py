@@ -64,7 +64,7 @@ def find_problems(declaration: Declaration[Any], desired: Desired) -> list[str]:
     try:
         canonical(desired.payload).encode()
     except UnicodeEncodeError:
-        found.append("some text holds a lone surrogate, which is no valid Unicode")
+        found.append("some text holds a lone surrogate, which is not valid Unicode")
     return found
 
 
@@ -94,7 +94,7 @@ def _metadata_problems(pairs: Mapping[str, str]) -> Iterator[str]:
 
 
 def _type_errors(desired: Desired) -> Iterator[tuple[str, bool]]:
-    """Yield what the API's types do not allow, and whether a newer API may; there is no newer embedded platform."""
+    """Yield what the API's types do not allow, and whether a newer API may allow it (never on ``local``)."""
     from .configuration import Configuration, Pinned, validate
 
     platform, payload = desired.location.platform, desired.payload

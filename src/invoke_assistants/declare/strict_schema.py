@@ -61,7 +61,7 @@ def to_strict(schema: Mapping[str, Any]) -> JSONObject:
 
 
 def _strict(schema: Mapping[str, Any], root: Mapping[str, Any], inlining: tuple[str, ...]) -> JSONObject:
-    """``inlining`` holds the references that are being written out around this schema."""
+    """Convert one schema; ``inlining`` holds the references that are being written out around it."""
     out = dict(schema)
     if "oneOf" in out and "anyOf" not in out:
         del out["oneOf"]

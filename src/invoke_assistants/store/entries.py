@@ -23,7 +23,7 @@ KINDS = ("create", "update", "delete")
 
 
 class InvalidEntry(ValueError):
-    """An entry that no version of this package has written; ``needle`` is a text of the line that holds it."""
+    """An entry that this package would not write; ``needle`` is a text by which to find its line in the file."""
 
     def __init__(self, needle: str, reason: str) -> None:
         super().__init__(reason)
@@ -31,7 +31,7 @@ class InvalidEntry(ValueError):
 
 
 class Slot(NamedTuple):
-    """Where an entry stands: a record of table ``assistants``, or an open request of table ``pending``, at its location."""
+    """Where an entry stands in its table: a record in ``assistants``, an open request at a location in ``pending``."""
 
     name: str
     environment: str
@@ -73,7 +73,7 @@ def documents(entries: Mapping[Slot, JSONObject]) -> dict[str, JSONObject]:
 
 
 def dump_record(record: Record) -> JSONObject:
-    """A record as JSON; fields that say nothing are left out."""
+    """A record as JSON, without the fields that are empty."""
     out: JSONObject = {
         "digest": record.digest,
         "id": record.id,
@@ -94,7 +94,7 @@ def parse_record(slot: Slot, value: Any, payloads: Container[str], *, nested: bo
 
     Args:
         payloads: the digests of the store's payloads.
-        nested: it stands under ``elsewhere`` of another record, and has none of its own.
+        nested: it stands under ``elsewhere`` of another record, so it may have no ``elsewhere`` of its own.
 
     Raises:
         InvalidEntry: it is not a record of this package, or it names a payload that is not there.
@@ -109,9 +109,9 @@ def parse_record(slot: Slot, value: Any, payloads: Container[str], *, nested: bo
     if not isinstance(others, dict) or (nested and others):
         raise InvalidEntry("elsewhere", f"the record of {where} is not ours")
     if not ID.fullmatch(value["id"]):
-        raise InvalidEntry(slot.name, f"the id of {where} is none that the service gives (3 to 128 letters, digits, '_', '-')")
+        raise InvalidEntry(slot.name, f"the id of {where} is not one that the service gives (3 to 128 letters, digits, '_', '-')")
     if tag is not None and not _is_digest(tag):
-        raise InvalidEntry(slot.name, f"the tag of {where} is no digest")
+        raise InvalidEntry(slot.name, f"the tag of {where} is not a digest")
     for digest in (value["digest"], *history):
         if not _is_digest(digest) or digest not in payloads:
             raise InvalidEntry(str(digest)[:80], f"the record of {where} names a payload that is not there")

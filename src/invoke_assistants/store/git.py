@@ -44,7 +44,7 @@ def add(path: Path, root: Path) -> None:
 
 
 def conflict_text(base: Path, ours: Path, theirs: Path) -> bytes:
-    """Merge three texts with conflict markers: where git finds none, or cannot merge, around the whole files."""
+    """Merge three files with conflict markers: git's own, or around the whole files where git finds no conflict or fails."""
     labels = [part for label in ("ours", "base", "theirs") for part in ("-L", label)]
     done = subprocess.run(["git", "merge-file", "-p", *labels, ours, base, theirs], capture_output=True, check=False)
     if 0 < done.returncode < 128:  # the number of conflicts; 0 where the lines merge and the records do not

@@ -33,7 +33,7 @@ class GitVersions:
         """Read git's versions of a store in conflict; return None where git has no conflict and the store is valid.
 
         Raises:
-            StoreError: git fails, a version is not a store of this project, or the store is broken without a conflict.
+            StoreError: git cannot be asked, a version is not a store of this project, or the store is broken without a conflict.
         """
         path = store.storage.path
         found = git.unmerged_versions(path, root)
@@ -159,7 +159,7 @@ def _row(key: Key, tables: Tables, versions: GitVersions) -> Row:
 
 
 def _new_ids(key: Key, versions: GitVersions, merged: JSONObject | None) -> Iterator[str]:
-    """Yield the ids that a side recorded, at the merged record's location if there is one; not the base's, often deleted."""
+    """Yield the ids that the sides newly recorded, at the merged record's location if there is one."""
     before, *sides = (
         entries(version, "assistants").get(Slot(*key)) for version in (versions.base, versions.ours, versions.theirs)
     )

@@ -63,7 +63,7 @@ class Store:
         self._checked: set[str] = set()  # payloads whose digest this process has verified
 
     def lock(self, command: str, say: Callable[[str], None]) -> AbstractContextManager[None]:
-        """Hold the store for a whole run; ``say`` is called with the holder's name if the run has to wait."""
+        """Hold the store for a whole run; ``say`` is called with one line if the run has to wait."""
         return self.storage.lock(command, say)
 
     def read(self) -> State:
@@ -114,7 +114,7 @@ class Store:
         self.transact(lambda _: (records or {}, pending or {}, forget or {}), payloads)
 
     def transact(self, decide: Callable[[State], Edits], payloads: Iterable[tuple[str, JSONObject]]) -> None:
-        """Make the transaction of ``commit`` with edits that are decided on the state read in it."""
+        """Make a transaction like ``commit``, with edits decided on the state that it reads."""
         tables = self.storage.read()
         database = _Database.of(tables)
         before = self._state(database)
