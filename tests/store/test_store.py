@@ -1,4 +1,4 @@
-"""The store's file: its form, its transactions, and what it refuses."""
+"""The store's file: its format, its transactions, and what it refuses."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def path(store: Store) -> Path:
 
 
 def test_the_form_of_the_file(store: Store, path: Path) -> None:
-    """UTF-8, 2 spaces, a final newline; keys sorted, but a payload in the order sent; nothing of time or counters."""
+    """UTF-8, 2 spaces, a final newline; sorted keys, except in a payload; no timestamps and no counters."""
     store.commit({("b", "production"): record(), ("a", "development"): record(OTHER, tag=digest(PAYLOAD))}, both(PAYLOAD, OTHER))
     text = path.read_text(encoding="utf-8")
     assert text.endswith("}\n")
@@ -63,7 +63,7 @@ def test_the_form_of_the_file(store: Store, path: Path) -> None:
 
 
 def test_a_record_that_stays_leaves_the_bytes(store: Store, path: Path) -> None:
-    """Committing what is there already does not even touch the file."""
+    """Committing what is recorded already does not touch the file."""
     store.commit({("a", "development"): record()}, both(PAYLOAD))
     before = path.stat()
     store.commit({("a", "development"): record()}, both(PAYLOAD))
@@ -71,7 +71,7 @@ def test_a_record_that_stays_leaves_the_bytes(store: Store, path: Path) -> None:
 
 
 def test_payloads_that_nothing_names_are_dropped(store: Store) -> None:
-    """History, other places and open intents name payloads, too."""
+    """A payload stays while a record, its history or an open request names it."""
     key = ("a", "production")
     store.commit({key: record(OTHER)}, both(OTHER))
     store.commit({key: record(PAYLOAD, history=(digest(OTHER),))}, both(PAYLOAD))
@@ -85,7 +85,7 @@ def test_payloads_that_nothing_names_are_dropped(store: Store) -> None:
 
 
 def test_pending_is_there_only_while_something_is_open(store: Store, path: Path) -> None:
-    """An intent survives a reading, by assistant, environment and place; the table goes with the last one."""
+    """Open requests are read back by assistant, environment and location; the table goes with the last one."""
     key = ("a", "development")
     intent = PendingOperation("create", digest(PAYLOAD), "0" * 32)
     store.commit(pending={(key, HERE): intent, (key, THERE): intent}, payloads=both(PAYLOAD))
@@ -97,7 +97,7 @@ def test_pending_is_there_only_while_something_is_open(store: Store, path: Path)
 
 
 def test_a_record_of_another_place_is_kept_unchanged() -> None:
-    """Switching platforms and back loses no id: the old record goes under elsewhere and comes back as it was."""
+    """Switching platforms and back loses no id: the old record moves to ``elsewhere`` and comes back as it was."""
     old = record(location=THERE, id="agent_there", history=(digest(OTHER),))
     new = old.succeeded_by(record(id="agent_here"))
     assert new.at(THERE) == old
@@ -113,7 +113,7 @@ ids = st.from_regex(r"[A-Za-z0-9_-]{3,20}", fullmatch=True)
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.tuples(slugs, slugs), st.tuples(ids, st.booleans(), st.booleans()), max_size=6))
 def test_what_is_committed_is_read(tmp_path_factory: pytest.TempPathFactory, entries: dict[Any, Any]) -> None:
-    """Any set of records comes back as it was, by another process's eyes."""
+    """Any set of records is read back as it was committed, by another store object."""
     path = tmp_path_factory.mktemp("store") / "store.json"
     records = {}
     for key, (id, moved, old) in entries.items():
@@ -170,7 +170,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_file_that_is_not_ours_is_refused_and_left_alone(store: Store, path: Path, case: str) -> None:
-    """Refused with its path and line, for reading and for writing; not a byte changes."""
+    """Reading and writing refuse it with its path and line; not a byte changes."""
     content, message = REFUSED[case]
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     before = path.read_bytes()
@@ -183,13 +183,13 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(store: Store, path: P
 
 
 def test_a_byte_order_mark_is_read(store: Store, path: Path) -> None:
-    """An editor's byte order mark does no harm."""
+    """A byte order mark is ignored."""
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode())
     assert store.read().records["a", "development"].id == "agent_1"
 
 
 def test_no_file_is_an_empty_store(store: Store, path: Path) -> None:
-    """A new project has none, and reading makes none."""
+    """Without a file the store is empty, and reading makes none."""
     assert store.read() == State()
     assert not path.exists()
 
@@ -206,7 +206,7 @@ def test_the_mode_is_kept(store: Store, path: Path) -> None:
 @pytest.mark.parametrize("dangling", [False, True])
 @pytest.mark.parametrize("which", ["", ".tmp", ".lock"])
 def test_symbolic_links_are_not_followed(store: Store, path: Path, tmp_path: Path, which: str, dangling: bool) -> None:
-    """A link in the place of the store, its lock or its temporary file never leads us to somebody else's file."""
+    """A link in place of the store, its lock or its temporary file never makes us write to its target."""
     victim = tmp_path / "victim"
     if not dangling:
         victim.write_bytes(b"precious")
@@ -221,7 +221,7 @@ def test_symbolic_links_are_not_followed(store: Store, path: Path, tmp_path: Pat
 
 
 def test_a_folder_that_cannot_be_looked_into(tmp_path: Path) -> None:
-    """The lock of a store in a closed folder is refused with an error of ours; without root's right to look all the same."""
+    """Locking a store in a folder without permissions raises StoreError; root drops its capabilities for this."""
     closed = tmp_path / "closed"
     (closed / "inner").mkdir(parents=True)
     closed.chmod(0)
@@ -241,7 +241,7 @@ except StoreError as error: print("ERROR", error)
 
 
 def test_a_change_by_somebody_else_between_two_commits_is_kept(store: Store, path: Path) -> None:
-    """A git pull in the middle of a run: each transaction reads afresh, so nothing of either side is lost."""
+    """Each transaction reads afresh, so a git pull in the middle of a run loses nothing of either side."""
     store.commit({("a", "development"): record()}, both(PAYLOAD))
     pulled = json.loads(path.read_text())
     pulled["assistants"]["b"] = pulled["assistants"]["a"]
@@ -251,7 +251,7 @@ def test_a_change_by_somebody_else_between_two_commits_is_kept(store: Store, pat
 
 
 def test_a_waiting_run_is_told_who_holds_the_lock(store: Store, path: Path) -> None:
-    """Host, pid and command of the holder are named while waiting; the lock file is empty afterwards."""
+    """The waiting run names the holder's host, pid and command; the lock file is empty afterwards."""
     code = textwrap.dedent(
         f"""
         import sys, time
@@ -283,7 +283,7 @@ def test_a_waiting_run_is_told_who_holds_the_lock(store: Store, path: Path) -> N
 
 
 def test_waiting_ends(store: Store, path: Path, tmp_path: Path) -> None:
-    """Whoever waits too long gives up with the holder's name."""
+    """A run that waits too long gives up and names the holder."""
     with store.lock("inv asst.deploy", print):
         code = f"""
 from pathlib import Path
@@ -312,7 +312,7 @@ with Store(FileStorage(Path(sys.argv[1])), "p").lock("inv asst.deploy", print):
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 def test_a_holder_that_was_stopped_or_killed(store: Store, path: Path, number: signal.Signals) -> None:
-    """Who waits for a stopped holder gives up with its name; a killed one's lock is free at once."""
+    """A run that waits for a stopped holder gives up and names it; a killed holder's lock is free at once."""
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout
     assert holder.stdout.readline() == "held\n"

@@ -64,10 +64,10 @@ def entries(tables: Tables | None, table: str) -> dict[Slot, JSONObject]:
     return {Slot.parse(name, label): entry for name, document in found.items() for label, entry in document.items()}
 
 
-def documents(entries: Mapping[Slot, JSONObject]) -> dict[str, JSONObject]:
+def documents(by_slot: Mapping[Slot, JSONObject]) -> dict[str, JSONObject]:
     """The documents of a table that holds these entries: one for each assistant."""
     out: dict[str, JSONObject] = {}
-    for slot, entry in entries.items():
+    for slot, entry in by_slot.items():
         out.setdefault(slot.name, {})[slot.label] = entry
     return out
 

@@ -181,13 +181,13 @@ class Store:
         return StoreError(f"{self.storage.locate(json.dumps(needle))}: {reason}; bring the file back with git")
 
 
-def _put_entries(database: _Database, name: str, entries: Mapping[Slot, JSONObject]) -> None:
+def _put_entries(database: _Database, name: str, by_slot: Mapping[Slot, JSONObject]) -> None:
     """Replace all documents of a table; a ``pending`` table without any is dropped."""
-    if name == "pending" and not entries:
+    if name == "pending" and not by_slot:
         database.drop_table(name)
         return
     table = database.named(name)
-    table.replace(documents(entries), gone=table.by_id())
+    table.replace(documents(by_slot), gone=table.by_id())
 
 
 def _put_payloads(database: _Database, payloads: Mapping[str, JSONObject], named: set[str]) -> None:
