@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from invoke_assistants.declare.digest import digest
 from invoke_assistants.errors import StoreError
 from invoke_assistants.store import files
+from invoke_assistants.store.entries import Slot
 from invoke_assistants.store.file_storage import FileStorage
 from invoke_assistants.store.store import Store
 from invoke_assistants.types import Location, PendingOperation, Record, State
@@ -137,6 +138,11 @@ def text_with(**edit: Any) -> str:
     return json.dumps(tables, indent=2)
 
 
+def text_with_pending(label: str, **edit: Any) -> str:
+    entry = {"digest": digest(PAYLOAD), "kind": "update", **edit}
+    return json.dumps({**GOOD, "pending": {"a": {label: entry}}}, indent=2)
+
+
 REFUSED: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", "line 1: the file is empty; .*git"),
     "blank": ("  \n", "line 1: the file is empty"),
@@ -164,6 +170,15 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         for id in ["../x", "a/b", "", "ab", "x" * 129, "x" * 9000, "\ud800\ud800\ud800", "agent 1", "agent\n1", True, 5, None]
     },
     "unknown field": (text_with(colour="red"), "not ours"),
+    **{
+        f"open request at {label!r}": (text_with_pending(label), "the open request of 'a' is not ours")
+        for label in ["development", "development ", "development local", "development local local local"]
+    },
+    **{
+        f"open request with {edit}": (text_with_pending("development local local", **edit), "the open request of 'a' is not ours")
+        for edit in [{"kind": "rename"}, {"kind": "create"}, {"nonce": "0" * 32}, {"digest": "sha256:" + "0" * 64}]
+    },
+    "foreign location elsewhere": (text_with(elsewhere={"local x": GOOD["assistants"]["a"]["development"]}), "is not ours"),
     "bad name": (json.dumps(GOOD).replace('"a": {"dev', '"../a": {"dev'), "no record of an assistant"),
 }
 
@@ -180,6 +195,16 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(store: Store, path: P
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("location", [None, HERE, THERE])
+def test_a_slot_is_parsed_from_its_label(location: Location | None) -> None:
+    """A label names the environment, and the location of an open request."""
+    slot = Slot("a", "development", location)
+    assert Slot.parse("a", slot.label) == slot
+    for label in ("development local", "development local local local"):
+        with pytest.raises(ValueError, match="unpack"):
+            Slot.parse("a", label)
 
 
 def test_a_byte_order_mark_is_read(store: Store, path: Path) -> None:
@@ -287,7 +312,6 @@ def test_waiting_ends(store: Store, path: Path, tmp_path: Path) -> None:
     with store.lock("inv asst.deploy", print):
         code = f"""
 from pathlib import Path
-from invoke_assistants.store import files
 from invoke_assistants.store import files
 from invoke_assistants.errors import StoreError
 try:
