@@ -21,7 +21,7 @@ from .import_app import load_assistants
 from .settings import Settings, find_root
 from .sources import Variables
 
-__all__ = ["Project", "runtime_root"]
+__all__ = ["Project", "open_store", "runtime_root"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Project:
                 known = ", ".join(declared) or "none"
                 raise SettingsError(f"no assistant {name!r:.80}; declared: {known}{did_you_mean(name, declared)}")
         _check_overrides(declared, settings)
-        return cls(settings, declared, selected, Store(FileStorage(settings.store), settings.project))
+        return cls(settings, declared, selected, open_store(settings))
 
     def environments(self, env: str | None) -> Sequence[Environment]:
         """All environments, or the one of that name."""
@@ -94,6 +94,11 @@ class Project:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise DeclarationError(f"{found[0]}{more}: run inv asst.check")
         return out
+
+
+def open_store(settings: Settings) -> Store:
+    """The store that the settings name; nothing is read yet."""
+    return Store(FileStorage(settings.store), settings.project)
 
 
 def _check_overrides(declared: Mapping[str, Declaration[Any]], settings: Settings) -> None:

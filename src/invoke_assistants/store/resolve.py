@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import Refused, RowsFailed, SettingsError, StoreError
 from ..text import count, did_you_mean, join_errors
-from ..types import JSONObject, Key, Row, Tables, short
+from ..types import JSONObject, Key, Step, Tables, short
 from . import git
 from .entries import Slot, entries
 from .file_storage import GitVersion
@@ -87,8 +87,8 @@ def choose_sides(conflicts: Sequence[Conflict], ours: Iterable[str], theirs: Ite
     return {each.key: chosen[name] for each in conflicts for name in (ALL, each.slot.name, ":".join(each.key)) if name in chosen}
 
 
-def resolve_conflicts(store: Store, root: Path, versions: GitVersions, sides: Mapping[Key, Side]) -> list[Row]:
-    """Write the merged store, tell git, and return a row for each instance that a side changed. The lock must be held.
+def resolve_conflicts(store: Store, root: Path, versions: GitVersions, sides: Mapping[Key, Side]) -> list[Step]:
+    """Write the merged store, tell git, and return a step for each instance that a side changed. The lock must be held.
 
     Raises:
         RowsFailed: conflicts remain; nothing was written.
@@ -101,7 +101,7 @@ def resolve_conflicts(store: Store, root: Path, versions: GitVersions, sides: Ma
         raise _unresolved(conflicts, sides)
     store.replace(tables)
     git.add(store.storage.path, root)
-    return [_row(key, tables, versions) for key in changed_keys(versions.base, versions.ours, versions.theirs)]
+    return [_step(key, tables, versions) for key in changed_keys(versions.base, versions.ours, versions.theirs)]
 
 
 def _refuse_if_changed(store: Store, versions: GitVersions, merged: Tables | None) -> None:
@@ -119,13 +119,14 @@ def _refuse_if_changed(store: Store, versions: GitVersions, merged: Tables | Non
 
 
 def _unresolved(conflicts: Sequence[Conflict], sides: Mapping[Key, Side]) -> RowsFailed:
-    rows = [
-        Row(*each.key, _platform(each.slot, each.ours or each.theirs), None, error=_describe_conflict(each)) for each in conflicts
+    steps = [
+        Step(*each.key, _platform(each.slot, each.ours or each.theirs), None, error=_describe_conflict(each))
+        for each in conflicts
     ]
     choices: dict[Key, str] = {**sides, **{each.key: "ours" for each in conflicts}}
     command = " ".join(["inv asst.resolve", *(f"--{side} {':'.join(key)}" for key, side in sorted(choices.items()))])
     how = f"nothing was written; give all choices at once: {command} (--theirs for their side; NAME alone and all take more)"
-    return RowsFailed(f"{count(len(rows), 'conflict')}: {join_errors(row.error for row in rows)}: {how}", rows)
+    return RowsFailed(f"{count(len(steps), 'conflict')}: {join_errors(step.error for step in steps)}: {how}", steps)
 
 
 def _describe_conflict(conflict: Conflict) -> str:
@@ -149,13 +150,13 @@ def _platform(slot: Slot, entry: JSONObject | None) -> str:
     return slot.location.platform if slot.location else str((entry or {})["platform"])
 
 
-def _row(key: Key, tables: Tables, versions: GitVersions) -> Row:
+def _step(key: Key, tables: Tables, versions: GitVersions) -> Step:
     record = entries(tables, "assistants").get(Slot(*key))
     lost = [id for id in _new_ids(key, versions, record) if not record or id != record["id"]]
     note = f"{', '.join(lost)} is recorded no more: delete it where nothing uses it" if lost else None
     if record:
-        return Row(*key, record["platform"], None, id=record["id"], digest=record["digest"], note=note)
-    return Row(*key, _last_platform(key, versions), None, note=note)
+        return Step(*key, record["platform"], None, id=record["id"], digest=record["digest"], note=note)
+    return Step(*key, _last_platform(key, versions), None, note=note)
 
 
 def _new_ids(key: Key, versions: GitVersions, merged: JSONObject | None) -> Iterator[str]:

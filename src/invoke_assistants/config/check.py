@@ -1,0 +1,28 @@
+"""The offline check of every declaration: what the platform would refuse, and what only a newer API may take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..declare.payload import find_problems, find_warnings
+from ..errors import DeclarationError
+from ..types import Step
+from .project import Project
+
+__all__ = ["check_declarations"]
+
+
+def check_declarations(project: Project) -> list[Step]:
+    """Return a step for each selected assistant in each environment: ``error`` holds its problems, ``note`` its warnings."""
+    steps = []
+    for declaration in project.selected():
+        for environment in project.settings.environments:
+            step = Step(declaration.name, environment.name, environment.location.platform, None)
+            try:
+                desired = project.desired_instance(declaration, environment)
+                error, note = "; ".join(find_problems(declaration, desired)), "; ".join(find_warnings(desired))
+                step = replace(step, digest=desired.digest, error=error or None, note=note or None)
+            except DeclarationError as error:
+                step = replace(step, error=str(error))
+            steps.append(step)
+    return steps
