@@ -7,6 +7,7 @@ from dataclasses import fields
 from functools import wraps
 from typing import TYPE_CHECKING, Generic
 
+from .ask.turn import Question
 from .declare.declaration import Declaration, Output
 from .errors import AsstError
 from .text import nearest
@@ -63,9 +64,9 @@ class Assistant(Declaration[Output]):
             NotCreated: there is none.
             AsstError: the settings or the store are wrong.
         """
-        from .ask.runtime import instance
+        from .ask.process_state import find_instance
 
-        return instance(self, environment)[2].id
+        return find_instance(self.name, environment).record.id
 
     def run(self, prompt: str, *, session: str | None = None, environment: str | None = None) -> Reply[Output]:
         """Ask the assistant and wait for its answer.
@@ -81,27 +82,33 @@ class Assistant(Declaration[Output]):
             PlatformError: a request or the turn failed, or it took longer than ``ASST_TIMEOUT`` says.
             AsstError: the settings or the store are wrong, or the session is another assistant's or environment's.
         """
-        return self.stream(prompt, session=session, environment=environment)._ended(shown=False)
+        stream = ReplyStream(Question(self, prompt, session, environment))
+        for _ in stream:
+            pass
+        return stream.reply
 
     async def arun(self, prompt: str, *, session: str | None = None, environment: str | None = None) -> Reply[Output]:
         """As ``run``, on the running event loop."""
-        return await self.stream(prompt, session=session, environment=environment)._aended(shown=False)
+        stream = ReplyStream(Question(self, prompt, session, environment))
+        async for _ in stream:
+            pass
+        return stream.reply
 
     def stream(self, prompt: str, *, session: str | None = None, environment: str | None = None) -> ReplyStream[Output]:
-        """The answer's text as it comes, with ``for`` or ``async for``; then its ``reply`` is what ``run`` would return.
+        """Ask the assistant and get the answer's text as it comes, with ``for`` or ``async for``.
 
-        Nothing is asked before the first step. Arguments are those of ``run``, and so is what iterating raises. It can be
-        looped over once: a second loop would ask again, and raises ``AsstError``.
+        Nothing is asked before the first step. At the end of the text, ``reply`` is what ``run`` would return. A stream takes
+        the arguments of ``run`` and raises what ``run`` raises. A second loop over it would ask again, and raises ``AsstError``.
         """
-        return ReplyStream(self, prompt, session, environment)
+        return ReplyStream(Question(self, prompt, session, environment, streamed=True))
 
 
 class ReplyStream(Generic[Output]):
-    """One answer as it comes: an iterator and an async iterator of pieces of text; ``reply`` once they have ended."""
+    """One answer as it comes: pieces of text for ``for`` or ``async for``, and the ``reply`` at their end."""
 
-    def __init__(self, declaration: Declaration[Output], prompt: str, session: str | None, environment: str | None) -> None:
-        self._asked = declaration, prompt, session, environment
-        self._begun = False
+    def __init__(self, question: Question[Output]) -> None:
+        self._question = question
+        self._started = False
         self._reply: Reply[Output] | None = None
 
     @property
@@ -109,49 +116,34 @@ class ReplyStream(Generic[Output]):
         """The reply, once the text has ended.
 
         Raises:
-            AsstError: it has not.
+            AsstError: it has not ended.
         """
         if self._reply is None:
-            raise AsstError(f"{self._asked[0].name}: the answer has not ended: loop over the stream to its end first")
+            raise AsstError(f"{self._question.assistant.name}: the answer has not ended: loop over the stream to its end first")
         return self._reply
 
     def __iter__(self) -> Iterator[str]:
-        return self._pieces(shown=True)
+        from .ask.runtime import ask
 
-    def __aiter__(self) -> AsyncIterator[str]:
-        return self._apieces(shown=True)
-
-    def _pieces(self, *, shown: bool) -> Iterator[str]:
-        from .ask.runtime import replied
-
-        self._begin()
-        for piece in replied(*self._asked, shown=shown):
+        self._start()
+        for piece in ask(self._question):
             if isinstance(piece, str):
                 yield piece
             else:
                 self._reply = piece
 
-    def _begin(self) -> None:
-        if self._begun:
-            raise AsstError(f"{self._asked[0].name}: this stream was looped over already: call stream again to ask again")
-        self._begun = True
+    async def __aiter__(self) -> AsyncIterator[str]:
+        from .ask.runtime import aask
 
-    async def _apieces(self, *, shown: bool) -> AsyncIterator[str]:
-        from .ask.runtime import areplied
-
-        self._begin()
-        async for piece in areplied(*self._asked, shown=shown):
+        self._start()
+        async for piece in aask(self._question):
             if isinstance(piece, str):
                 yield piece
             else:
                 self._reply = piece
 
-    def _ended(self, *, shown: bool) -> Reply[Output]:
-        for _ in self._pieces(shown=shown):
-            pass
-        return self.reply
-
-    async def _aended(self, *, shown: bool) -> Reply[Output]:
-        async for _ in self._apieces(shown=shown):
-            pass
-        return self.reply
+    def _start(self) -> None:
+        if self._started:
+            name = self._question.assistant.name
+            raise AsstError(f"{name}: this stream was looped over already: call stream again to ask again")
+        self._started = True

@@ -20,7 +20,7 @@ from conftest import MODELS, Host, as_another_process
 from loopback import Fault, Loopback
 
 from invoke_assistants import Assistant, PlatformError, SettingsError, commands
-from invoke_assistants.ask import runtime
+from invoke_assistants.ask.process_state import process_state
 from invoke_assistants.config.project import Project
 from invoke_assistants.config.settings import Settings
 from invoke_assistants.emulator.responder import Conversation, ResponderAnswer
@@ -115,7 +115,7 @@ def slow(
     compatible.seen.clear()
     service = server.service
     if request.param == "local":
-        [(service, _)] = runtime._runtime.clients()._services.values()
+        [(service, _)] = process_state().clients()._embedded.values()
     service._sessions._responder = model
     monkeypatch.setenv("ASST_TIMEOUT", "1")
 
@@ -295,7 +295,7 @@ def test_a_cancelled_run_leaves_nothing_behind(local_host: Host, monkeypatch: py
 
     asyncio.run(many())
     assert eventually(lambda: not turn_threads()), turn_threads()
-    [(service, _)] = runtime._runtime.clients()._services.values()
+    [(service, _)] = process_state().clients()._embedded.values()
     sessions = service.handle("GET", "/agents/sessions", {"limit": "100"}, b"")[1]["data"]  # type: ignore[call-overload, index]
     assert len(sessions) >= 20
     assert {session["status"] for session in sessions} == {"idle"}
@@ -304,7 +304,7 @@ def test_a_cancelled_run_leaves_nothing_behind(local_host: Host, monkeypatch: py
 def test_a_stream_that_its_reader_leaves_is_cancelled(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """An async stream that nobody reads any more takes its turn with it."""
     talker = on_agents(local_host, monkeypatch)["talker"]
-    monkeypatch.setattr("invoke_assistants.emulator.api.Sample", Slow)
+    monkeypatch.setattr("invoke_assistants.emulator.api.SampleResponder", Slow)
 
     async def one_piece() -> bool:
         async for piece in talker.stream("Hello."):
