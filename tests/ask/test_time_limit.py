@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import socketserver
 import sys
@@ -301,19 +302,36 @@ def test_a_cancelled_run_leaves_nothing_behind(local_host: Host, monkeypatch: py
     assert {session["status"] for session in sessions} == {"idle"}
 
 
-def test_a_stream_that_its_reader_leaves_is_cancelled(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An async stream that nobody reads any more takes its turn with it."""
-    talker = on_agents(local_host, monkeypatch)["talker"]
+@pytest.mark.parametrize("project", ["host", "local_host"])
+@pytest.mark.parametrize("way", ["for", "async for", "collected"])
+def test_a_stream_that_its_reader_leaves_is_cancelled(
+    request: pytest.FixtureRequest, server: Loopback, monkeypatch: pytest.MonkeyPatch, project: str, way: str
+) -> None:
+    """A stream that nobody reads any more takes its turn with it, also where the garbage collector finds it."""
+    talker = on_agents(request.getfixturevalue(project), monkeypatch)["talker"]
     monkeypatch.setattr("invoke_assistants.emulator.api.SampleResponder", Slow)
+    server.service._sessions._responder = Slow()
 
     async def one_piece() -> bool:
         async for piece in talker.stream("Hello."):
             assert piece == "Well, "
+            assert turn_threads()
             break
-        assert turn_threads()
         return await asyncio.to_thread(eventually, lambda: not turn_threads())
 
-    assert asyncio.run(one_piece())
+    if way == "async for":
+        assert asyncio.run(one_piece())
+        return
+    pieces = iter(talker.stream("Hello."))
+    assert next(pieces) == "Well, "
+    assert turn_threads()
+    if way == "collected":
+        cycle: list[Any] = [pieces]
+        cycle.append(cycle)
+        del cycle
+    del pieces
+    gc.collect()
+    assert eventually(lambda: not turn_threads())
 
 
 @pytest.mark.parametrize("head", [b"X", b"HTTP/1.1 102 Processing\r\n\r\n"])

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from operator import methodcaller
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..errors import AsstError, PlatformError
 from ..sdk.error_translator import SDK_ERRORS, ErrorTranslator
 from ..sdk.time_limit import Left, shut
 from ..types import State
+from .canceller import Canceller
 from .conversations import check_owner, owner_of
 from .steps import StepRunner
 from .tool_handlers import Handler, async_handlers, sync_handlers
@@ -35,10 +37,11 @@ Request = Callable[[Any], Any]  # sends itself with the client's ``beta.agents``
 
 @dataclass(frozen=True)
 class AgentsAPI:
-    """The Agents API, and the instances that are recorded there."""
+    """The Agents API, the instances that are recorded, and what cancels the turns of streams that are left early."""
 
     recorded: State
     translator: ErrorTranslator
+    canceller: Canceller | None
 
     def ask(self, client: openai.OpenAI, turn: Turn) -> Iterator[str | Answer]:
         """The text as it comes, then the answer; a turn that is broken off is cancelled.
@@ -66,8 +69,10 @@ class AgentsAPI:
             if turn.deadline.over:
                 _cancel(client, seen)
             raise seen.error(error, self.translator) from None
-        except GeneratorExit:
-            raise  # the reader went away, maybe in the middle of a garbage collection: nothing may be waited for
+        except GeneratorExit:  # the reader went away, maybe in the middle of a garbage collection: nothing may wait here
+            if self.canceller:
+                self.canceller.put(partial(_cancel, client, seen))
+            raise
         except BaseException:
             _cancel(client, seen)
             raise

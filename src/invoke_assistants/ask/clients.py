@@ -15,6 +15,7 @@ from ..emulator.api import EmbeddedAPI
 from ..emulator.transport import Transport
 from ..sdk import connections
 from ..types import LocalModel, State
+from .canceller import Canceller
 from .instance import Instance
 from .server_capabilities import ServerCapabilities
 
@@ -32,6 +33,7 @@ class Clients:
         self._loops: dict[asyncio.AbstractEventLoop, dict[Account, tuple[openai.AsyncOpenAI, AsyncGenerator[None]]]] = {}
         self._capabilities: dict[str, ServerCapabilities] = {}
         self._embedded: dict[Account, tuple[EmbeddedAPI, State]] = {}
+        self._canceller: Canceller | None = None
 
     def sync_client(self, instance: Instance) -> openai.OpenAI:
         """The client that all threads share.
@@ -70,6 +72,12 @@ class Clients:
     def capabilities(self, base_url: str) -> ServerCapabilities:
         """What this process has learnt about a server."""
         return self._capabilities.setdefault(base_url, ServerCapabilities(base_url))
+
+    def canceller(self) -> Canceller:
+        """What cancels turns whose reader went away."""
+        with self._lock:
+            self._canceller = self._canceller or Canceller()
+            return self._canceller
 
     def _transport(self, account: Account, instance: Instance) -> Transport | None:
         """The way to the embedded API, with all recorded instances in it; None where requests go over the network."""

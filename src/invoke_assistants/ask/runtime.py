@@ -117,7 +117,8 @@ class _Asking:
             return ResponsesAPI(self.process.clients().capabilities(environment.base_url), translator)
         from .agents_api import AgentsAPI
 
-        return AgentsAPI(self.instance.recorded, translator)
+        canceller = self.process.clients().canceller() if self.turn.streamed else None
+        return AgentsAPI(self.instance.recorded, translator, canceller)
 
     @contextlib.contextmanager
     def errors(self) -> Generator[None]:
