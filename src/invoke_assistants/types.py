@@ -24,9 +24,9 @@ __all__ = [
     "Location",
     "PendingOperation",
     "Record",
-    "Row",
     "State",
     "Status",
+    "Step",
     "Tables",
     "short",
 ]
@@ -204,10 +204,20 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Row:
+class Step:
     """One assistant in one environment: what it is, what a command would do or did, and how that ended.
 
-    ``note`` is for people; ``needs_confirmation`` marks a row that a command must not write without its flag.
+    Args:
+        id, digest: of the recorded instance, and of the desired payload.
+        changes: what an update would change, remote to desired.
+        error: why the action may not be done, or how it failed.
+        note: for people.
+        needs_confirmation: whether the action must not be done without its flag, or a yes.
+        desired: the declared instance; None where nothing is declared, or its payload cannot be made.
+        record: what the store should hold of it from here on.
+        remote: the recorded object as it was seen.
+        drift: how the object was changed, where that was not done from here.
+        body: what an update would send; None where nothing is to be sent, or the object is another row's.
     """
 
     name: str
@@ -221,11 +231,38 @@ class Row:
     error: str | None = None
     note: str | None = None
     needs_confirmation: bool = False
+    desired: Desired | None = field(default=None, repr=False)
+    record: Record | None = field(default=None, repr=False)
+    remote: JSONObject | None = field(default=None, repr=False)
+    drift: str | None = None
+    body: JSONObject | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(
+        cls, desired: Desired, state: Status, record: Record | None = None, remote: JSONObject | None = None, **more: Any
+    ) -> Step:
+        """The step of a declared instance; ``more`` are other fields."""
+        id, platform = record.id if record else None, desired.location.platform
+        return cls(
+            desired.name, desired.environment, platform, state, id=id, digest=desired.digest, desired=desired, record=record,
+            remote=remote, **more,
+        )  # fmt: skip
 
     @property
     def key(self) -> Key:
-        """The assistant\'s name and the environment\'s."""
+        """The assistant's name and the environment's."""
         return self.name, self.environment
+
+    @property
+    def title(self) -> str:
+        """The assistant and the environment, for messages."""
+        return f"{self.name} in {self.environment}"
+
+    @property
+    def target(self) -> Desired:
+        """The declared instance, which every step has that can be done."""
+        assert self.desired is not None
+        return self.desired
 
 
 @dataclass(frozen=True)

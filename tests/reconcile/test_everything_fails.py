@@ -23,7 +23,7 @@ from loopback import Fault, Loopback, Seen
 from test_faults import invariant
 
 from invoke_assistants import AsstError, commands
-from invoke_assistants.reconcile.apply import Timing
+from invoke_assistants.reconcile.timing import Timing
 from invoke_assistants.store.file_storage import FileStorage
 from invoke_assistants.store.store import Store
 

@@ -19,7 +19,7 @@ from ..declare.function_tools import functions
 from ..declare.payload import build
 from ..errors import AnswerError, AnswerInvalid, AsstError, PlatformError, SchemaWarning
 from ..sdk.deadline import Deadline
-from ..types import Row, short
+from ..types import Step, short
 from .conversations import check_owner
 from .instance import Instance
 from .parsing import ParseError, dump_output, has_structure, parse_answer
@@ -203,7 +203,7 @@ class RunResult:
     A dry run has a row alone.
     """
 
-    row: Row
+    row: Step
     reply: Reply[Any] | None = None
     output: Any = None
 
@@ -230,7 +230,7 @@ def run(question: Question[Any], show: Callable[[str], None] | None = None, *, d
     """
     instance = find_instance(question.assistant.name, question.environment, question.root)
     here, record, output = instance.environment, instance.record, question.assistant.output
-    row = Row(question.assistant.name, here.name, here.location.platform, None, id=record.id, digest=record.digest)
+    row = Step(question.assistant.name, here.name, here.location.platform, None, id=record.id, digest=record.digest)
     if dry:
         return RunResult(row)
     streamed = show is not None and (output is None or output is str)
