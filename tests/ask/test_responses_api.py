@@ -243,7 +243,7 @@ def test_a_server_that_cannot_hold_to_the_schema_is_asked_on_chat_completions(
 
 def test_a_conversation_that_only_another_process_knew_is_named(declared: dict[str, Assistant[Any]], ask: Ask) -> None:
     """A session that lasted as long as its process is an error that says so."""
-    with pytest.raises(PlatformError, match="session chat_1 is of another process"):
+    with pytest.raises(PlatformError, match="session chat_1 belongs to another process"):
         ask(declared["judge"], "Go on.", session="chat_1")
 
 

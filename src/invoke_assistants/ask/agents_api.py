@@ -20,10 +20,10 @@ from ..sdk.time_limit import Left, shut
 from ..types import State
 from .canceller import Canceller
 from .conversations import check_owner, owner_of
-from .steps import StepRunner
 from .tool_handlers import Handler, async_handlers, sync_handlers
 from .turn import Answer, Owner, Turn
-from .turn_events import TURN_ERRORS, TurnEvents
+from .turn_progress import TURN_ERRORS, TurnProgress
+from .turn_requests import TurnRequests
 
 __all__ = ["AgentsAPI"]
 
@@ -52,84 +52,86 @@ class AgentsAPI:
             AsstError: the session is another assistant's, or another environment's.
         """
         handlers = sync_handlers(turn.functions, turn.where, turn.deadline)
-        seen = TurnEvents(turn, handlers)
+        progress = TurnProgress(turn, handlers)
         try:
             with contextlib.closing(self._begin(client, turn, handlers)) as events:
-                seen.begun = True
+                progress.begun = True
                 events.with_result_collection()
                 for event in events:
-                    if text := seen.text_of(event):
+                    if text := progress.text_of(event):
                         yield text
-                    if seen.over:
+                    if progress.over:
                         break
-                if seen.turn_ended:
+                if progress.turn_ended:
                     _read_rest(events)
                 result = events.get_final_result()
         except TURN_ERRORS as error:
             if turn.deadline.over:
-                _cancel(client, seen)
-            raise seen.error(error, self.translator) from None
+                _cancel(client, progress)
+            raise progress.error(error, self.translator) from None
         except GeneratorExit:  # the reader went away, maybe in the middle of a garbage collection: nothing may wait here
             if self.canceller:
-                self.canceller.put(partial(_cancel, client, seen))
+                self.canceller.put(partial(_cancel, client, progress))
             raise
         except BaseException:
-            _cancel(client, seen)
+            _cancel(client, progress)
             raise
-        yield seen.answer(result)
+        yield progress.answer(result)
 
     async def aask(self, client: openai.AsyncOpenAI, turn: Turn) -> AsyncGenerator[str | Answer]:
         """As ``ask``, on the running event loop."""
         handlers = async_handlers(turn.functions, turn.where)
-        seen = TurnEvents(turn, handlers)
+        progress = TurnProgress(turn, handlers)
         # Shielded where this task is cancelled: a turn whose session is not known yet could not be cancelled.
-        beginning = asyncio.ensure_future(self._abegin(client, turn, handlers, seen))
+        beginning = asyncio.ensure_future(self._abegin(client, turn, handlers, progress))
         try:
             events = await asyncio.shield(beginning)
             try:
                 async for event in events:
-                    if text := seen.text_of(event):
+                    if text := progress.text_of(event):
                         yield text
-                    if seen.over:
+                    if progress.over:
                         break
-                if seen.turn_ended:
+                if progress.turn_ended:
                     await _aread_rest(events)
                 result = await events.get_final_result()
             finally:
                 await events.close()
         except TURN_ERRORS as error:
             if turn.deadline.over:
-                await _acancel(client, seen, beginning)
+                await _acancel(client, progress, beginning)
             del beginning  # it shows its error, in which a service may repeat the key, to a traceback with local variables
-            raise seen.error(error, self.translator) from None
+            raise progress.error(error, self.translator) from None
         except BaseException:
-            await _acancel(client, seen, beginning)
+            await _acancel(client, progress, beginning)
             raise
-        yield seen.answer(result)
+        yield progress.answer(result)
 
     def _begin(self, client: openai.OpenAI, turn: Turn, handlers: Mapping[str, Handler]) -> Any:
         """Begin the turn and return the stream of its events."""
-        requests = _requests(turn, handlers, self, methodcaller("__enter__"))
-        steps = StepRunner(requests, self.translator, turn.deadline)
+        beginning = _beginning(turn, handlers, self, methodcaller("__enter__"))
+        requests = TurnRequests(beginning, self.translator, turn.deadline)
         agents = client.with_options(max_retries=0).beta.agents
-        while (request := steps.current) is not None:
-            with steps.attempt():
-                steps.value = request(agents)
-            time.sleep(steps.advance())
-        return steps.result
+        while (request := requests.current) is not None:
+            with requests.attempt():
+                requests.value = request(agents)
+            time.sleep(requests.advance())
+        return requests.result
 
-    async def _abegin(self, client: openai.AsyncOpenAI, turn: Turn, handlers: Mapping[str, Handler], seen: TurnEvents) -> Any:
+    async def _abegin(
+        self, client: openai.AsyncOpenAI, turn: Turn, handlers: Mapping[str, Handler], progress: TurnProgress
+    ) -> Any:
         """As ``_begin``; the stream is read until the session is known."""
-        requests = _requests(turn, handlers, self, methodcaller("__aenter__"))
-        steps = StepRunner(requests, self.translator, turn.deadline)
+        beginning = _beginning(turn, handlers, self, methodcaller("__aenter__"))
+        requests = TurnRequests(beginning, self.translator, turn.deadline)
         agents = client.with_options(max_retries=0).beta.agents
-        while (request := steps.current) is not None:
-            with steps.attempt():
-                steps.value = await request(agents)
-            await asyncio.sleep(steps.advance())
-        events = steps.result.with_result_collection()
-        while seen.session is None and (event := await anext(events, None)) is not None:
-            seen.text_of(event)
+        while (request := requests.current) is not None:
+            with requests.attempt():
+                requests.value = await request(agents)
+            await asyncio.sleep(requests.advance())
+        events = requests.result.with_result_collection()
+        while progress.session is None and (event := await anext(events, None)) is not None:
+            progress.text_of(event)
         return events
 
     def owner_of_agent(self, agent_id: str, project: str) -> Owner | None:
@@ -138,7 +140,7 @@ class AgentsAPI:
         return Owner(project, *keys[0]) if keys else None
 
 
-def _requests(
+def _beginning(
     turn: Turn, handlers: Mapping[str, Handler], api: AgentsAPI, enter: Callable[[Any], Any]
 ) -> Generator[Request, Any, Any]:
     """The requests that begin a turn, the last of which gives the stream of its events."""
@@ -193,20 +195,20 @@ def _check_agent(agent: Any, turn: Turn) -> None:
     check_owner(turn, owner_of(agent.metadata) or f"the agent {agent.id}, which is not this project's")
 
 
-def _cancel(client: openai.OpenAI, seen: TurnEvents) -> None:
+def _cancel(client: openai.OpenAI, progress: TurnProgress) -> None:
     """Cancel a turn that was broken off; at the service it would go on, or wait for a function for ever."""
-    if seen.begun and seen.session and not seen.turn_ended:
+    if progress.begun and progress.session and not progress.turn_ended:
         with contextlib.suppress(*SDK_ERRORS):
             events = client.with_options(max_retries=0, timeout=CANCEL_SECONDS).beta.agents.sessions.events
-            events.create(seen.session, events=[CANCEL])
+            events.create(progress.session, events=[CANCEL])
 
 
-async def _acancel(client: openai.AsyncOpenAI, seen: TurnEvents, beginning: asyncio.Future[Any]) -> None:
+async def _acancel(client: openai.AsyncOpenAI, progress: TurnProgress, beginning: asyncio.Future[Any]) -> None:
     with contextlib.suppress(TimeoutError, AsstError, RuntimeError, ValueError, *SDK_ERRORS):
         async with asyncio.timeout(CANCEL_SECONDS):
             await beginning
-            if seen.session and not seen.turn_ended:
-                await client.with_options(max_retries=0).beta.agents.sessions.events.create(seen.session, events=[CANCEL])
+            if progress.session and not progress.turn_ended:
+                await client.with_options(max_retries=0).beta.agents.sessions.events.create(progress.session, events=[CANCEL])
 
 
 def _read_rest(events: Any) -> None:

@@ -1,6 +1,6 @@
 """Asks a pinned configuration: it is sent to the Responses API, or to chat completions where that cannot be used.
 
-``_turn_steps`` decides what is asked next; ``ask`` and ``aask`` only send it, with a sync and an async client.
+``_model_turn`` decides what is asked next; ``ask`` and ``aask`` only send it, with a sync and an async client.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ..errors import PlatformError
 from ..sdk.chat_chunks import Chunks
 from ..sdk.error_translator import ErrorTranslator
 from ..sdk.time_limit import Left
-from .chat_steps import chat_steps
+from .chat_turn import chat_turn
 from .conversations import check_owner, owner_of
-from .model_steps import ModelSteps, ResponseLookup, Sender
-from .response_steps import response_steps
+from .model_requests import ModelTurn, ResponseLookup, Sender
+from .response_turn import response_turn
 from .server_capabilities import ServerCapabilities
-from .steps import StepRunner
 from .tool_handlers import Handler, async_handlers, sync_handlers
 from .turn import TEMPORARY_PREFIX, Answer, Owner, Turn
+from .turn_requests import TurnRequests
 
 __all__ = ["ResponsesAPI"]
 
@@ -49,44 +49,44 @@ class ResponsesAPI:
             AsstError: the session is another assistant's, or another environment's.
         """
         sender = _sender(client, turn, sync_handlers(turn.functions, turn.where, turn.deadline))
-        steps = StepRunner(_turn_steps(turn, self.server, self.translator), self.translator, turn.deadline)
+        requests = TurnRequests(_model_turn(turn, self.server, self.translator), self.translator, turn.deadline)
         text_came = False
-        while (step := steps.current) is not None:
-            with steps.attempt():
-                steps.value = step.send(sender)
-                if step.streamed:
+        while (request := requests.current) is not None:
+            with requests.attempt():
+                requests.value = request.send(sender)
+                if request.streamed:
                     collected = _StreamedResponse()
-                    with steps.value as events:
+                    with requests.value as events:
                         for event in events:
                             if text := collected.text_of(event):
                                 text_came = True
                                 yield text
-                    steps.value = collected.result()
-            time.sleep(steps.advance())
+                    requests.value = collected.result()
+            time.sleep(requests.advance())
         if turn.streamed and not text_came:
-            yield steps.result.text
-        yield steps.result
+            yield requests.result.text
+        yield requests.result
 
     async def aask(self, client: openai.AsyncOpenAI, turn: Turn) -> AsyncGenerator[str | Answer]:
         """As ``ask``, on the running event loop."""
         sender = _sender(client, turn, async_handlers(turn.functions, turn.where))
-        steps = StepRunner(_turn_steps(turn, self.server, self.translator), self.translator, turn.deadline)
+        requests = TurnRequests(_model_turn(turn, self.server, self.translator), self.translator, turn.deadline)
         text_came = False
-        while (step := steps.current) is not None:
-            with steps.attempt():
-                steps.value = await step.send(sender)
-                if step.streamed:
+        while (request := requests.current) is not None:
+            with requests.attempt():
+                requests.value = await request.send(sender)
+                if request.streamed:
                     collected = _StreamedResponse()
-                    async with steps.value as events:
+                    async with requests.value as events:
                         async for event in events:
                             if text := collected.text_of(event):
                                 text_came = True
                                 yield text
-                    steps.value = collected.result()
-            await asyncio.sleep(steps.advance())
+                    requests.value = collected.result()
+            await asyncio.sleep(requests.advance())
         if turn.streamed and not text_came:
-            yield steps.result.text
-        yield steps.result
+            yield requests.result.text
+        yield requests.result
 
 
 def _sender(client: openai.OpenAI | openai.AsyncOpenAI, turn: Turn, handlers: dict[str, Handler]) -> Sender:
@@ -114,23 +114,23 @@ class _StreamedResponse:
         return self._response or self._chunks.whole()
 
 
-def _turn_steps(turn: Turn, server: ServerCapabilities, translator: ErrorTranslator) -> ModelSteps:
+def _model_turn(turn: Turn, server: ServerCapabilities, translator: ErrorTranslator) -> ModelTurn:
     """Ask on the Responses API, and once more on chat completions where the answer lacks the schema's structure."""
     model, history = turn.payload["model"], server.history(turn.session)
     if model in server.chat_only or (turn.session or "").startswith(TEMPORARY_PREFIX):
-        return (yield from chat_steps(turn, server, translator, history))
+        return (yield from chat_turn(turn, server, translator, history))
     if turn.session and not turn.owner_known:
         check_owner(turn, (yield from _look_up_owner(turn.session)))
     structured = turn.payload["text"]["format"]["type"] == "json_schema"
     streamed = turn.streamed and (server.proven or not structured)
     can_use_chat = not server.trusted and history is not None
     try:
-        answer = yield from response_steps(turn, server, translator, history, streamed)
+        answer = yield from response_turn(turn, server, translator, history, streamed)
     except PlatformError as error:
         if not can_use_chat or error.status not in NO_ENDPOINT:
             raise
         try:
-            answer = yield from chat_steps(turn, server, translator, history)
+            answer = yield from chat_turn(turn, server, translator, history)
         except PlatformError as failed:
             raise _both_failed(error, failed, translator) from None
         server.use_chat(model, translator, "has no /responses for it")
@@ -140,7 +140,7 @@ def _turn_steps(turn: Turn, server: ServerCapabilities, translator: ErrorTransla
         return answer
     if not can_use_chat or streamed:
         return answer
-    second = yield from chat_steps(turn, server, translator, history)
+    second = yield from chat_turn(turn, server, translator, history)
     if turn.has_structure(second.text):
         server.use_chat(model, translator, "did not hold it to the schema on /responses")
     return second

@@ -160,7 +160,7 @@ def _check_question(question: Question[Any], owner: Owner) -> None:
     """Refuse a prompt or a session that nothing can be asked with."""
     prompt, session = question.prompt, question.session
     if not isinstance(prompt, str) or not prompt.strip():
-        raise AsstError(f"{owner}: the prompt is empty, or no text")
+        raise AsstError(f"{owner}: the prompt is empty, or not text")
     if session is None:
         return
     if not isinstance(session, str):
@@ -168,7 +168,7 @@ def _check_question(question: Question[Any], owner: Owner) -> None:
     if not session.strip():
         raise AsstError(f"{owner}: session is empty: give the session of a reply, or leave it out to begin a new conversation")
     if not SESSION.fullmatch(session):
-        raise AsstError(f"{owner}: session {session!r:.80} can be none: give the session of a reply, as it came")
+        raise AsstError(f"{owner}: session {session!r:.80} cannot be a session's id: give the session of a reply, unchanged")
 
 
 def _warn_of_schema(question: Question[Any], instance: Instance) -> None:
@@ -198,12 +198,12 @@ def _app_stacklevel() -> int:
 
 @dataclass(frozen=True)
 class RunResult:
-    """How asking by name ended: the row of the instance that answered, the reply, and its output as plain JSON.
+    """What a run gave: the instance that answered, as a step; the reply; its output as plain JSON.
 
-    A dry run has a row alone.
+    A dry run has the step alone.
     """
 
-    row: Step
+    step: Step
     reply: Reply[Any] | None = None
     output: Any = None
 
@@ -230,13 +230,13 @@ def run(question: Question[Any], show: Callable[[str], None] | None = None, *, d
     """
     instance = find_instance(question.assistant.name, question.environment, question.root)
     here, record, output = instance.environment, instance.record, question.assistant.output
-    row = Step(question.assistant.name, here.name, here.location.platform, None, id=record.id, digest=record.digest)
+    step = Step(question.assistant.name, here.name, here.location.platform, None, id=record.id, digest=record.digest)
     if dry:
-        return RunResult(row)
+        return RunResult(step)
     streamed = show is not None and (output is None or output is str)
     for piece in ask(replace(question, streamed=streamed)):
         if not isinstance(piece, str):
-            return RunResult(replace(row, id=piece.id), piece, dump_output(output, piece.output))
+            return RunResult(replace(step, id=piece.id), piece, dump_output(output, piece.output))
         if show and streamed:
             show(piece)
     raise AssertionError("unreachable")

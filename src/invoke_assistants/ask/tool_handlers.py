@@ -67,7 +67,7 @@ def _async_handler(tool: FunctionTool[Any], function: Callable[..., Any], name: 
 def _parse_arguments(arguments: dict[str, Any] | str) -> dict[str, Any]:
     found = json.loads(arguments) if isinstance(arguments, str) else arguments
     if not isinstance(found, dict):
-        raise ValueError("the model's arguments are no JSON object")
+        raise ValueError("the model's arguments are not a JSON object")
     return found
 
 

@@ -67,7 +67,7 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
         elif answer:
             output.raw_answer(answer)
         raise Exit(error, code) from None
-    row, reply = result.row, result.reply
+    row, reply = result.step, result.reply
     if json:
         usage = vars(reply.usage) if reply and reply.usage else None
         session = None if reply is None or reply.session.startswith(TEMPORARY_PREFIX) else reply.session

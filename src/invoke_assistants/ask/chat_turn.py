@@ -9,15 +9,15 @@ from openai.types.chat import ChatCompletion
 
 from ..declare.request_bodies import chat_request
 from ..sdk.error_translator import ErrorTranslator
-from .model_steps import ROUNDS, ModelRequest, ModelSteps, add_usage, call_function, cut_off, exchange, refused, too_many_rounds
+from .model_requests import ROUNDS, ModelRequest, ModelTurn, add_usage, call_function, cut_off, exchange, refused, too_many_rounds
 from .reply import Usage
 from .server_capabilities import Messages, ServerCapabilities
 from .turn import TEMPORARY_PREFIX, Answer, Turn
 
-__all__ = ["chat_steps"]
+__all__ = ["chat_turn"]
 
 
-def chat_steps(turn: Turn, server: ServerCapabilities, translator: ErrorTranslator, history: Messages | None) -> ModelSteps:
+def chat_turn(turn: Turn, server: ServerCapabilities, translator: ErrorTranslator, history: Messages | None) -> ModelTurn:
     """Ask until the model answers, calling functions between; each request has the whole conversation.
 
     Args:
@@ -25,7 +25,7 @@ def chat_steps(turn: Turn, server: ServerCapabilities, translator: ErrorTranslat
     """
     if history is None:
         raise translator.error(
-            f"session {turn.session} is of another process, and {translator.host} keeps no conversations: begin a new session"
+            f"session {turn.session} belongs to another process, and {translator.host} keeps no conversations: begin a new session"
         )
     body = chat_request(turn.payload)
     if turn.streamed:

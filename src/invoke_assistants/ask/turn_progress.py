@@ -12,7 +12,7 @@ from ..sdk.error_translator import SDK_ERRORS, ErrorTranslator
 from .reply import Usage
 from .turn import Answer, Turn
 
-__all__ = ["TURN_ERRORS", "TurnEvents"]
+__all__ = ["TURN_ERRORS", "TurnProgress"]
 
 TURN_ERRORS = (AgentTurnResultError, PlatformError, RuntimeError, ValueError, *SDK_ERRORS)  # RuntimeError, ValueError: the SDK's
 CUT_OFF = frozenset({"max_output_tokens", "context_length_exceeded"})  # codes of openai.types.beta.SessionTurnError
@@ -20,7 +20,7 @@ POLICY = frozenset({"cyber_policy", "misalignment_policy_violation"})
 LAST_EVENTS = frozenset({"agent.session.turn.completed", "agent.session.turn.failed", "agent.session.turn.cancelled"})
 
 
-class TurnEvents:
+class TurnProgress:
     """Follows the events of one turn.
 
     Attributes:
@@ -98,7 +98,7 @@ class TurnEvents:
         if error.status == 404 and self._turn.session:
             return translator.error(f"there is no session {self.session} here (another platform or key, or too old?)", status=404)
         if error.status == 404:
-            return translator.error(f"{self._turn.instance_id} is not there; look with inv asst.status", status=404)
+            return translator.error(f"there is no instance {self._turn.instance_id}; look with inv asst.status", status=404)
         return error
 
     def _unfinished(self, error: AgentTurnResultError, translator: ErrorTranslator) -> AsstError:
@@ -113,7 +113,7 @@ class TurnEvents:
         if error.reason == "requires_action":
             names = ", ".join(getattr(action, "name", action.type) for action in error.required_actions)
             return translator.error(
-                f"session {session} waits for {names}: give the Python function in tools=, and inv asst.update"
+                f"session {session} waits for {names}: give the Python function in tools=, then run inv asst.update"
             )
         cause = f" ({error.__cause__})" if error.__cause__ else ""
         return translator.error(f"the turn did not complete: {error.reason}{cause}", unknown=True)

@@ -10,17 +10,17 @@ from ..declare.request_bodies import responses_request
 from ..errors import PlatformError
 from ..sdk.error_translator import ErrorTranslator
 from ..types import JSONObject
-from .model_steps import ROUNDS, ModelRequest, ModelSteps, add_usage, call_function, cut_off, exchange, refused, too_many_rounds
+from .model_requests import ROUNDS, ModelRequest, ModelTurn, add_usage, call_function, cut_off, exchange, refused, too_many_rounds
 from .reply import Usage
 from .server_capabilities import Messages, ServerCapabilities
 from .turn import Answer, Turn
 
-__all__ = ["response_steps"]
+__all__ = ["response_turn"]
 
 
-def response_steps(
+def response_turn(
     turn: Turn, server: ServerCapabilities, translator: ErrorTranslator, history: Messages | None, streamed: bool
-) -> ModelSteps:
+) -> ModelTurn:
     """Ask until the model answers, calling functions between; a server that keeps no conversations is sent them whole.
 
     Args:

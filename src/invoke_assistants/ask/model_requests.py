@@ -1,4 +1,4 @@
-"""The steps of asking a model on either endpoint, and what reading its answers has in common."""
+"""The requests of a turn with a model, and what both of its endpoints have in common."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .turn import Answer, Turn
 __all__ = [
     "ROUNDS",
     "ModelRequest",
-    "ModelSteps",
+    "ModelTurn",
     "ResponseLookup",
     "Sender",
     "add_usage",
@@ -34,7 +34,7 @@ ROUNDS = 50  # of function calls in one turn; a model that calls on and on must 
 
 @dataclass(frozen=True)
 class Sender:
-    """What steps are sent with: a sync or an async client, and the handlers of that kind."""
+    """What requests are sent with: a sync or an async client, and the handlers of that kind."""
 
     client: Any
     handlers: Mapping[str, Handler]
@@ -79,7 +79,7 @@ class HandlerCall:
         return sender.handlers[self.name](self.arguments)
 
 
-ModelSteps = Generator[ModelRequest | ResponseLookup | HandlerCall, Any, Answer]
+ModelTurn = Generator[ModelRequest | ResponseLookup | HandlerCall, Any, Answer]
 
 
 def call_function(
@@ -91,7 +91,7 @@ def call_function(
         PlatformError: the app has no such function.
     """
     if name not in turn.functions:
-        raise translator.error(f"the model calls {name}: give the Python function in tools=, and inv asst.update")
+        raise translator.error(f"the model calls {name}: give the Python function in tools=, then run inv asst.update")
     output = yield HandlerCall(name, arguments)
     if isinstance(output, Mapping):
         return json.dumps(dict(output), separators=(",", ":"))
