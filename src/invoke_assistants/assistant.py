@@ -1,4 +1,4 @@
-"""The declaration as the app uses it."""
+"""The public ``Assistant``: a declaration that can be asked."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["Assistant", "ReplyStream"]
 
 
 class Assistant(Declaration[Output]):
-    """An assistant, declared once in the app's code: see ``Declaration`` for what it takes.
+    """An assistant, declared once in the app's code; ``Declaration`` describes the arguments.
 
-    ``Assistant[TriviaGame]`` is what a declaration with ``output=TriviaGame`` is; without ``output`` it is
-    ``Assistant[str]``, which is also what ``Assistant`` alone means; ``list[Assistant[Any]]`` holds several outputs.
+    A declaration with ``output=TriviaGame`` is an ``Assistant[TriviaGame]``, one without ``output`` an ``Assistant[str]``.
+    ``Assistant`` alone means ``Assistant[str]``; ``list[Assistant[Any]]`` holds assistants of several outputs.
     """
 
     if not TYPE_CHECKING:  # type checkers see the declaration's own
@@ -38,7 +38,7 @@ class Assistant(Declaration[Output]):
             super().__init__(*args, **options)
 
     def payload(self, environment: str) -> JSONObject:
-        """What is configured remotely in one environment, as plain JSON.
+        """The configuration of the instance in one environment, as plain JSON.
 
         Raises:
             DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
@@ -48,7 +48,7 @@ class Assistant(Declaration[Output]):
         return build(self, environment)
 
     def digest(self, environment: str) -> str:
-        """``sha256:`` and the digest of the payload in one environment, in hex.
+        """The digest of the payload in one environment: ``sha256:`` and 64 hex digits.
 
         Raises:
             DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
@@ -58,10 +58,10 @@ class Assistant(Declaration[Output]):
         return digest(self.payload(environment))
 
     def id(self, environment: str | None = None) -> str:
-        """The id of the instance that the store names for an environment, or for the current one; no request is made.
+        """The id of the recorded instance in an environment, or in the current one; no request is made.
 
         Raises:
-            NotCreated: there is none.
+            NotCreated: there is no such instance.
             AsstError: the settings or the store are wrong.
         """
         from .ask.process_state import find_instance
@@ -78,7 +78,7 @@ class Assistant(Declaration[Output]):
 
         Raises:
             NotCreated: there is no instance in this environment.
-            AnswerRefused, AnswerIncomplete, AnswerInvalid: what came is no answer; it is kept on ``.answer``.
+            AnswerRefused, AnswerIncomplete, AnswerInvalid: there is no usable answer; what came is on ``.answer``.
             PlatformError: a request or the turn failed, or it took longer than ``ASST_TIMEOUT`` says.
             AsstError: the settings or the store are wrong, or the session is another assistant's or environment's.
         """

@@ -25,7 +25,8 @@ def chat_turn(turn: Turn, server: ServerCapabilities, translator: ErrorTranslato
     """
     if history is None:
         raise translator.error(
-            f"session {turn.session} belongs to another process, and {translator.host} keeps no conversations: begin a new session"
+            f"session {turn.session} belongs to another process, and {translator.host} keeps no conversations:"
+            " begin a new session"
         )
     body = chat_request(turn.payload)
     if turn.streamed:
