@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from .config.project import Project, runtime_root
+from .config.check import check_declarations
+from .config.project import Project, open_store, runtime_root
 from .config.settings import Environment, Settings
-from .declare.payload import problems, warnings
-from .errors import DeclarationError, SettingsError
+from .errors import SettingsError
 from .reconcile.adopt import adopt_object
 from .reconcile.apply import apply_update
 from .reconcile.create import apply_create
@@ -35,10 +35,8 @@ from .reconcile.safeguards import (
 )
 from .reconcile.timing import TIMING, Timing
 from .reconcile.world import World, run
-from .store.file_storage import FileStorage
 from .store.git import tracked_key
 from .store.resolve import GitVersions, chosen, settle
-from .store.store import Store
 from .types import ID, Desired, Step
 
 __all__ = ["adopt", "check", "create", "delete", "deploy", "forget", "plan", "resolve", "serve", "status", "update"]
@@ -258,17 +256,7 @@ def check(root: Root = None, only: Iterable[str] = ()) -> list[Step]:
         AsstError: the settings, the app or a declaration is wrong already; or, with the steps, git tracks a key.
     """
     project = Project.load(root, only)
-    steps = []
-    for declaration in project.chosen():
-        for environment in project.settings.environments:
-            try:
-                desired = project.instance(declaration, environment)
-                found, doubtful = problems(declaration, desired), warnings(desired)
-                step = Step(*desired.key, desired.location.platform, None, digest=desired.digest)
-                step = replace(step, error="; ".join(found) or None, note="; ".join(doubtful) or None)
-            except DeclarationError as error:
-                step = Step(declaration.name, environment.name, environment.location.platform, None, error=str(error))
-            steps.append(step)
+    steps = check_declarations(project)
     if project.settings.root and (problem := tracked_key(project.settings.root)):
         raise SettingsError(problem, steps)
     return steps
@@ -292,7 +280,7 @@ def resolve(root: Root = None, *, ours: Iterable[str] = (), theirs: Iterable[str
         SettingsError: a choice meets no conflict.
     """
     settings = _settings(root)
-    store = Store(FileStorage(settings.store), settings.project)
+    store = open_store(settings)
     folder = settings.root or settings.store.parent
     with store.lock("inv asst.resolve", reporter.say):
         versions = GitVersions.in_git(store, folder)
@@ -314,7 +302,7 @@ def serve(root: Root = None, port: int = 8787, *, announce: Callable[[str], None
 
     settings = _settings(root)
     api = EmbeddedAPI(settings.local_file, local_model=settings.local_model)
-    api.put_back(Store(FileStorage(settings.store), settings.project).read(), settings.project)
+    api.put_back(open_store(settings).read(), settings.project)
     with Server(api, port) as server:
         announce(server.url)
         server.serve_forever()

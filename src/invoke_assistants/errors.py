@@ -1,6 +1,6 @@
 """The errors of this package, one sentence each; every message says what, which one and the next command to type.
 
-AsstError                 the base: one line for people, the exit code of the command, the rows reached so far
+AsstError                 the base: one line for people, the exit code of the command, the steps reached so far
 ├── SettingsError         a setting, a file of settings, a name on the command line or the app's import is wrong
 ├── DeclarationError      an assistant is declared in a way that no platform would take
 ├── StoreError            the store cannot be read, locked or written, or is not ours

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..errors import AsstError, PlatformError
 from ..platforms.platform import Platform
 from ..types import Desired, JSONObject, Record, Step
-from .diff import as_taken_over, compare, taking_over, too_many_pairs
+from .diff import adoption_body, compare, is_as_adopted, too_many_pairs
 from .diff_instance import owned_by_other
 from .executor import Executor
 from .plan import Plan
@@ -36,7 +36,7 @@ async def adopt_object(world: World, desired: Desired, id: str) -> Plan:
         return Plan((step,))
     if not tagged:
         there = await _tag(platform, desired, there)
-    own = not tagged or as_taken_over(desired, there)  # by an adopt whose answer was lost
+    own = not tagged or is_as_adopted(desired, there)  # by an adopt whose answer was lost
     _refuse_if_replaced(world, desired, {id, before.id if before else None})
     record, payload, changes = record_of_adopted(desired, there, before, world.state.payloads, own=own)
     executor.buffer.record(desired, record, payload)
@@ -62,7 +62,7 @@ async def _adoptable(platform: Platform, desired: Desired, id: str, before: Reco
 
 async def _tag(platform: Platform, desired: Desired, there: JSONObject) -> JSONObject:
     """Give an object our name and tags. Where the answer is lost, its nonce says whether that got through."""
-    body = taking_over(desired, there, secrets.token_hex(16))
+    body = adoption_body(desired, there, secrets.token_hex(16))
     if many := too_many_pairs(body, {}):
         raise AsstError(f"{desired.name} in {desired.environment}: {there['id']} would have {many}")
     try:

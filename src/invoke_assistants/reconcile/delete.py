@@ -12,7 +12,7 @@ from ..platforms.platform import Platform
 from ..text import count
 from ..types import Desired, JSONObject, Key, PendingOperation, Step
 from .apply import apply_delete
-from .diff import declarable
+from .diff import declarable_fields
 from .executor import Executor
 from .plan import Plan, plan_delete
 from .recorded import Selection, recorded_instances, records_elsewhere
@@ -111,8 +111,8 @@ def _owner(there: JSONObject, project: str, env: str | None) -> Key:
 async def _refuse_if_object_changed(
     world: World, platform: Platform, there: JSONObject, rows: Iterable[Desired], step: Step
 ) -> None:
-    now, seen = world.project.store.read(), declarable(await platform.retrieve(there["id"]) or {})
-    if seen != declarable(there) or any(entries(now, each) != entries(world.state, each) for each in rows):
+    now, seen = world.project.store.read(), declarable_fields(await platform.retrieve(there["id"]) or {})
+    if seen != declarable_fields(there) or any(entries(now, each) != entries(world.state, each) for each in rows):
         raise Refused(
             f"{there['id']} was changed while the question waited; nothing was written: run the same command again", [step]
         )

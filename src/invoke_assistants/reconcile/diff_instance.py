@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..declare.tags import is_ours
 from ..types import Change, Desired, JSONObject, Record, State, Step
-from .diff import compare, going, leftovers, reset_body, reset_changes, update_body
+from .diff import compare, removed_fields, reset_body, reset_changes, stale_fields, update_body
 from .records import successor
 
 __all__ = ["diff_instance", "owned_by_other"]
@@ -54,10 +54,10 @@ def diff_instance(desired: Desired, state: State, there: JSONObject | None) -> S
     else:
         earlier = [recorded] if pending is None else [recorded, pending]
         differing = compare(there, desired.payload)
-        left = [change for each in earlier for change in leftovers(there, each, desired.payload)]
+        left = [change for each in earlier for change in stale_fields(there, each, desired.payload)]
         if not (differing or left or lost):  # (a)
             return Step.of(desired, "in_sync", successor(record, desired.digest, tag, desired), there)
-        taken = [change for each in earlier for change in going(there, each, desired.payload)]
+        taken = [change for each in earlier for change in removed_fields(there, each, desired.payload)]
         changes = (*differing, *{change.field: change for change in (*taken, *left)}.values())
         body = update_body(desired, recorded, there, pending)
     step = Step.of(desired, "changed", record, there, changes=(*lost, *changes), body=body)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..declare.digest import digest
 from ..types import HISTORY, Change, Desired, JSONObject, Record, Step
-from .diff import compare, leftovers, remote_payload, reset_changes
+from .diff import compare, remote_payload, reset_changes, stale_fields
 
 __all__ = ["record_of_adopted", "record_of_update", "successor"]
 
@@ -54,7 +54,7 @@ def record_of_adopted(
         payload = held
     recorded, tag = digest(payload), carried if own else None
     history = successor(before, recorded, tag, desired).history if before else ()
-    changes = (*compare(there, desired.payload), *leftovers(there, payload, desired.payload))
+    changes = (*compare(there, desired.payload), *stale_fields(there, payload, desired.payload))
     if not own and carried != desired.digest:
         changes = reset_changes(there, desired.payload)
     return Record(there["id"], desired.location, recorded, tag if tag != recorded else None, history), payload, changes

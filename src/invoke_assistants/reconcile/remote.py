@@ -10,7 +10,7 @@ from types import MappingProxyType
 from ..declare.tags import is_ours
 from ..platforms.platform import Platform
 from ..types import Desired, JSONObject, Key, State
-from .diff import declarable
+from .diff import declarable_fields
 
 __all__ = ["Listing", "Remote", "as_recorded"]
 
@@ -67,7 +67,7 @@ class Remote:
         listing, record = self.listing(desired.key), state.record(desired)
         recorded = [listing.objects[record.id]] if record and record.id in listing.objects else []
         tagged = self.tagged(desired.key) if listing.complete else []
-        return {there["id"]: declarable(there) for there in (*recorded, *tagged)}
+        return {there["id"]: declarable_fields(there) for there in (*recorded, *tagged)}
 
 
 def as_recorded(desired: Iterable[Desired], state: State) -> Remote:
