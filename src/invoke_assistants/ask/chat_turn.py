@@ -9,7 +9,7 @@ from openai.types.chat import ChatCompletion
 
 from ..declare.request_bodies import chat_request
 from ..sdk.error_translator import ErrorTranslator
-from .model_requests import ROUNDS, ModelRequest, ModelTurn, add_usage, call_function, cut_off, exchange, refused, too_many_rounds
+from .model_requests import ROUNDS, ModelRequest, ModelTurn, add_usage, call_function, exchange, refused, too_many_rounds
 from .reply import Usage
 from .server_capabilities import Messages, ServerCapabilities
 from .turn import TEMPORARY_PREFIX, Answer, Turn
@@ -59,5 +59,5 @@ def _read_completion(completion: Any, turn: Turn, translator: ErrorTranslator) -
     if choice.message.refusal:
         raise refused(turn, choice.message.refusal)
     if choice.finish_reason in ("length", "content_filter"):
-        raise cut_off(turn, choice.message.content or "", choice.finish_reason)
+        raise turn.cut_off(choice.message.content or "", None, choice.finish_reason)
     return choice.message

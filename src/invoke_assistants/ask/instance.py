@@ -24,7 +24,7 @@ __all__ = ["Instance", "Snapshot"]
 Stamp = tuple[int, int, int] | None  # of a file: when it was modified (ns), its size, its inode
 
 
-class Instance(NamedTuple):  # made faster than a frozen dataclass: a warm ``id`` makes one
+class Instance(NamedTuple):  # cheaper to make than a frozen dataclass, and each ``id()`` makes one
     """One assistant's instance in one environment, and the settings and the store that name it."""
 
     settings: Settings

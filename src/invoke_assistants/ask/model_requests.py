@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..errors import AnswerIncomplete, AnswerRefused, PlatformError
+from ..errors import AnswerRefused, PlatformError
 from ..sdk.error_translator import ErrorTranslator
 from ..types import JSONObject
 from .reply import Usage
@@ -23,7 +23,6 @@ __all__ = [
     "Sender",
     "add_usage",
     "call_function",
-    "cut_off",
     "exchange",
     "refused",
     "too_many_rounds",
@@ -106,15 +105,6 @@ def too_many_rounds(translator: ErrorTranslator) -> PlatformError:
 def refused(turn: Turn, refusal: str, session: str | None = None) -> AnswerRefused:
     """The error for a model that refused to answer."""
     return AnswerRefused(f"{turn.where}: the model refused: {refusal:.200}", answer=refusal, session=session)
-
-
-def cut_off(turn: Turn, text: str, reason: str | None, session: str | None = None) -> AnswerIncomplete:
-    """The error for an answer that ends too early."""
-    why = reason or "no reason was given"
-    return AnswerIncomplete(
-        f"{turn.where}: the answer was cut off after {len(text)} characters ({why}); ask for less at once",
-        answer=text, session=session,
-    )  # fmt: skip
 
 
 def exchange(turn: Turn, text: str) -> Messages:

@@ -10,7 +10,7 @@ from ..declare.request_bodies import responses_request
 from ..errors import PlatformError
 from ..sdk.error_translator import ErrorTranslator
 from ..types import JSONObject
-from .model_requests import ROUNDS, ModelRequest, ModelTurn, add_usage, call_function, cut_off, exchange, refused, too_many_rounds
+from .model_requests import ROUNDS, ModelRequest, ModelTurn, add_usage, call_function, exchange, refused, too_many_rounds
 from .reply import Usage
 from .server_capabilities import Messages, ServerCapabilities
 from .turn import Answer, Turn
@@ -84,5 +84,5 @@ def _read_response(response: Any, turn: Turn, translator: ErrorTranslator) -> tu
         raise refused(turn, refusal, response.id)
     if response.status == "incomplete":
         reason = response.incomplete_details.reason if response.incomplete_details else None
-        raise cut_off(turn, response.output_text, reason, response.id)
+        raise turn.cut_off(response.output_text, response.id, reason or "no reason was given")
     return response.output_text, [item for item in response.output if item.type == "function_call"]

@@ -46,29 +46,29 @@ def ask(question: Question[Any]) -> Iterator[str | Reply[Any]]:
         PlatformError: a request failed, or the turn took too long.
         AsstError: the settings or the store are wrong, or the session is another assistant's or environment's.
     """
-    asking = _Asking(question)
-    client = asking.process.clients().sync_client(asking.instance)
-    with asking.errors():
-        for piece in asking.api.ask(client, asking.turn):
-            yield asking.reply(piece) if isinstance(piece, Answer) else piece
+    prepared = _PreparedQuestion(question)
+    client = prepared.process.clients().sync_client(prepared.instance)
+    with prepared.errors():
+        for piece in prepared.api.ask(client, prepared.turn):
+            yield prepared.reply(piece) if isinstance(piece, Answer) else piece
 
 
 async def aask(question: Question[Any]) -> AsyncIterator[str | Reply[Any]]:
     """As ``ask``, on the running event loop."""
-    asking = _Asking(question)
-    client = await asking.process.clients().async_client(asking.instance)
-    with asking.errors():
-        async with aclosing(asking.api.aask(client, asking.turn)) as pieces:
+    prepared = _PreparedQuestion(question)
+    client = await prepared.process.clients().async_client(prepared.instance)
+    with prepared.errors():
+        async with aclosing(prepared.api.aask(client, prepared.turn)) as pieces:
             while True:
-                async with asyncio.timeout(asking.turn.deadline.left):
+                async with asyncio.timeout(prepared.turn.deadline.left):
                     piece = await anext(pieces, None)
                 if piece is None:
                     return
-                yield asking.reply(piece) if isinstance(piece, Answer) else piece
+                yield prepared.reply(piece) if isinstance(piece, Answer) else piece
 
 
-class _Asking:
-    """A question on its way to its reply: the instance it goes to, the turn, and the API that carries it out."""
+class _PreparedQuestion:
+    """A question that can be asked: the instance it goes to, the turn, and the API that carries it out."""
 
     def __init__(self, question: Question[Any]) -> None:
         self.process = process_state()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from ..declare.declaration import Declaration, Output
+from ..errors import AnswerIncomplete
 from ..sdk.deadline import Deadline
 from ..types import JSONObject
 from .reply import Usage
@@ -87,6 +88,14 @@ class Turn:
     def where(self) -> str:
         """The assistant and the environment, for messages."""
         return str(self.owner)
+
+    def cut_off(self, text: str, session: str | None, reason: str = "") -> AnswerIncomplete:
+        """The error for an answer that ended too early."""
+        why = f" ({reason})" if reason else ""
+        return AnswerIncomplete(
+            f"{self.where}: the answer was cut off after {len(text)} characters{why}; ask for less at once",
+            answer=text, session=session,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

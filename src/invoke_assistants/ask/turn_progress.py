@@ -7,7 +7,7 @@ from typing import Any
 
 from openai.lib.beta.agents import AgentTurnResult, AgentTurnResultError
 
-from ..errors import AnswerIncomplete, AnswerRefused, AsstError, PlatformError
+from ..errors import AnswerRefused, AsstError, PlatformError
 from ..sdk.error_translator import SDK_ERRORS, ErrorTranslator
 from .reply import Usage
 from .turn import Answer, Turn
@@ -80,7 +80,7 @@ class TurnProgress:
         """
         text = result.output_text
         if not text and self._incomplete:
-            raise self._cut_off(self.session)
+            raise self._turn.cut_off(self._text, self.session)
         used = result.turn.usage
         usage = Usage(used.input_tokens, used.output_tokens, used.total_tokens) if used else None
         return Answer(text, result.session_id, usage, result.turn.agent_id)
@@ -105,7 +105,7 @@ class TurnProgress:
         where, session = self._turn.where, error.session_id or self.session
         problem = error.turn.error if error.turn else None
         if problem and problem.code in CUT_OFF:
-            return self._cut_off(session, f" ({problem.code})")
+            return self._turn.cut_off(self._text, session, problem.code)
         if problem and problem.code in POLICY:
             return AnswerRefused(f"{where}: refused ({problem.code}): {problem.message}", answer=problem.message, session=session)
         if problem:
@@ -117,9 +117,3 @@ class TurnProgress:
             )
         cause = f" ({error.__cause__})" if error.__cause__ else ""
         return translator.error(f"the turn did not complete: {error.reason}{cause}", unknown=True)
-
-    def _cut_off(self, session: str | None, reason: str = "") -> AnswerIncomplete:
-        return AnswerIncomplete(
-            f"{self._turn.where}: the answer was cut off after {len(self._text)} characters{reason}; ask for less at once",
-            answer=self._text, session=session,
-        )  # fmt: skip
