@@ -7,9 +7,8 @@ costs a few calls of ``stat``.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from ..config.project import runtime_root
 from ..config.settings import Environment, Settings
@@ -24,7 +23,8 @@ __all__ = ["Instance", "Snapshot"]
 Stamp = tuple[int, int, int] | None  # of a file: when it was modified (ns), its size, its inode
 
 
-class Instance(NamedTuple):  # cheaper to make than a frozen dataclass, and each ``id()`` makes one
+@dataclass(frozen=True)
+class Instance:
     """One assistant's instance in one environment, and the settings and the store that name it."""
 
     settings: Settings
@@ -35,7 +35,7 @@ class Instance(NamedTuple):  # cheaper to make than a frozen dataclass, and each
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Settings and store as they were read, and the variables and files that they came from."""
+    """Settings and store as they were read, the variables and files that they came from, and the instances found in them."""
 
     settings: Settings
     recorded: State
@@ -43,6 +43,7 @@ class Snapshot:
     values: tuple[str | None, ...]
     files: tuple[str, ...]
     stamps: tuple[Stamp, ...]
+    found: dict[tuple[str, str | None], Instance] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls, root: Path | None) -> Snapshot:
@@ -53,17 +54,18 @@ class Snapshot:
         """
         root = root or runtime_root(os.environ)
         files = [str(root / name) for name in ("pyproject.toml", ".env.local", ".env")] if root else []
-        before = _stamps(tuple(files))  # stamped before they are read, so that a change meanwhile is noticed
+        stamps = list(map(_stamp, files))  # stamped before they are read, so that a change meanwhile is noticed
         settings = Settings.load(root)
         variables = (*VARIABLES, *(each.variable("OPENAI_BASE_URL") for each in settings.environments))
+        values = tuple(map(os.environ.get, variables))
         files.append(str(settings.store))
-        stamps = (*before, _stamp(files[-1]))
+        stamps.append(_stamp(files[-1]))
         recorded = Store(FileStorage(settings.store), settings.project).read()
-        return cls(settings, recorded, variables, _values(variables), tuple(files), stamps)
+        return cls(settings, recorded, variables, values, tuple(files), tuple(stamps))
 
     def is_current(self) -> bool:
         """Whether nothing has changed since."""
-        return self.values == _values(self.variables) and self.stamps == _stamps(self.files)
+        return self.values == tuple(map(os.environ.get, self.variables)) and self.stamps == tuple(map(_stamp, self.files))
 
     def instance(self, name: str, environment: str | None) -> Instance:
         """The instance of an assistant in an environment, or in the current one.
@@ -72,6 +74,8 @@ class Snapshot:
             NotCreated: there is no such instance.
             SettingsError: there is no such environment.
         """
+        if known := self.found.get((name, environment)):
+            return known
         here = self.settings.environment(environment or None)
         found = self.recorded.records.get((name, here.name))
         record = found.at(here.location) if found else None
@@ -79,15 +83,8 @@ class Snapshot:
             elsewhere = f" (it is recorded on {found.location.shown})" if found else ""
             where = f"{here.name} on {here.location.shown}{elsewhere}"
             raise NotCreated(f"{name} is not created in {where}: run inv asst.create")
-        return Instance(self.settings, self.recorded, here, record)
-
-
-def _values(variables: tuple[str, ...]) -> tuple[str | None, ...]:
-    return tuple(map(os.environ.get, variables))
-
-
-def _stamps(files: tuple[str, ...]) -> tuple[Stamp, ...]:
-    return tuple(map(_stamp, files))
+        self.found[name, environment] = Instance(self.settings, self.recorded, here, record)
+        return self.found[name, environment]
 
 
 def _stamp(file: str) -> Stamp:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from ..declare.declaration import Declaration, Output
 from ..errors import AnswerIncomplete
 from ..sdk.deadline import Deadline
 from ..types import JSONObject
 from .reply import Usage
+
+if TYPE_CHECKING:
+    from pathlib import Path  # every app imports this module: pathlib is most of what it would load
 
 __all__ = ["TEMPORARY_PREFIX", "Answer", "Owner", "Question", "Turn"]
 
