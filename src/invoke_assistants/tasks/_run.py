@@ -11,7 +11,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from ..ask.turn import PASSING
+from ..ask.turn import TEMPORARY_PREFIX
 from ..errors import AnswerError, SchemaWarning
 from ..text import one_line
 from ._task import JSON, is_dry, root, task
@@ -47,15 +47,14 @@ def _plain_warnings() -> Generator[None]:
 )
 def run(c: Context, name: str, prompt: str, env: str | None = None, session: str | None = None, json: bool = False) -> Any:
     """Ask an assistant, and print its answer."""
-    from ..ask.runtime import run as verb
+    from ..ask import runtime
     from . import output
 
     shown = sys.stdout.isatty() and not json
     try:
         with _plain_warnings(), output.waiting(f"asking {name}") as show:
-            row, reply, output = verb(
-                root(c), name, prompt, env=env, session=session, show=show if shown else None, dry=is_dry(c, False)
-            )
+            question = runtime.named_question(root(c), name, prompt, session, env)
+            result = runtime.run(question, show if shown else None, dry=is_dry(c, False))
     except (Exception, KeyboardInterrupt) as raised:
         error, code = format_error(raised)
         if isinstance(raised, KeyboardInterrupt):
@@ -68,12 +67,15 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
         elif answer:
             output.raw_answer(answer)
         raise Exit(error, code) from None
+    row, reply = result.step, result.reply
     if json:
         usage = vars(reply.usage) if reply and reply.usage else None
-        session = None if reply is None or reply.session.startswith(PASSING) else reply.session
-        print(output.document("run", [row], None, True, output=output, session=session, usage=usage, answer=None), flush=True)
+        session = None if reply is None or reply.session.startswith(TEMPORARY_PREFIX) else reply.session
+        print(
+            output.document("run", [row], None, True, output=result.output, session=session, usage=usage, answer=None), flush=True
+        )
     elif reply is None:
         print(f"would ask {row.name} in {row.environment}, {row.id}; nobody was asked")
     else:
-        output.reply(row, reply, output, shown=bool(shown))
+        output.reply(row, reply, result.output, shown=bool(shown))
     return reply

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from ..ask.turn import PASSING
+from ..ask.turn import TEMPORARY_PREFIX
 from ..text import PrintableStream, one_line, printable
 from ..types import ID, Change, Step, short
 from .text_diff import edits
@@ -79,7 +79,7 @@ def reply(row: Step, answer: Reply[Any], output: Any, *, shown: bool) -> None:
     print("" if shown else printable("\n".join(_lines(output)), prose=True), flush=True)
     spent = f"{answer.usage.total_tokens} tokens; " if answer.usage else ""
     on = f"go on with --session {answer.session}"
-    if answer.session.startswith(PASSING):
+    if answer.session.startswith(TEMPORARY_PREFIX):
         on = "the server keeps no conversation to go on with"
     elif not ID.fullmatch(answer.session):  # what is offered to be typed into a shell must be an id and nothing else
         on = "the session's id is not one to be typed"
