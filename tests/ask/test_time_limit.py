@@ -304,7 +304,7 @@ def test_a_cancelled_run_leaves_nothing_behind(local_host: Host, monkeypatch: py
 def test_a_stream_that_its_reader_leaves_is_cancelled(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """An async stream that nobody reads any more takes its turn with it."""
     talker = on_agents(local_host, monkeypatch)["talker"]
-    monkeypatch.setattr("invoke_assistants.emulator.api.Sample", Slow)
+    monkeypatch.setattr("invoke_assistants.emulator.api.SampleResponder", Slow)
 
     async def one_piece() -> bool:
         async for piece in talker.stream("Hello."):
