@@ -83,7 +83,7 @@ class Loopback(ThreadingHTTPServer):
 
     def fill(self, many: int) -> None:
         """Put so many agents of somebody else's there, newer than all that are."""
-        with self.service._changing() as state:
+        with self.service._transaction() as state:
             model = {**next(iter(state["agents"].values())), "name": "foreign", "metadata": {}}
             for index in range(many):
                 id = f"agent_foreign{index:06}"

@@ -392,7 +392,7 @@ def serve(root: str | Path | None = None, port: int = 8787, *, announce: Callabl
         announce: told the base URL once the port is bound.
 
     Raises:
-        SettingsError: the port cannot be had.
+        SettingsError: the port is not available.
     """
     from .emulator.api import EmbeddedAPI
     from .emulator.http_server import Server
@@ -400,7 +400,7 @@ def serve(root: str | Path | None = None, port: int = 8787, *, announce: Callabl
     settings = Settings.load(Path(root).resolve() if root is not None else runtime_root(os.environ))
     recorded = Store(FileStorage(settings.store), settings.project).read()
     service = EmbeddedAPI(settings.local_file, local_model=settings.local_model)
-    service.put_back(recorded, settings.project)
+    service.restore_agents(recorded, settings.project)
     with Server(service, port) as server:
         announce(server.url)
         server.serve_forever()

@@ -363,7 +363,7 @@ def test_an_answer_may_be_closed_at_any_moment_of_its_timer(moment: int) -> None
     before = set(threading.enumerate())
     threading.setprofile(collected)
     try:
-        time_limit._bound(response)
+        time_limit._limit_body(response)
     finally:
         threading.setprofile(None)
     assert eventually(lambda: not set(threading.enumerate()) - before)

@@ -33,7 +33,7 @@ from invoke_assistants import (
 )
 from invoke_assistants.ask import runtime
 from invoke_assistants.config.project import Project
-from invoke_assistants.emulator.responder import Conversation, Failed
+from invoke_assistants.emulator.responder import Conversation, ResponderError
 from invoke_assistants.emulator.sample_responder import SampleResponder
 
 APP = (
@@ -550,7 +550,7 @@ def test_a_policy_that_refuses_is_a_refusal(host: Host, server: Loopback, monkey
 
     class Refusing:
         def answer(self, _: Conversation, on_text: Callable[[str], None]) -> Any:
-            raise Failed(code, "Not that.")
+            raise ResponderError(code, "Not that.")
 
     server.service._sessions._responder = Refusing()
     for way in every_way(declared(host)["talker"], "Do it."):

@@ -14,7 +14,7 @@ from openai.lib.beta.agents import AgentTurnResult, AgentTurnResultError
 
 from ..errors import AnswerIncomplete, AnswerRefused, AsstError
 from ..sdk.error_translator import RETRIES, SDK_ERRORS, ErrorTranslator
-from ..sdk.time_limit import Left, shut
+from ..sdk.time_limit import DeadlineTimeout, read_interrupter
 from ..types import State
 from .conversations import refuse_other, tagged
 from .reply import Usage
@@ -120,7 +120,7 @@ def _drain(events: Any) -> None:
     if response is None:
         return  # the SDK closes the stream of a later turn by itself
     network = response.extensions.get("network_stream")
-    timer = threading.Timer(LINGER, shut(network) if network else response.close)
+    timer = threading.Timer(LINGER, read_interrupter(network) if network else response.close)
     timer.start()
     try:
         with contextlib.suppress(*SDK_ERRORS):
@@ -142,7 +142,7 @@ def _opened(
     client: openai.OpenAI, seen: _Seen, called: Mapping[str, Handler], translator: ErrorTranslator, recorded: State
 ) -> Any:
     """The events of the turn, begun; nothing is asked for twice unless it surely was not begun, or is only looked at."""
-    turn, timeout = seen.turn, Left(seen.turn.deadline)
+    turn, timeout = seen.turn, DeadlineTimeout(seen.turn.deadline)
     agents = client.with_options(max_retries=0).beta.agents
     sessions = agents.sessions
     for attempt in range(RETRIES + 1):
@@ -157,7 +157,7 @@ def _opened(
             stream = sessions.stream(turn.session, input=turn.prompt, tool_handlers=called, timeout=timeout)
             return stream.__enter__()
         except SDK_ERRORS as error:
-            wait = translator.retry_delay(translator.translated(error), attempt, looked=_looked(error))
+            wait = translator.retry_delay(translator.translate(error), attempt, repeatable=_looked(error))
             if wait is None or wait > turn.deadline.left:
                 raise
             time.sleep(wait)
@@ -168,7 +168,7 @@ async def _aopened(
     client: openai.AsyncOpenAI, seen: _Seen, called: Mapping[str, Handler], translator: ErrorTranslator, recorded: State
 ) -> Any:
     """As ``_opened``, a stream of which the session is known."""
-    turn, timeout = seen.turn, Left(seen.turn.deadline)
+    turn, timeout = seen.turn, DeadlineTimeout(seen.turn.deadline)
     agents = client.with_options(max_retries=0).beta.agents
     sessions = agents.sessions
     for attempt in range(RETRIES + 1):
@@ -183,7 +183,7 @@ async def _aopened(
                 return await stream.with_result_collection().__aenter__()
             events: Any = await sessions.create(**_creation(turn), stream=True, tool_handlers=called, timeout=timeout)
         except SDK_ERRORS as error:
-            wait = translator.retry_delay(translator.translated(error), attempt, looked=_looked(error))
+            wait = translator.retry_delay(translator.translate(error), attempt, repeatable=_looked(error))
             if wait is None or wait > turn.deadline.left:
                 raise
             await asyncio.sleep(wait)
@@ -217,7 +217,7 @@ def _check_owner(session: Any, turn: Turn, recorded: State, translator: ErrorTra
     """
     agent = getattr(session, "agent", None)
     if agent is None:
-        raise translator.unexpected_answer("a session without an agent")
+        raise translator.unexpected_response("a session without an agent")
     owner: Owner | str | None = tagged(session.metadata)
     if agent.id == turn.instance or owner == turn.owner:
         return None
@@ -300,7 +300,7 @@ class _Seen:
         if isinstance(error, ValueError) and "idle" in str(error):  # what the SDK raises before it sends anything
             return translator.error(f"session {self.session} is busy with another turn: wait for it, or begin a new session")
         if isinstance(error, SDK_ERRORS):
-            failed = translator.translated(error)
+            failed = translator.translate(error)
             if failed.status == 404 and self.turn.session:
                 return translator.error(
                     f"there is no session {self.session} here (another platform or key, or too old?)", status=404

@@ -77,7 +77,7 @@ class Clients:
         service, known = self._services.get(account, (None, None))
         if service is None or known is not recorded:
             service = service or EmbeddedAPI(account[1], local_model=account[2])
-            service.put_back(recorded, settings.project)
+            service.restore_agents(recorded, settings.project)
             self._services[account] = service, recorded
         return Transport(service)
 
@@ -98,7 +98,7 @@ def _account(settings: Settings, environment: Environment) -> Account:
 def _options(credentials: Credentials) -> dict[str, Any]:
     return {
         "api_key": credentials.key.reveal(),
-        "base_url": connections.url(credentials.base_url),
+        "base_url": connections.parse_base_url(credentials.base_url),
         "project": credentials.project,
         "organization": credentials.organization,
     }

@@ -23,9 +23,9 @@ from openai.types.responses import Response
 
 from ..declare.request_bodies import chat_request, responses_request
 from ..errors import AnswerIncomplete, AnswerRefused, PlatformError
-from ..sdk.chat_chunks import Chunks
+from ..sdk.chat_chunks import CompletionBuilder
 from ..sdk.error_translator import SDK_ERRORS, ErrorTranslator
-from ..sdk.time_limit import Left
+from ..sdk.time_limit import DeadlineTimeout
 from ..types import JSONObject
 from .conversations import refuse_other, tagged
 from .reply import Usage
@@ -106,7 +106,7 @@ def ask(client: openai.OpenAI, translator: ErrorTranslator, served: ServerCapabi
         AsstError: the session is another assistant's, or another environment's.
     """
     called = handlers(turn.functions, turn.where, turn.deadline)
-    asking = client.with_options(max_retries=0, timeout=Left(turn.deadline))  # a model that was asked is not asked again
+    asking = client.with_options(max_retries=0, timeout=DeadlineTimeout(turn.deadline))  # no model is asked twice
     steps = _steps(turn, served, translator)
     shown, attempt = False, 0
     try:
@@ -131,8 +131,8 @@ def ask(client: openai.OpenAI, translator: ErrorTranslator, served: ServerCapabi
                 else:
                     came = asking.chat.completions.create(**step.body) if step.chat else asking.responses.create(**step.body)
             except SDK_ERRORS as error:
-                failed = translator.translated(error)
-                wait = translator.retry_delay(failed, attempt, looked=isinstance(step, _Look))
+                failed = translator.translate(error)
+                wait = translator.retry_delay(failed, attempt, repeatable=isinstance(step, _Look))
                 if wait is not None and wait <= turn.deadline.left:
                     attempt += 1
                     time.sleep(wait)
@@ -152,7 +152,7 @@ async def aask(
 ) -> AsyncGenerator[str | Answer]:
     """As ``ask``, on the running event loop."""
     called = async_handlers(turn.functions, turn.where)
-    asking = client.with_options(max_retries=0, timeout=Left(turn.deadline))
+    asking = client.with_options(max_retries=0, timeout=DeadlineTimeout(turn.deadline))
     steps = _steps(turn, served, translator)
     shown, attempt = False, 0
     try:
@@ -179,8 +179,8 @@ async def aask(
                 else:
                     came = await asking.responses.create(**step.body)
             except SDK_ERRORS as error:
-                failed = translator.translated(error)
-                wait = translator.retry_delay(failed, attempt, looked=isinstance(step, _Look))
+                failed = translator.translate(error)
+                wait = translator.retry_delay(failed, attempt, repeatable=isinstance(step, _Look))
                 if wait is not None:
                     attempt += 1
                     await asyncio.sleep(wait)
@@ -199,20 +199,20 @@ class _Streamed:
     """What a stream has brought so far: the Responses API's last event holds all of it, chunks of chat are put together."""
 
     def __init__(self) -> None:
-        self._chunks = Chunks()
+        self._chunks = CompletionBuilder()
         self._response: Any = None
 
     def text_of(self, event: Any) -> str:
         """The piece of text that an event brings, if it does."""
         if isinstance(event, ChatCompletionChunk):
-            return self._chunks.take(event)
+            return self._chunks.add(event)
         if event.type in ENDS:
             self._response = event.response
         return str(event.delta) if event.type == "response.output_text.delta" else ""
 
     def whole(self) -> Any:
         """The response or the completion; None where the stream ended before it."""
-        return self._response or self._chunks.whole()
+        return self._response or self._chunks.build()
 
 
 def _steps(turn: Turn, served: ServerCapabilities, translator: ErrorTranslator) -> Steps:
@@ -316,7 +316,7 @@ def _no_such_session(error: PlatformError) -> bool:
 def _of_response(response: Any, turn: Turn, translator: ErrorTranslator) -> tuple[str, list[Any]]:
     """The text and the function calls of a response that is whole."""
     if not isinstance(response, Response) or not isinstance(response.output, list):
-        raise translator.unexpected_answer("no response")
+        raise translator.unexpected_response("no response")
     if response.status == "failed" or response.error:
         problem = response.error
         raise translator.error(
@@ -363,7 +363,7 @@ def _chat(turn: Turn, served: ServerCapabilities, translator: ErrorTranslator, s
 def _of_completion(completion: Any, turn: Turn, translator: ErrorTranslator) -> Any:
     """The message of a completion that is whole."""
     if not isinstance(completion, ChatCompletion) or not completion.choices:
-        raise translator.unexpected_answer("no choices")
+        raise translator.unexpected_response("no choices")
     choice = completion.choices[0]
     if choice.message.refusal:
         refusal = choice.message.refusal

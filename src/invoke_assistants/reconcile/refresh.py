@@ -43,7 +43,7 @@ async def _look(platform: Platform, unseen: set[str], project: str, whole: bool)
     objects: dict[str, JSONObject] = {}
     more, after, pages = whole or bool(unseen), None, 0
     while more and (whole or (unseen and len(unseen) > pages)):
-        data, more = await platform.page(after)
+        data, more = await platform.list_page(after)
         pages += 1
         fresh = {item["id"]: item for item in data}
         if (more and not data) or len(fresh) != len(data) or fresh.keys() & objects.keys() or pages > MAX_PAGES:
