@@ -77,7 +77,8 @@ class EmbeddedAPI:
                 return self._delete(id)
             case "GET", "models", *name:
                 return self._models(unquote("/".join(name)))
-        raise route_not_found(method, parts)
+            case _:
+                raise route_not_found(method, parts)
 
     def _models(self, name: str) -> JSONObject:
         """List the models that the agents name, newest first, or return the one with this name."""

@@ -111,7 +111,8 @@ class _Sampler:
                 return _sample_number(schema, self._count(name), kind == "integer")
             case "boolean":
                 return self._count(name) % 2 == 1
-        return None
+            case _:
+                return None
 
     def _resolve(self, reference: str) -> Schema:
         target: Any = self._root

@@ -58,7 +58,8 @@ class Sessions:
                 return 200, self._listen(id)
             case "GET", *_:
                 return 200, self._read(parts, query)
-        raise route_not_found(method, ["agents", "sessions", *parts])
+            case _:
+                raise route_not_found(method, ["agents", "sessions", *parts])
 
     def _read(self, parts: Sequence[str], query: Mapping[str, str]) -> JSONObject:
         match parts:
@@ -74,7 +75,8 @@ class Sessions:
                 state = self._state(id)
                 _find_turn(state, turn_id)
                 return paginate([item for item in state["items"] if item["turn_id"] == turn_id], query, "item")
-        raise route_not_found("GET", ["agents", "sessions", *parts])
+            case _:
+                raise route_not_found("GET", ["agents", "sessions", *parts])
 
     def _create(self, body: bytes) -> JSONObject | EventStream:
         """Create a session and start its first turn; return the session, or its events until it is idle."""

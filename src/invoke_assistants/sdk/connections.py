@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import httpx2
@@ -42,7 +42,7 @@ def management_client(
 
 
 @contextmanager
-def _explained_errors() -> Iterator[None]:
+def _explained_errors() -> Generator[None]:
     """Explain errors from the environment's certificates and proxies."""
     try:
         yield
