@@ -95,6 +95,24 @@ def test_what_is_taken_is_read_back(service: EmbeddedAPI) -> None:
         assert (session.status, session.agent.tools[0].to_dict()["parameters"]) == ("idle", json.loads(nested(deep)))
 
 
+def test_a_sample_that_cannot_end_fails_its_turn(service: EmbeddedAPI) -> None:
+    """A schema that no finite value matches ends the turn with an error that says so; the session goes on."""
+    node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/N"}}, "required": ["next"], "additionalProperties": False}
+    schema = {**SCHEMA, "properties": {"a": {"$ref": "#/$defs/N"}}, "$defs": {"N": node}}
+    text: Any = {"format": {"type": "json_schema", "schema": schema}}
+    with sdk(service) as client:
+        sessions = client.beta.agents.sessions
+        stream = sessions.create(agent={"model": "m", "text": text}, environment={"type": "none"}, input="x", stream=True)
+        failed, idle = list(stream)[-2:]
+        assert failed.type == "agent.session.turn.failed"
+        assert failed.turn.error is not None
+        assert failed.turn.error.to_dict() == {
+            "code": "invalid_request",
+            "message": "no finite value matches the schema: #/$defs/N always contains itself",
+        }
+        assert idle.type == "agent.session.idle"
+
+
 @pytest.mark.parametrize("limit", ["9" * 5000, "0", "101", "-1", "", "1.0", "²"])
 @pytest.mark.parametrize("path", ["/v1/agents", "/v1/agents/sessions"])
 def test_a_limit_that_is_none_is_refused(service: EmbeddedAPI, path: str, limit: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from pydantic import AnyUrl, BaseModel, Field, TypeAdapter, create_model
 
 from invoke_assistants.declare.strict_schema import output_schema
-from invoke_assistants.emulator.responder import Conversation, ResponderAnswer
+from invoke_assistants.emulator.responder import Conversation, ResponderAnswer, ResponderError
 from invoke_assistants.emulator.sample_responder import SampleResponder, sample
 
 PATTERNS = [
@@ -127,3 +127,32 @@ def test_one_of_a_list_is_taken_only_where_it_fits() -> None:
     letter = {"type": "string", "maxLength": 1, "description": "The letter of the right answer among the choices."}
     made = sample({"type": "object", "properties": {"choices": choices, "answer": letter}}, 1)
     assert len(made["answer"]) == 1
+
+
+NODE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        ({"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]}, None),
+        ({"type": "array", "items": {"$ref": "#/$defs/Node"}}, []),
+    ],
+)
+def test_a_recursive_schema_ends_where_it_can(nodes: dict[str, Any], expected: Any) -> None:
+    """A nullable reference ends with null, a list with no items."""
+    node = {"type": "object", "properties": {"next": nodes}}
+    assert sample({"$ref": "#/$defs/Node", "$defs": {"Node": node}}, 1) == {"next": expected}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"$ref": "#/$defs/Node"}, {"anyOf": [{"$ref": "#/$defs/Node"}]}, {"type": "array", "items": NODE, "minItems": 1}],
+)
+def test_a_schema_without_a_finite_value_is_an_error(schema: dict[str, Any]) -> None:
+    """The error names the reference that has no end."""
+    with pytest.raises(
+        ResponderError, match="^no finite value matches the schema: #/[$]defs/Node always contains itself"
+    ) as failed:
+        sample({**schema, "$defs": {"Node": NODE}}, 1)
+    assert failed.value.code == "invalid_request"

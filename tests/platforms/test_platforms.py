@@ -32,9 +32,11 @@ from invoke_assistants import (
     commands,
 )
 from invoke_assistants.ask import runtime
+from invoke_assistants.config import settings
 from invoke_assistants.config.project import Project
 from invoke_assistants.emulator.responder import Conversation, ResponderError
 from invoke_assistants.emulator.sample_responder import SampleResponder
+from invoke_assistants.platforms.platform import OPENERS
 
 APP = (
     MODELS
@@ -134,6 +136,11 @@ def every_way(assistant: Assistant[Any], *args: Any, **options: Any) -> list[Cal
 
 def declared(host: Host) -> dict[str, Assistant[Any]]:
     return dict(Project.load(host.root, ()).declared)  # type: ignore[arg-type]
+
+
+def test_every_platform_has_an_opener() -> None:
+    """Each platform that the settings can name is opened by the table, and is tried here."""
+    assert set(OPENERS) == set(settings.PLATFORMS) == set(PLATFORMS)
 
 
 def test_the_lifecycle_is_the_same(project: Host) -> None:

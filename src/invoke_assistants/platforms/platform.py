@@ -1,8 +1,4 @@
-"""One small protocol for every platform, and opening the platform of an environment.
-
-To add a platform, edit five files: ``config/settings.py`` (its name, its base URL, whether it needs a key), a module here that
-implements ``Platform``, ``OPENERS`` below, ``declare/payload.py`` (what it does not accept) and ``ask/ask.py`` (how it is asked).
-"""
+"""One small protocol for every platform, and opening the platform of an environment; CONTRIBUTING.md says how to add one."""
 
 from __future__ import annotations
 
