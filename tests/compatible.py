@@ -14,7 +14,7 @@ JSON = dict[str, Any]
 
 
 @dataclass
-class Said:
+class ModelAnswer:
     """An answer of the server's model: text, a refusal, or calls of functions as (name, arguments)."""
 
     text: str = ""
@@ -24,7 +24,7 @@ class Said:
 
 
 @dataclass
-class Asked:
+class ModelRequest:
     """A request to the model: the path, the body, and the whole conversation, whether the server or the client kept it."""
 
     path: str
@@ -56,9 +56,9 @@ class Compatible(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, model: Callable[[Asked], Said]) -> None:
+    def __init__(self, model: Callable[[ModelRequest], ModelAnswer]) -> None:
         self.model = model
-        self.asked: list[Asked] = []
+        self.asked: list[ModelRequest] = []
         self.ignores_format = False
         self.lacks = ""
         self.absent = 404
@@ -102,9 +102,9 @@ class Compatible(ThreadingHTTPServer):
         given = body["input"] if isinstance(body["input"], list) else [{"role": "user", "content": body["input"]}]
         if self.typed and any(each.get("role") == "assistant" and "type" not in each for each in given):
             return 400, _error("Cannot determine type of 'item'")
-        asked = Asked(path, body, [*self.conversations.get(before, []), *given])
+        asked = ModelRequest(path, body, [*self.conversations.get(before, []), *given])
         self.asked.append(asked)
-        said = Said("As you like.") if self.ignores_format else self.model(asked)
+        said = ModelAnswer("As you like.") if self.ignores_format else self.model(asked)
         id = f"resp_{next(self.numbers):06}"
         output: list[JSON] = [
             {"type": "function_call", "id": f"fc_{index}", "call_id": f"call_{id}_{index}", "name": name, "status": "completed",
@@ -130,7 +130,7 @@ class Compatible(ThreadingHTTPServer):
             if self.strings and not isinstance(each.get("content"), str):
                 problem = {"loc": ["body", "messages", number, "content"], "msg": "Input should be a valid string"}
                 return 422, {"detail": [problem]}
-        asked = Asked(path, body, body["messages"])
+        asked = ModelRequest(path, body, body["messages"])
         self.asked.append(asked)
         said = self.model(asked)
         message: JSON = {"role": "assistant", "content": said.text or None, "refusal": said.refusal or None}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from compatible import Compatible, Said
+from compatible import Compatible, ModelAnswer
 from conftest import CANARY, Host
 from loopback import Fault, Loopback
 
@@ -74,7 +74,7 @@ def test_a_server_of_this_machine_is_reached_without_a_proxy(
     host: Host, talker: Assistant[str], proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same holds on ``responses``."""
-    model = Compatible(lambda asked: Said("Hello."))
+    model = Compatible(lambda asked: ModelAnswer("Hello."))
     try:
         for name, value in model.env().items():
             monkeypatch.setenv(name, value)

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from compatible import Compatible, Said
+from compatible import Compatible, ModelAnswer
 from conftest import MODELS, Host, as_another_process
 from loopback import Fault, Loopback
 
@@ -86,7 +86,7 @@ class Slow:
 
 @pytest.fixture
 def compatible() -> Iterator[Compatible]:
-    server = Compatible(lambda asked: Said("Yes."))
+    server = Compatible(lambda asked: ModelAnswer("Yes."))
     yield server
     server.hang.set()
     server.shutdown()

@@ -17,7 +17,7 @@ from typing import Any
 
 import openai
 import pytest
-from compatible import Asked, Compatible, Said
+from compatible import Compatible, ModelAnswer, ModelRequest
 from conftest import MODELS, Host, as_another_process
 from loopback import Fault, Loopback
 
@@ -67,19 +67,19 @@ ASSISTANTS = [
 PLATFORMS = ["local", "agents", "responses"]
 
 
-def sampled(asked: Asked) -> Said:
+def sampled(asked: ModelRequest) -> ModelAnswer:
     """A model for the Responses API: it answers with the embedded API's samples, and calls the tool that the prompt names."""
     outputs = [each for each in asked.conversation if each.get("type") == "function_call_output"]
     prompt = asked.prompts[-1]
     tools = [tool["name"] for tool in asked.body.get("tools", []) if tool["name"] in prompt]
     if tools and not outputs:
-        return Said(calls=((tools[0], {"word": "sample"}),))
+        return ModelAnswer(calls=((tools[0], {"word": "sample"}),))
     form = {"type": "json_schema", "schema": asked.schema} if asked.schema else {"type": "text"}
     message = {"type": "message", "role": "user", "turn_id": "t", "content": [{"type": "input_text", "text": prompt}]}
     pieces: list[str] = []
     agent = {"model": "m", "instructions": "", "tools": [], "text": {"format": form}}
     SampleResponder().answer(Conversation(agent, (message,), len(asked.prompts)), pieces.append)
-    return Said("".join(pieces))
+    return ModelAnswer("".join(pieces))
 
 
 @pytest.fixture
