@@ -142,7 +142,7 @@ class EmbeddedAPI:
         elif restored:
             self._preview = state
         return [
-            f"{name} in {environment}: on local it was under another tag than the store's; {'brought' if write else 'shown'} as"
+            f"{name} in {environment}: on local it was under another tag than the store's; {'restored' if write else 'shown'} as"
             " the store records it"
             for (name, environment), was_there in restored.items()
             if was_there
@@ -163,7 +163,7 @@ class EmbeddedAPI:
             valid = False
         if not valid:
             raise StoreError(
-                f"{self.path} is not the embedded platform's: remove it, and the store puts its objects back"
+                f"{self.path} is not a file of the embedded platform: remove it, and its objects are restored from the store"
             ) from None
         return dict(state)
 

@@ -16,7 +16,7 @@ __all__ = ["restore_agents"]
 
 
 def restore_agents(state: JSONObject, recorded: State, project: str, now: int) -> dict[Key, bool]:
-    """Restore each recorded agent that is lacking or carries another tag, with its recorded id, tags and payload.
+    """Restore each recorded agent that is missing or carries another tag, with its recorded id, tags and payload.
 
     Deleted agents stay deleted. An agent stays as it is, edited by hand or not, if it carries the record's tag, the tag of
     our pending update, no digest, or the identity of another assistant.

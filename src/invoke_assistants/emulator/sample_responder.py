@@ -173,16 +173,16 @@ class _Sampler:
         return text if longest == math.inf else text[: int(longest)]
 
     def _match_pattern(self, text: str, pattern: str, schema: Schema) -> str:
-        """Return the text if it matches, else a string made from the pattern, else the text all the same.
+        """Return the text if it matches, else a string made from the pattern.
 
-        The last happens where ``re`` cannot read the pattern, or no string with an allowed length is found.
+        If ``re`` cannot read the pattern, or no string with an allowed length is found, the text is returned all the same.
         """
         try:
             most = max(REPEATS, 2 * schema.get("minLength", 0))
             search = re.compile(pattern).search
-            made = rstr.Rstr(self._random(pattern))
-            bounded = REPETITION.sub(lambda found: found[1] or f"{{{int(found[2] == '+')},{most}}}", pattern)
-            texts = (made.xeger(bounded) for _ in range(TRIES))
+            strings = rstr.Rstr(self._random(pattern))
+            bounded = REPETITION.sub(lambda match: match[1] or f"{{{int(match[2] == '+')},{most}}}", pattern)
+            texts = (strings.xeger(bounded) for _ in range(TRIES))
             return text if search(text) else next(each for each in texts if _has_allowed_length(each, schema) and search(each))
         except (re.error, StopIteration, LookupError, ValueError, TypeError, OverflowError):
             return text

@@ -43,7 +43,7 @@ class SessionFiles:
         except (ValueError, LookupError, TypeError, RecursionError):
             valid = False
         if not valid:
-            raise StoreError(f"{self._path(id)} is not the embedded platform's: remove it") from None
+            raise StoreError(f"{self._path(id)} is not a file of the embedded platform: remove it") from None
         return state
 
     def ids(self) -> list[str]:

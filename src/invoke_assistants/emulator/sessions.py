@@ -186,7 +186,7 @@ class Sessions:
         return turn
 
     def _finish_turn(self, turn: TurnWorker, outcome: JSONObject) -> None:
-        """Save a turn, then show that it is over: whoever sees the session idle finds all of the turn and can go on."""
+        """Save a turn, then publish that it is over, so that whoever sees an idle session finds the whole turn and can go on."""
         finished = {**turn.turn, **outcome}
         idle: JSONObject = {"status": "idle", "required_actions": [], "last_active_at": finished["completed_at"]}
         session = {**turn.session, **idle}

@@ -154,8 +154,8 @@ class AgentsPlatform:
 
     def _check_agent(self, agent: Any, id: str | None = None) -> JSONObject:
         """Return an agent of a response, checked for what other code reads of it."""
-        found = agent.get("id") if isinstance(agent, dict) else None
-        if not isinstance(found, str) or not ID.fullmatch(found) or (id is not None and found != id):
+        actual = agent.get("id") if isinstance(agent, dict) else None
+        if not isinstance(actual, str) or not ID.fullmatch(actual) or (id is not None and actual != id):
             raise self._translator.unexpected_response("an object without a valid id")
         shapes = {"text": dict, "reasoning": dict, "tools": list}
         if any(not isinstance(agent.get(key), shape | None) for key, shape in shapes.items()):
