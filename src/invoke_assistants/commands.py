@@ -303,7 +303,7 @@ def serve(root: Root = None, port: int = 8787, *, announce: Callable[[str], None
 
     settings = _settings(root)
     api = EmbeddedAPI(settings.local_file, local_model=settings.local_model)
-    api.put_back(open_store(settings).read(), settings.project)
+    api.restore_agents(open_store(settings).read(), settings.project)
     with Server(api, port) as server:
         announce(server.url)
         server.serve_forever()

@@ -651,8 +651,8 @@ def test_a_client_that_goes_away_is_no_error(tmp_path: Path, capfd: pytest.Captu
     server = Server(EmbeddedAPI(tmp_path / "local.json"), 0)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     ended = threading.Event()
-    shut = server.shutdown_request
-    server.shutdown_request = lambda request: (shut(request), ended.set())  # type: ignore[assignment, func-returns-value]
+    read_interrupter = server.shutdown_request
+    server.shutdown_request = lambda request: (read_interrupter(request), ended.set())  # type: ignore[assignment, func-returns-value]
     client = socket.create_connection(server.server_address)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
