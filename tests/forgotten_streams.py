@@ -17,7 +17,7 @@ import httpx2
 import openai
 
 from invoke_assistants.emulator import event_stream
-from invoke_assistants.emulator.api import Service
+from invoke_assistants.emulator.api import EmbeddedAPI
 from invoke_assistants.emulator.transport import Transport
 
 Point = tuple[CodeType, int, str]
@@ -38,7 +38,7 @@ def collect(frame: FrameType, event: str, _: Any) -> None:
 
 
 def main() -> None:
-    service = Service(Path(tempfile.mkdtemp()) / ".asst" / "local.json")
+    service = EmbeddedAPI(Path(tempfile.mkdtemp()) / ".asst" / "local.json")
     client = openai.OpenAI(api_key="x", base_url="http://local/v1", http_client=httpx2.Client(transport=Transport(service)))
 
     def begun() -> Any:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from invoke_assistants.emulator.api import Service
+from invoke_assistants.emulator.api import EmbeddedAPI
 from invoke_assistants.emulator.event_stream import EventStream
 from invoke_assistants.emulator.http_server import send_events
 
@@ -51,7 +51,7 @@ class Loopback(ThreadingHTTPServer):
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
-        self.service = Service(folder / ".asst" / "local.json")
+        self.service = EmbeddedAPI(folder / ".asst" / "local.json")
         self.seen: list[Seen] = []
         self.faults: list[Callable[[Seen], Fault | None]] = []
         self.lag = 0.0  # seconds until a new agent is in the list

@@ -28,7 +28,7 @@ from app.trivia.models import AnswerVerdict, TriviaGame
 from invoke_assistants.emulator import session_files
 from invoke_assistants.emulator.api import EmbeddedAPI
 from invoke_assistants.emulator.http_server import Server
-from invoke_assistants.emulator.responder import Call, Conversation, Failed, ResponderAnswer
+from invoke_assistants.emulator.responder import Conversation, Failed, FunctionCall, ResponderAnswer
 from invoke_assistants.emulator.transport import Transport
 
 EVENT: TypeAdapter[Any] = TypeAdapter(AgentSessionEvent)
@@ -320,7 +320,7 @@ def test_a_request_that_is_refused_is_not_half_carried_out(service: EmbeddedAPI)
     key = {"Idempotency-Key": "k"}
     assert call(service, "POST", f"{path}/events", {"events": [MESSAGE, MESSAGE]}, key)[0] == 400
     assert len(call(service, "GET", f"{path}/turns")[1]["data"]) == 1
-    calls = (Call("look_up", {"word": "a"}), Call("look_up", {"word": "b"}))
+    calls = (FunctionCall("look_up", {"word": "a"}), FunctionCall("look_up", {"word": "b"}))
     service._sessions._responder = Answering(lambda _, __: ResponderAnswer(1, 1, calls))
     assert call(service, "POST", f"{path}/events", {"events": [MESSAGE]}, key)[0] == 202
     while len(actions := call(service, "GET", path)[1]["required_actions"]) < 2:
@@ -470,7 +470,7 @@ def test_a_turn_waits_for_the_results_of_its_calls(client: openai.OpenAI, servic
     def answer(conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         given = [item for item in conversation.items if item["type"] == "function_call_output"]
         if not given:
-            return ResponderAnswer(1, 1, (Call("look_up", {"word": "a"}), Call("look_up", {"word": "b"})))
+            return ResponderAnswer(1, 1, (FunctionCall("look_up", {"word": "a"}), FunctionCall("look_up", {"word": "b"})))
         on_text(" ".join(f"{item['output'] or item['error']}" for item in given))
         return ResponderAnswer(1, 1)
 
