@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forking import Forking
+from forking import Forked, Forking, Written
 from loopback import Loopback
 
 from invoke_assistants.ask import runtime
@@ -143,25 +143,30 @@ class Host:
 
     def inv(self, *args: str, env: dict[str, str] | None = None, timeout: float = 60) -> Result:
         """Run ``inv ARGS`` as a user would, with no terminal."""
-        environ = self.environ(env)
-        if any(name.startswith(READ_AT_THE_START) for name in {**self.env, **(env or {})}):
-            done = subprocess.run(
-                [sys.executable, "-m", "invoke", *args], cwd=self.root, env=environ, timeout=timeout,
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            result = Result(done.returncode, done.stdout, done.stderr)
-        else:
-            result = Result(*_forking.run(args, self.root, environ, timeout))
+        process = self.start(*args, env=env)
+        try:
+            out, err = process.communicate(timeout)
+        except BaseException:  # one that hangs must not go on after its test
+            process.kill()
+            raise
+        result = Result(process.returncode or 0, out, err)
         assert "Traceback" not in result.err, result.err
         assert CANARY not in result.out + result.err
         return result
 
-    def start(self, *args: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-        """Start ``inv ARGS`` and return at once."""
+    def start(self, *args: str, env: dict[str, str] | None = None) -> Written | subprocess.Popen[str]:
+        """Start ``inv ARGS`` and return at once; a process begun anew where the environment has what is read at the start."""
+        environ = self.environ(env)
+        if not any(name.startswith(READ_AT_THE_START) for name in {**self.env, **(env or {})}):
+            return _forking.start(args, self.root, environ)
         return subprocess.Popen(
-            [sys.executable, "-m", "invoke", *args], cwd=self.root, env=self.environ(env), stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "invoke", *args], cwd=self.root, env=environ, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+
+    def start_on(self, streams: list[int], *args: str, env: dict[str, str] | None = None) -> Forked:
+        """Start ``inv ARGS`` with these file descriptors as stdin, stdout and stderr."""
+        return _forking.start_on(streams, args, self.root, self.environ(env))
 
     def environ(self, extra: dict[str, str] | None = None) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}

@@ -66,7 +66,7 @@ def test_the_tests_named_in_the_docs_exist() -> None:
     """What docs/reliability.md says was tried names tests that are there."""
     named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "reliability.md").read_text()))
     defined = {
-        name for path in (ROOT / "tests").glob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
+        name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
     }
     assert named - defined == set()
     assert len(named) > 40

@@ -10,12 +10,11 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from compatible import Compatible, Said
@@ -241,10 +240,7 @@ def test_every_command_has_help_and_lists(local_host: Host) -> None:
 def run_on_a_terminal(host: Host, *args: str, answer: str = "", env: dict[str, str] | None = None) -> tuple[int, str]:
     """Run a command with a terminal of its own; what it showed comes back."""
     main, side = pty.openpty()
-    environ = {**host.environ(env), "TERM": "xterm-256color", "COLUMNS": "200"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "invoke", *args], cwd=host.root, env=environ, stdin=side, stdout=side, stderr=side, close_fds=True
-    )
+    process = host.start_on([side] * 3, *args, env={"TERM": "xterm-256color", "COLUMNS": "200", **(env or {})})
     os.close(side)
     os.write(main, answer.encode())
     shown = b""
@@ -350,11 +346,19 @@ def test_a_streamed_answer_does_not_steer_the_terminal(host: Host, server: Loopb
     assert answer in shown
 
 
+def line_of(stream: IO[str] | None) -> str:
+    """The next line of a command that goes on, which may write to a file."""
+    line, end = "", time.monotonic() + 20
+    while stream and not line.endswith("\n") and time.monotonic() < end:
+        line += stream.readline()
+        time.sleep(0.01)
+    return line.strip()
+
+
 def test_serve(local_host: Host) -> None:
     """The base URL is printed; any client can use it; SIGTERM ends it; a taken port is one line."""
     process = local_host.start("asst.serve", "--port", "0")
-    assert process.stdout
-    url = process.stdout.readline().strip()
+    url = line_of(process.stdout)
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v1", url)
     client = {"ASST_PLATFORM": "agents", "OPENAI_API_KEY": "x", "OPENAI_BASE_URL": url}
     assert local_host.inv("asst.create", env=client).code == 0
@@ -403,7 +407,7 @@ def test_the_example_is_in_sync_in_a_fresh_clone(tmp_path: Path) -> None:
         ["git", "-C", str(clone), "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x", "--allow-empty"], check=True
     )
     host = Host.__new__(Host)
-    host.root, host.env = clone, {"PYTHONDONTWRITEBYTECODE": "1", "HOME": str(tmp_path)}
+    host.root, host.env = clone, {"HOME": str(tmp_path)}
     states: list[set[Any]] = []
     for command in ("status", "plan", "create", "update", "deploy"):
         result = host.inv(f"asst.{command}", "--json")

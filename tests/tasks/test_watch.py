@@ -6,11 +6,11 @@ import os
 import queue
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from conftest import THREE, Host
@@ -28,16 +28,17 @@ class Watching:
         self.app = host.root / "hosted.py"
         self.seen: list[str] = []
         self._lines: queue.Queue[str] = queue.Queue()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "invoke", "asst.watch", *args], cwd=host.root, stdin=subprocess.DEVNULL, text=True,
-            env=host.environ({"ASST_ASSISTANTS": "hosted:ASSISTANTS"}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        threading.Thread(target=self._read, daemon=True).start()
+        reading, writing = os.pipe()
+        with Path(os.devnull).open() as stdin:
+            streams = [stdin.fileno(), writing, writing]
+            self.process = host.start_on(streams, "asst.watch", *args, env={"ASST_ASSISTANTS": "hosted:ASSISTANTS"})
+        os.close(writing)
+        threading.Thread(target=self._read, args=[reading], daemon=True).start()
 
-    def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self._lines.put(line)
+    def _read(self, reading: int) -> None:
+        with os.fdopen(reading) as output:
+            for line in output:
+                self._lines.put(line)
 
     def until(self, pattern: str) -> str:
         """The next line that matches; those before it are in ``seen``, too."""
@@ -77,8 +78,6 @@ def watching(project: Host) -> Iterator[Watching]:
     if watch.process.poll() is None:
         watch.process.kill()
         watch.process.wait()
-    assert watch.process.stdout
-    watch.process.stdout.close()
 
 
 def instructions(host: Host) -> str:
@@ -187,8 +186,6 @@ def test_only_narrows_every_round(project: Host) -> None:
     watch.save(THREE.replace('"judge"', '"jury"'))
     watch.until("no assistant 'judge'; declared: planner, jury, talker")
     assert watch.end(signal.SIGINT) == 130
-    assert watch.process.stdout
-    watch.process.stdout.close()
 
 
 def test_without_its_extra_it_says_what_to_install(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,11 +48,11 @@ def _plain_warnings() -> Generator[None]:
 def run(c: Context, name: str, prompt: str, env: str | None = None, session: str | None = None, json: bool = False) -> Any:
     """Ask an assistant, and print its answer."""
     from ..ask.runtime import run as verb
-    from . import output
+    from . import output as printing
 
     shown = sys.stdout.isatty() and not json
     try:
-        with _plain_warnings(), output.waiting(f"asking {name}") as show:
+        with _plain_warnings(), printing.waiting(f"asking {name}") as show:
             row, reply, output = verb(
                 root(c), name, prompt, env=env, session=session, show=show if shown else None, dry=is_dry(c, False)
             )
@@ -64,16 +64,16 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
             error = error.replace("; .answer holds it as it came", "")  # it is printed here
         answer = raised.answer if isinstance(raised, AnswerError) else None
         if json:
-            print(output.document("run", [], error, False, output=None, session=None, usage=None, answer=answer), flush=True)
+            print(printing.document("run", [], error, False, output=None, session=None, usage=None, answer=answer), flush=True)
         elif answer:
-            output.raw_answer(answer)
+            printing.raw_answer(answer)
         raise Exit(error, code) from None
     if json:
         usage = vars(reply.usage) if reply and reply.usage else None
         session = None if reply is None or reply.session.startswith(PASSING) else reply.session
-        print(output.document("run", [row], None, True, output=output, session=session, usage=usage, answer=None), flush=True)
+        print(printing.document("run", [row], None, True, output=output, session=session, usage=usage, answer=None), flush=True)
     elif reply is None:
         print(f"would ask {row.name} in {row.environment}, {row.id}; nobody was asked")
     else:
-        output.reply(row, reply, output, shown=bool(shown))
+        printing.reply(row, reply, output, shown=bool(shown))
     return reply
