@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parent.parent / "src" / "invoke_assistants"
-PACKAGE = SOURCE.name
+from docs.rooms import MODULES, PAGE, SOURCE, docstring, imports, name_of, page, room_of
 
 VALUES = {"errors", "text", "types"}  # of the root: what rooms pass to each other; they import no room
 ROOMS = {
@@ -41,36 +38,7 @@ OWNERS = {
     "watchfiles": {"tasks"},
     "xllamacpp": {"emulator"},
 }
-MODULES = sorted(SOURCE.rglob("*.py"))
-
-
-def name_of(path: Path) -> str:
-    """A module's name within the package: ``store.git``; a room's own is the room's."""
-    return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
-
-
-def room_of(module: str) -> str:
-    """The room of a module, or the module itself where it stands at the root."""
-    return module.partition(".")[0]
-
-
-def imports(path: Path) -> Iterator[str]:
-    """What a module imports, inside functions and for type checkers too: ``.store.git`` of the package, else ``tinydb``."""
-    package = path.relative_to(SOURCE).parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = [*package[: len(package) - (node.level - 1)], *(node.module or "").split(".")]
-            whole = ".".join(filter(None, base))
-            for alias in node.names:
-                below = f"{whole}.{alias.name}".lstrip(".")
-                yield f".{below if below in NAMES else whole or '__init__'}"
-        elif isinstance(node, ast.ImportFrom):
-            yield (node.module or "").partition(".")[0]
-        elif isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-
-
-NAMES = {name_of(path) for path in MODULES}
+LONGEST = 320  # lines of a module
 
 
 def test_every_module_is_in_a_room() -> None:
@@ -84,8 +52,7 @@ def test_a_room_says_what_it_may_import(room: str) -> None:
     """Each room's docstring holds its line of the table."""
     allowed = ROOMS[room]
     said = "everything" if allowed is None else ", ".join(each for each in ROOMS if each in allowed) or "no other room"
-    docstring = ast.get_docstring(ast.parse((SOURCE / room / "__init__.py").read_text())) or ""
-    assert docstring.endswith(f"\n\nMay import: {said}.")
+    assert docstring(SOURCE / room / "__init__.py").endswith(f"\n\nMay import: {said}.")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -105,6 +72,17 @@ def test_no_circle() -> None:
     """The modules of the package can be read in an order in which each imports only those before it."""
     graph = {name_of(path): {name[1:] for name in imports(path) if name.startswith(".")} - {name_of(path)} for path in MODULES}
     TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_is_read_at_a_sitting(path: Path) -> None:
+    """No module has more than 320 lines."""
+    assert len(path.read_text().splitlines()) <= LONGEST
+
+
+def test_the_page_about_the_architecture_is_current() -> None:
+    """Its picture and its lists are what ``python docs/rooms.py`` makes of the code."""
+    assert PAGE.read_text() == page()
 
 
 def modules_after(code: str, cwd: Path | None = None) -> set[str]:

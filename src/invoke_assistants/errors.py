@@ -1,6 +1,6 @@
 """The errors of this package, one sentence each; every message says what, which one and the next command to type.
 
-AsstError                 the base: one line for people, the exit code of the command, the rows reached so far
+AsstError                 the base: one line for people, the exit code of the command, the steps reached so far
 ├── SettingsError         a setting, a file of settings, a name on the command line or the app's import is wrong
 ├── DeclarationError      an assistant is declared in a way that no platform would take
 ├── StoreError            the store cannot be read, locked or written, or is not ours
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, ClassVar
 from .text import one_line
 
 if TYPE_CHECKING:
-    from .types import Row
+    from .types import Step
 
 __all__ = [
     "AnswerError",
@@ -48,9 +48,9 @@ class AsstError(Exception):
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, rows: Iterable[Row] = ()) -> None:
+    def __init__(self, message: str, rows: Iterable[Step] = ()) -> None:
         super().__init__(one_line(message))  # parts of it may be what a service sent
-        self.rows: tuple[Row, ...] = tuple(rows)
+        self.rows: tuple[Step, ...] = tuple(rows)
 
 
 class SettingsError(AsstError):

@@ -1,4 +1,4 @@
-"""The values that the layers pass to each other: what is declared, recorded, under way, and planned."""
+"""The values that rooms pass to each other: what is desired, recorded, pending, and planned."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = [
     "Location",
     "PendingOperation",
     "Record",
-    "Row",
     "State",
     "Status",
+    "Step",
     "Tables",
     "short",
 ]
@@ -39,7 +39,7 @@ SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 ID = re.compile(r"[A-Za-z0-9_-]{3,128}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 NONCE = re.compile(r"[0-9a-f]{32}")
-HISTORY = 10  # digests kept of what an instance was before
+HISTORY = 10  # earlier digests that a record keeps
 
 Status = Literal["not_created", "missing", "drifted", "changed", "in_sync", "undeclared"]
 Action = Literal["create", "adopt", "recreate", "update", "delete", "none"]
@@ -66,15 +66,18 @@ class Location:
         return self.platform if self.origin in (self.platform, "store") else f"{self.platform} at {self.origin}"
 
 
-LOCAL, PINNED = Location("local", "local"), Location("responses", "store")  # the places that need no credentials to manage
+LOCAL, PINNED = Location("local", "local"), Location("responses", "store")  # the locations that need no credentials to manage
 
 
 @dataclass(frozen=True)
 class Record:
     """What the store keeps of one instance.
 
-    ``tag`` is the digest that the remote object carries, kept only where it is not ``digest``; ``history`` holds
-    earlier digests, newest first; ``elsewhere`` the records of the same assistant and environment at other places.
+    Args:
+        digest: of the payload that the instance was last given.
+        tag: the digest that the remote object carries, where that is another one.
+        history: earlier digests, newest first.
+        elsewhere: the records of the same assistant and environment at other locations, by their text.
     """
 
     id: str
@@ -86,15 +89,15 @@ class Record:
 
     @property
     def remote_digest(self) -> str:
-        """The digest that the remote object carries in its tags, as far as we know."""
+        """The digest that the remote object carries in its tags, as far as the store knows."""
         return self.tag or self.digest
 
     def at(self, location: Location) -> Record | None:
-        """The record that counts at a place: this one, one kept under ``elsewhere``, or none."""
+        """The record that counts at a location: this one, one kept under ``elsewhere``, or none."""
         return self if self.location == location else self.elsewhere.get(str(location))
 
     def succeeded_by(self, new: Record) -> Record:
-        """``new`` in this record's stead, with every record of another place kept, unchanged."""
+        """``new`` in the place of this record; the records of other locations are kept."""
         others = dict(self.elsewhere)
         if self.location != new.location:
             others[str(self.location)] = replace(self, elsewhere=MappingProxyType({}))
@@ -102,7 +105,7 @@ class Record:
         return replace(new, elsewhere=MappingProxyType(others))
 
     def without(self, location: Location) -> Record | None:
-        """What is left once the instance at a place is no more: the records of other places, or nothing."""
+        """What is left when the record of a location goes: those of other locations, or None."""
         if self.location != location:
             others = {name: other for name, other in self.elsewhere.items() if name != str(location)}
             return replace(self, elsewhere=MappingProxyType(others))
@@ -113,61 +116,62 @@ class Record:
         return replace(self.elsewhere[first], elsewhere=MappingProxyType(others))
 
     def ids(self) -> set[str]:
-        """The ids at every place."""
+        """The ids at all locations."""
         return {self.id, *(other.id for other in self.elsewhere.values())}
 
     def digests(self) -> set[str]:
-        """Every payload that this record names."""
+        """The digests of all payloads that this record names."""
         return {self.digest, *self.history}.union(*(other.digests() for other in self.elsewhere.values()))
 
 
 @dataclass(frozen=True)
 class PendingOperation:
-    """What is under way with an instance: written before the request, dropped once its outcome is settled."""
+    """A request that was announced in the store before it was sent; it goes once its outcome is settled."""
 
     kind: Literal["create", "update", "delete"]
     digest: str
     nonce: str | None = None
 
 
-# Of one transaction: what instances are now, the intents opened or dropped, the instances that are no more at a place.
+# Of one transaction: the new records, the pending operations that open (or, as None, go), the records that go at a location.
 Edits = tuple[Mapping[Key, Record], Mapping[tuple[Key, Location], PendingOperation | None], Mapping[Key, Location]]
 
 
 @dataclass(frozen=True)
 class State:
-    """The store's content as plain values; ``pending`` are by assistant, environment and place."""
+    """The store's content as plain values; ``pending`` is by assistant, environment and location."""
 
     records: Mapping[Key, Record] = field(default_factory=lambda: MappingProxyType({}))
     payloads: Mapping[str, JSONObject] = field(default_factory=lambda: MappingProxyType({}))
     pending: Mapping[tuple[Key, Location], PendingOperation] = field(default_factory=lambda: MappingProxyType({}))
 
     def record(self, desired: Desired) -> Record | None:
-        """The record that counts for a wanted instance, if there is one at its place."""
+        """The record of an instance at its location, if there is one."""
         record = self.records.get(desired.key)
         return record.at(desired.location) if record else None
 
     def id(self, key: Key, location: Location) -> str | None:
-        """The id that is recorded at a place, if there is one."""
+        """The id that is recorded at a location, if there is one."""
         held = self.records.get(key)
         record = held.at(location) if held else None
         return record.id if record else None
 
     def pending_operation(self, desired: Desired, kind: str) -> PendingOperation | None:
-        """What is open for a wanted instance, if it is of that kind."""
+        """What is pending for an instance, if it is of that kind."""
         pending = self.pending.get((desired.key, desired.location))
         return pending if pending and pending.kind == kind else None
 
     def open_creates(self) -> dict[tuple[Key, Location], PendingOperation]:
-        """The creates whose outcome is not known yet, whether or not something is recorded beside them."""
-        return {where: intent for where, intent in self.pending.items() if intent.kind == "create"}
+        """The pending creates; a record may stand beside one."""
+        return {slot: operation for slot, operation in self.pending.items() if operation.kind == "create"}
 
 
 @dataclass(frozen=True)
 class Desired:
-    """One declared instance: an assistant in an environment, its payload, and where it belongs.
+    """A declared instance: an assistant in an environment, its payload, and where it belongs.
 
-    ``position`` is the environment's place in the promotion order, 0 for the first.
+    Args:
+        position: of the environment in the promotion order, 0 for the first.
     """
 
     name: str
@@ -196,7 +200,7 @@ class Desired:
 
 @dataclass(frozen=True)
 class Change:
-    """One configured field whose remote value is not the declared one; None stands for absent."""
+    """A configured field whose remote value differs from the desired one; None stands for absent."""
 
     field: str
     before: Any
@@ -204,10 +208,20 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Row:
+class Step:
     """One assistant in one environment: what it is, what a command would do or did, and how that ended.
 
-    ``note`` is for people; ``needs_confirmation`` marks a row that a command must not write without its flag.
+    Args:
+        id, digest: of the recorded instance, and of the desired payload.
+        changes: what an update would change, remote to desired.
+        error: why the action may not be done, or how it failed.
+        note: for people.
+        needs_confirmation: whether the action must not be done without its flag, or a yes.
+        desired: the declared instance; None where nothing is declared, or its payload cannot be made.
+        record: what the store should hold of it from here on.
+        remote: the recorded object as it was seen.
+        drift: how the object was changed, where that was not done from here.
+        body: what an update would send; None where nothing is to be sent, or the object is another row's.
     """
 
     name: str
@@ -221,11 +235,38 @@ class Row:
     error: str | None = None
     note: str | None = None
     needs_confirmation: bool = False
+    desired: Desired | None = field(default=None, repr=False)
+    record: Record | None = field(default=None, repr=False)
+    remote: JSONObject | None = field(default=None, repr=False)
+    drift: str | None = None
+    body: JSONObject | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(
+        cls, desired: Desired, state: Status, record: Record | None = None, remote: JSONObject | None = None, **more: Any
+    ) -> Step:
+        """The step of a declared instance; ``more`` are other fields."""
+        id, platform = record.id if record else None, desired.location.platform
+        return cls(
+            desired.name, desired.environment, platform, state, id=id, digest=desired.digest, desired=desired, record=record,
+            remote=remote, **more,
+        )  # fmt: skip
 
     @property
     def key(self) -> Key:
-        """The assistant\'s name and the environment\'s."""
+        """The assistant's name and the environment's."""
         return self.name, self.environment
+
+    @property
+    def title(self) -> str:
+        """The assistant and the environment, for messages."""
+        return f"{self.name} in {self.environment}"
+
+    @property
+    def target(self) -> Desired:
+        """The declared instance, which every step has that can be done."""
+        assert self.desired is not None
+        return self.desired
 
 
 @dataclass(frozen=True)
@@ -242,5 +283,5 @@ class LocalModel:
 
     @property
     def served(self) -> bool:
-        """Whether a server has it."""
+        """Whether it is behind a server's URL."""
         return "://" in self.address

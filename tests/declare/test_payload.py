@@ -16,7 +16,7 @@ from invoke_assistants.declare.digest import canonical, digest
 from invoke_assistants.declare.payload import build, create_body
 from invoke_assistants.emulator.agent_models import Agent, AgentUpdate, merged, resolved
 from invoke_assistants.emulator.agent_models import given as given_fields
-from invoke_assistants.reconcile.diff import compare, leftovers, remote_payload, reset_body, reset_changes, update_body
+from invoke_assistants.reconcile.diff import compare, remote_payload, reset_body, reset_changes, stale_fields, update_body
 from invoke_assistants.types import Desired, Location
 
 json_values = st.recursive(
@@ -111,7 +111,7 @@ def test_what_is_no_longer_configured_is_seen_and_cleared() -> None:
     full, bare = desired(FULL), desired(BARE)
     remote = remote_of(full)
     assert compare(remote, bare.payload) == ()
-    left = leftovers(remote, full.payload, bare.payload)
+    left = stale_fields(remote, full.payload, bare.payload)
     assert {change.field for change in left} == {
         "text.verbosity", "reasoning.summary", "service_tier", "metadata.cost", "tools[0].defer_loading",
     }  # fmt: skip
@@ -122,7 +122,7 @@ def test_what_is_no_longer_configured_is_seen_and_cleared() -> None:
     assert body["tools"] == bare.payload["tools"]
     after = {"id": "agent_1", **resolved(merged(remote, body))}
     assert compare(after, bare.payload) == ()
-    assert leftovers(after, full.payload, bare.payload) == ()
+    assert stale_fields(after, full.payload, bare.payload) == ()
 
 
 def test_an_update_keeps_other_peoples_metadata() -> None:
@@ -251,5 +251,5 @@ def test_an_mcp_tools_metadata_that_is_no_longer_declared_is_seen() -> None:
     tool = {"type": "mcp", "server_label": "s", "transport": {"type": "http", "server_url": "https://x"}}
     full = desired(Assistant("one", model="m", tools=[{**tool, "request_metadata": {"tenant": "a"}}]))
     bare = desired(Assistant("one", model="m", tools=[tool]))
-    [change] = leftovers(remote_of(full), full.payload, bare.payload)
+    [change] = stale_fields(remote_of(full), full.payload, bare.payload)
     assert (change.field, change.before, change.after) == ("tools[0].request_metadata.tenant", "a", None)

@@ -10,13 +10,13 @@ from conftest import Host
 from loopback import Loopback
 
 from invoke_assistants import Refused, commands
-from invoke_assistants.types import Row
+from invoke_assistants.types import Step
 
 
-def meanwhile(act: Callable[[], object]) -> Callable[[str, Sequence[Row]], bool]:
+def meanwhile(act: Callable[[], object]) -> Callable[[str, Sequence[Step]], bool]:
     """Somebody who says yes after something has happened."""
 
-    def confirm(question: str, rows: Sequence[Row]) -> bool:
+    def confirm(question: str, rows: Sequence[Step]) -> bool:
         act()
         return True
 

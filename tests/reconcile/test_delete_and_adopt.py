@@ -12,7 +12,7 @@ from loopback import Fault, Loopback, error_body
 
 from invoke_assistants import AsstError, Refused, RowsFailed, SettingsError, commands
 from invoke_assistants.emulator.api import EmbeddedAPI
-from invoke_assistants.reconcile.apply import Timing
+from invoke_assistants.reconcile.timing import Timing
 
 
 def names(server: Loopback) -> set[str]:

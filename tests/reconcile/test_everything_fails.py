@@ -23,7 +23,7 @@ from loopback import Fault, Loopback, Seen
 from test_faults import invariant
 
 from invoke_assistants import AsstError, commands
-from invoke_assistants.reconcile.apply import Timing
+from invoke_assistants.reconcile.timing import Timing
 from invoke_assistants.store.file_storage import FileStorage
 from invoke_assistants.store.store import Store
 
@@ -126,8 +126,8 @@ def nothing_is_lost(world: World, reported: str) -> None:
     store = Store(FileStorage(world.host.path), "host").read()
     agents = world.server.agents()
     ids = {record.id for record in store.records.values()}
-    going = {store.records[key].id for (key, _), intent in store.pending.items() if intent.kind == "delete"}
-    assert ids - going <= agents.keys()
+    removed_fields = {store.records[key].id for (key, _), intent in store.pending.items() if intent.kind == "delete"}
+    assert ids - removed_fields <= agents.keys()
     nonces = {intent.nonce for intent in store.pending.values()}
     for id, agent in agents.items():
         assert id in ids or agent["metadata"]["asst.nonce"] in nonces or id in reported, (id, reported)

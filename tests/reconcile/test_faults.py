@@ -22,7 +22,7 @@ from conftest import MODELS, Host
 from loopback import Fault, Loopback, Seen, error_body
 
 from invoke_assistants import AsstError, PlatformError, RowsFailed, StoreError, commands
-from invoke_assistants.reconcile.apply import Timing
+from invoke_assistants.reconcile.timing import Timing
 
 ONE = MODELS + 'ASSISTANTS = [Assistant("one", model="m", instructions="Do it.")]'
 QUICK = Timing(grace=1.5, unknown=0.6, again=0.2, interrupt=1.0, flush=0.1)

@@ -11,10 +11,10 @@ from conftest import MODELS, THREE, Host
 from loopback import Loopback
 
 from invoke_assistants import AsstError, DeclarationError, Refused, RowsFailed, SettingsError, commands
-from invoke_assistants.types import Row
+from invoke_assistants.types import Step
 
 
-def states(rows: list[Row]) -> set[tuple[str | None, str]]:
+def states(rows: list[Step]) -> set[tuple[str | None, str]]:
     return {(row.state, row.action) for row in rows}
 
 
@@ -352,7 +352,7 @@ def test_the_plan_from_the_store_alone(host: Host, server: Loopback, monkeypatch
 def test_verbs_work_inside_a_running_loop(host: Host) -> None:
     """An async program can call them; its loop is not disturbed."""
 
-    async def main() -> list[Row]:
+    async def main() -> list[Step]:
         return commands.create(host.root)
 
     assert len(asyncio.run(main())) == 6

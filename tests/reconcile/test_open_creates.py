@@ -10,7 +10,7 @@ from conftest import MODELS, Host
 from loopback import Fault, Loopback
 
 from invoke_assistants import AsstError, PlatformError, Refused, RowsFailed, commands
-from invoke_assistants.reconcile.apply import Timing
+from invoke_assistants.reconcile.timing import Timing
 
 QUICK = Timing(grace=0.4, unknown=0.1, again=0.05)
 JUDGE = MODELS + 'ASSISTANTS = [Assistant("judge", output=Verdict, model="gpt-6-luna", instructions="Judge it.")]'

@@ -1,8 +1,9 @@
-"""The verdict on an instance, case by case, and the rows that commands make of it."""
+"""The three-way diff of an instance, case by case, and the plans that commands make of it. Pure."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +14,11 @@ from invoke_assistants.declare.payload import create_body
 from invoke_assistants.declare.tags import TAGS
 from invoke_assistants.emulator.agent_models import Agent, given, merged, resolved
 from invoke_assistants.reconcile.diff import update_body
-from invoke_assistants.reconcile.plan import Remote, judge, rows_for, undeclared, updated
-from invoke_assistants.types import Desired, JSONObject, Location, PendingOperation, Record, State
+from invoke_assistants.reconcile.diff_instance import diff_instance
+from invoke_assistants.reconcile.plan import Plan, plan_create, plan_deploy, plan_status, plan_update
+from invoke_assistants.reconcile.records import record_of_update
+from invoke_assistants.reconcile.remote import Listing, Remote
+from invoke_assistants.types import Desired, JSONObject, Location, PendingOperation, Record, State, Step
 
 PLACE = Location("agents", "api.openai.com")
 OLD: JSONObject = {"model": "m", "instructions": "old", "text": {"format": {"type": "text"}, "verbosity": "low"}, "tools": []}
@@ -34,81 +38,93 @@ def remote_with(payload: JSONObject, **edit: Any) -> JSONObject:
 
 def recorded_with(payload: JSONObject, pending: JSONObject | None = None, tag: str | None = None) -> State:
     payloads = {digest(each): each for each in (OLD, NEW, OTHER, TIERED)}
-    pending = {(("a", "development"), PLACE): PendingOperation("update", digest(pending))} if pending else {}
-    return State({("a", "development"): Record("agent_1", PLACE, digest(payload), tag)}, payloads, pending)
+    operations = {(("a", "development"), PLACE): PendingOperation("update", digest(pending))} if pending else {}
+    return State({("a", "development"): Record("agent_1", PLACE, digest(payload), tag)}, payloads, operations)
 
 
-def seen(*objects: JSONObject) -> Remote:
-    return Remote({each["id"]: each for each in objects}, "p")
+PLANS: dict[str, Callable[..., Plan]] = {
+    "create": plan_create,
+    "update": plan_update,
+    "deploy": plan_update,
+    "plan": plan_deploy,
+    "status": plan_status,
+}
+
+
+def planned(command: str, desired: Desired, state: State, *objects: JSONObject, **options: Any) -> Step:
+    """The one step of a command's plan, where the remote side shows these objects."""
+    listing = Listing({each["id"]: each for each in objects}, "p")
+    [step] = PLANS[command]([desired], state, Remote({desired.key: listing}), **options)
+    return step
 
 
 def test_nothing_recorded_is_not_created() -> None:
     """Without a record there is nothing to look at."""
-    assert judge(wants(NEW), State(), seen()).state == "not_created"
+    assert diff_instance(wants(NEW), State(), None).state == "not_created"
 
 
 def test_recorded_at_another_place_is_not_created_here() -> None:
-    """A record counts only for its platform and origin; the verdict says where it is."""
-    verdict = judge(replace(wants(NEW), location=Location("local", "local")), recorded_with(NEW), seen())
-    assert verdict.state == "not_created"
-    assert verdict.note == "recorded on agents at api.openai.com"
+    """A record counts only for its platform and origin; the note says where it is."""
+    step = diff_instance(replace(wants(NEW), location=Location("local", "local")), recorded_with(NEW), None)
+    assert step.state == "not_created"
+    assert step.note == "recorded on agents at api.openai.com"
 
 
 def test_recorded_but_not_there_is_missing() -> None:
     """An id that the look did not find is missing."""
-    verdict = judge(wants(NEW), recorded_with(NEW), seen())
-    assert verdict.state == "missing"
-    assert "agent_1" in (verdict.note or "")
+    step = diff_instance(wants(NEW), recorded_with(NEW), None)
+    assert step.state == "missing"
+    assert "agent_1" in (step.note or "")
 
 
 def test_equal_is_in_sync() -> None:
     """(a) Remote as declared; the record stays what it is."""
     recorded = recorded_with(NEW)
-    verdict = judge(wants(NEW), recorded, seen(remote_with(NEW)))
-    assert (verdict.state, verdict.record) == ("in_sync", recorded.records["a", "development"])
+    step = diff_instance(wants(NEW), recorded, remote_with(NEW))
+    assert (step.state, step.record) == ("in_sync", recorded.records["a", "development"])
 
 
 @pytest.mark.parametrize("position", [0, 1])
 def test_equal_but_recorded_otherwise_is_in_sync_and_recorded(position: int) -> None:
     """(a) Another checkout brought it here already: the record follows, with history in the later environments."""
-    verdict = judge(wants(NEW, position), recorded_with(OLD), seen(remote_with(NEW)))
-    assert verdict.state == "in_sync"
-    assert verdict.record == Record("agent_1", PLACE, digest(NEW), None, (digest(OLD),) if position else ())
+    step = diff_instance(wants(NEW, position), recorded_with(OLD), remote_with(NEW))
+    assert step.state == "in_sync"
+    assert step.record == Record("agent_1", PLACE, digest(NEW), None, (digest(OLD),) if position else ())
 
 
 def test_a_field_that_only_the_record_has_keeps_it_from_being_in_sync() -> None:
     """(a) Verbosity is no longer declared, but remotely still as recorded: that is a change to write."""
-    verdict = judge(wants({**NEW, "instructions": "old"}), recorded_with(OLD), seen(remote_with(OLD)))
-    assert verdict.state == "changed"
-    assert [(change.field, change.before, change.after) for change in verdict.changes] == [("text.verbosity", "low", None)]
+    step = diff_instance(wants({**NEW, "instructions": "old"}), recorded_with(OLD), remote_with(OLD))
+    assert step.state == "changed"
+    assert [(change.field, change.before, change.after) for change in step.changes] == [("text.verbosity", "low", None)]
 
 
 def test_a_pending_update_that_got_through_is_ours() -> None:
     """(b) The answer was lost and the code moved on: no drift, and the next write starts from what got through."""
     there = remote_with(OLD)
     there = {"id": "agent_1", **resolved(merged(there, update_body(wants(NEW), OLD, there)))}
-    verdict = judge(wants(OTHER, 1), recorded_with(OLD, pending=NEW), seen(there))
-    assert verdict.state == "changed"
-    assert verdict.record is not None
-    assert verdict.record.digest == digest(NEW)
-    assert verdict.record.history == (digest(OLD),)
-    assert verdict.drift is None
+    step = diff_instance(wants(OTHER, 1), recorded_with(OLD, pending=NEW), there)
+    assert step.state == "changed"
+    assert step.record is not None
+    assert step.record.digest == digest(NEW)
+    assert step.record.history == (digest(OLD),)
+    assert step.drift is None
 
 
 def test_code_that_moved_on_is_changed() -> None:
     """(c) Remote is as recorded and carries the record's tag: ours to change."""
-    verdict = judge(wants(NEW, 1), recorded_with(OLD), seen(remote_with(OLD)))
-    assert verdict.state == "changed"
-    assert {change.field for change in verdict.changes} == {"instructions", "text.verbosity"}
+    step = diff_instance(wants(NEW, 1), recorded_with(OLD), remote_with(OLD))
+    assert step.state == "changed"
+    assert {change.field for change in step.changes} == {"instructions", "text.verbosity"}
 
 
 @pytest.mark.parametrize(("position", "state"), [(0, "changed"), (1, "drifted")])
 def test_another_checkouts_work(position: int, state: str) -> None:
     """(d) A tag that is not the record's: said and gone on in the first environment, refused in later ones."""
-    verdict = judge(wants(NEW, position), recorded_with(OLD), seen(remote_with(OTHER)))
-    assert verdict.state == state
-    assert "another checkout" in (verdict.note or verdict.drift or "")
-    assert bool(verdict.drift) is (position == 1)
+    step = diff_instance(wants(NEW, position), recorded_with(OLD), remote_with(OTHER))
+    assert step.state == state
+    assert "another checkout" in (step.note or step.drift or "")
+    assert bool(step.drift) is (position == 1)
 
 
 @pytest.mark.parametrize(("position", "state"), [(0, "changed"), (1, "drifted")])
@@ -116,21 +132,21 @@ def test_equal_under_another_tag_is_another_checkouts_work(position: int, state:
     """(a) Remote equals declared, but under a tag that is neither declared nor recorded: (d), and all that goes is told."""
     there = remote_with({**NEW, "service_tier": "priority", "reasoning": {"effort": "high"}})
     there["metadata"]["theirs"] = "x"
-    verdict = judge(wants(NEW, position), recorded_with(NEW), seen(there))
-    assert verdict.state == state
-    assert {change.field for change in verdict.changes} == {"service_tier", "reasoning.effort", "metadata.theirs"}
-    assert verdict.body is not None
-    assert verdict.body["service_tier"] is None
-    assert verdict.body["reasoning"] is None
-    assert verdict.body["text"] == {"format": {"type": "text"}, "verbosity": None}
-    assert set(verdict.body["metadata"]) == set(TAGS)
+    step = diff_instance(wants(NEW, position), recorded_with(NEW), there)
+    assert step.state == state
+    assert {change.field for change in step.changes} == {"service_tier", "reasoning.effort", "metadata.theirs"}
+    assert step.body is not None
+    assert step.body["service_tier"] is None
+    assert step.body["reasoning"] is None
+    assert step.body["text"] == {"format": {"type": "text"}, "verbosity": None}
+    assert set(step.body["metadata"]) == set(TAGS)
 
 
 def test_equal_under_another_tag_without_another_field() -> None:
     """(d) Where nothing else differs, the tag itself is the change."""
     there = remote_with(NEW)
     there["metadata"]["asst.digest"] = digest(OTHER)
-    [change] = judge(wants(NEW), recorded_with(NEW), seen(there)).changes
+    [change] = diff_instance(wants(NEW), recorded_with(NEW), there).changes
     assert (change.field, change.before, change.after) == ("metadata.asst.digest", digest(OTHER), digest(NEW))
 
 
@@ -140,42 +156,41 @@ def test_on_local_another_tag_is_no_refusal() -> None:
     recorded = recorded_with(OLD)
     record = replace(recorded.records["a", "development"], location=desired.location)
     recorded = replace(recorded, records={("a", "development"): record})
-    verdict = judge(desired, recorded, seen(remote_with(OTHER)))
-    assert (verdict.state, verdict.drift) == ("changed", None)
-    assert "another checkout" in (verdict.note or "")
-    assert judge(desired, recorded, seen(remote_with(OLD, instructions="by hand"))).state == "drifted"
+    step = diff_instance(desired, recorded, remote_with(OTHER))
+    assert (step.state, step.drift) == ("changed", None)
+    assert "another checkout" in (step.note or "")
+    assert diff_instance(desired, recorded, remote_with(OLD, instructions="by hand")).state == "drifted"
 
 
 def test_a_field_that_only_a_pending_payload_has_keeps_it_from_being_in_sync() -> None:
     """(a) What a pending update may have set and the declared payload has not is taken away."""
     there = remote_with(NEW, service_tier="flex")
-    verdict = judge(wants(NEW), recorded_with(NEW, pending=TIERED), seen(there))
-    assert verdict.state == "changed"
-    assert [(change.field, change.before) for change in verdict.changes] == [("service_tier", "flex")]
-    assert verdict.body is not None
-    assert verdict.body["service_tier"] is None
+    step = diff_instance(wants(NEW), recorded_with(NEW, pending=TIERED), there)
+    assert step.state == "changed"
+    assert [(change.field, change.before) for change in step.changes] == [("service_tier", "flex")]
+    assert step.body is not None
+    assert step.body["service_tier"] is None
 
 
 def test_a_pending_payload_under_another_tag_is_not_ours() -> None:
     """(b) Equal to what we sent, but tagged by somebody who may have set more: that is (d)."""
     there = remote_with({**OTHER, "service_tier": "priority"})
-    verdict = judge(wants(NEW, 1), recorded_with(OLD, pending=OTHER), seen(there))
-    assert verdict.state == "drifted"
-    assert "service_tier" in {change.field for change in verdict.changes}
+    step = diff_instance(wants(NEW, 1), recorded_with(OLD, pending=OTHER), there)
+    assert step.state == "drifted"
+    assert "service_tier" in {change.field for change in step.changes}
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
-@pytest.mark.parametrize("command", ["update", "deploy", "plan"])
-def test_another_rows_object_is_refused_whatever_the_flags(command: str, overwrite: bool) -> None:
+@pytest.mark.parametrize(
+    ("command", "options"), [("update", {"overwrite": False}), ("deploy", {"overwrite": True}), ("plan", {})]
+)
+def test_another_rows_object_is_refused_whatever_the_flags(command: str, options: dict[str, bool]) -> None:
     """Tags of another project or row: nothing is sent, and no flag changes that."""
     there = remote_with(OLD)
     there["metadata"]["asst.project"] = "another"
-    recorded = recorded_with(OLD)
-    verdict = judge(wants(OLD), recorded, seen(there))
-    row = rows_for(command, verdict, recorded, overwrite=overwrite)
-    assert (verdict.state, verdict.body, row.action, row.needs_confirmation) == ("drifted", None, "none", True)
-    assert "another row (a in development of project another)" in (row.error or "")
-    assert "--overwrite" not in (row.error or "")
+    step = planned(command, wants(OLD), recorded_with(OLD), there, **options)
+    assert (step.state, step.body, step.action, step.needs_confirmation) == ("drifted", None, "none", True)
+    assert "another row (a in development of project another)" in (step.error or "")
+    assert "--overwrite" not in (step.error or "")
 
 
 @pytest.mark.parametrize(
@@ -190,17 +205,17 @@ def test_another_rows_object_is_refused_whatever_the_flags(command: str, overwri
 @pytest.mark.parametrize("declared", [OLD, NEW])
 def test_an_edit_by_hand_is_drift(edit: JSONObject, field: str, declared: JSONObject) -> None:
     """(e) A changed field, a changed name, lost tags: drifted, whether or not the code changed, with the field."""
-    verdict = judge(wants(declared), recorded_with(OLD), seen(remote_with(OLD, **copy.deepcopy(edit))))
-    assert verdict.state == "drifted"
-    assert field in (verdict.drift or "")
-    assert field in {change.field for change in verdict.changes} or declared is NEW
+    step = diff_instance(wants(declared), recorded_with(OLD), remote_with(OLD, **copy.deepcopy(edit)))
+    assert step.state == "drifted"
+    assert field in (step.drift or "")
+    assert field in {change.field for change in step.changes} or declared is NEW
 
 
 def test_a_foreign_metadata_pair_is_nobodys_business() -> None:
     """What somebody adds to the metadata is no drift."""
     there = remote_with(NEW)
     there["metadata"]["theirs"] = "x"
-    assert judge(wants(NEW), recorded_with(NEW), seen(there)).state == "in_sync"
+    assert diff_instance(wants(NEW), recorded_with(NEW), there).state == "in_sync"
 
 
 @pytest.mark.parametrize(
@@ -215,19 +230,18 @@ def test_a_foreign_metadata_pair_is_nobodys_business() -> None:
 )
 def test_what_commands_make_of_not_created(command: str, action: str, failed: bool) -> None:
     """Only create makes instances; update and deploy name it."""
-    row = rows_for(command, judge(wants(NEW), State(), seen()), State())
-    assert (row.action, "inv asst.create" in (row.error or "")) == (action, failed)
+    step = planned(command, wants(NEW), State())
+    assert (step.action, "inv asst.create" in (step.error or "")) == (action, failed)
 
 
 @pytest.mark.parametrize(
-    ("command", "unsafe"), [("create", False), ("plan", True), ("update", True), ("deploy", True), ("status", False)]
+    ("command", "needs_confirmation"), [("create", False), ("plan", True), ("update", True), ("deploy", True), ("status", False)]
 )
 def test_what_commands_make_of_drift(command: str, needs_confirmation: bool) -> None:
-    """Drift is unsafe for what would write it; create leaves it and status shows it."""
-    recorded = recorded_with(OLD)
-    row = rows_for(command, judge(wants(NEW), recorded, seen(remote_with(OLD, name="x"))), recorded)
-    assert row.needs_confirmation is needs_confirmation
-    assert ("--overwrite" in (row.error or "")) is needs_confirmation
+    """Drift needs a flag where it would be written over; create leaves it and status shows it."""
+    step = planned(command, wants(NEW), recorded_with(OLD), remote_with(OLD, name="x"))
+    assert step.needs_confirmation is needs_confirmation
+    assert ("--overwrite" in (step.error or "")) is needs_confirmation
 
 
 def test_the_history_holds_ten() -> None:
@@ -236,12 +250,5 @@ def test_the_history_holds_ten() -> None:
     long = tuple(f"sha256:{index:064x}" for index in range(10))
     record = replace(recorded.records["a", "development"], history=long)
     recorded = replace(recorded, records={("a", "development"): record})
-    after = updated(judge(wants(NEW, 1), recorded, seen(remote_with(OLD))))
+    after = record_of_update(diff_instance(wants(NEW, 1), recorded, remote_with(OLD)))
     assert after.history == (digest(OLD), *long[:9])
-
-
-def test_what_is_recorded_and_no_longer_declared() -> None:
-    """It is shown with what the store knows of it."""
-    [row] = undeclared(recorded_with(OLD), [("a", "production"), ("b", "development")])
-    assert (row.name, row.state, row.id) == ("a", "undeclared", "agent_1")
-    assert undeclared(recorded_with(OLD), [("a", "development")]) == []

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from invoke_assistants import AsstError, commands
 from invoke_assistants.emulator.api import EmbeddedAPI
-from invoke_assistants.reconcile.apply import Timing
+from invoke_assistants.reconcile.timing import Timing
 from invoke_assistants.store import files
 from invoke_assistants.store.file_storage import FileStorage
 from invoke_assistants.store.merge import merge

@@ -27,7 +27,7 @@ from ..errors import AnswerError, AnswerInvalid, AsstError, NotCreated, SchemaWa
 from ..sdk.deadline import Deadline
 from ..store.file_storage import FileStorage
 from ..store.store import Store
-from ..types import Record, Row, State, short
+from ..types import Record, State, Step, short
 from .ask import aask, ask
 from .conversations import Conversations, refuse_other
 from .parsing import Unfit, dumped, follows, parse
@@ -212,7 +212,7 @@ def run(
     session: str | None = None,
     show: Callable[[str], None] | None = None,
     dry: bool = False,
-) -> tuple[Row, Reply[Any] | None, Any]:
+) -> tuple[Step, Reply[Any] | None, Any]:
     """Ask a declared assistant by its name.
 
     Args:
@@ -227,7 +227,7 @@ def run(
     """
     declaration = Project.load(root, [name]).chosen()[0]
     _, here, record = instance(declaration, env, root)
-    row = Row(name, here.name, here.location.platform, None, id=record.id, digest=record.digest)
+    row = Step(name, here.name, here.location.platform, None, id=record.id, digest=record.digest)
     if dry:
         return row, None, None
     text = declaration.output is None or declaration.output is str

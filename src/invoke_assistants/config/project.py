@@ -20,7 +20,7 @@ from .import_app import load_assistants
 from .settings import Environment, Settings, find_root
 from .sources import Variables
 
-__all__ = ["Project", "runtime_root"]
+__all__ = ["Project", "open_store", "runtime_root"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Project:
                         f"assistant {declaration.name} differs in {name!r:.80}, which is no environment; known:"
                         f" {', '.join(sorted(names))}{nearest(name, names)}"
                     )
-        return cls(settings, declared, chosen, Store(FileStorage(settings.store), settings.project))
+        return cls(settings, declared, chosen, open_store(settings))
 
     def environments(self, env: str | None) -> Sequence[Environment]:
         """All environments, or the one of that name."""
@@ -94,6 +94,11 @@ class Project:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise DeclarationError(f"{found[0]}{more}: run inv asst.check")
         return out
+
+
+def open_store(settings: Settings) -> Store:
+    """The store that the settings name; nothing is read yet."""
+    return Store(FileStorage(settings.store), settings.project)
 
 
 def runtime_root(environ: Mapping[str, str]) -> Path | None:

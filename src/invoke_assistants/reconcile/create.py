@@ -1,271 +1,315 @@
-"""Creating, so that no crash and no lost answer makes a twin or an orphan.
+"""Creating, so that no crash and no lost answer makes a duplicate or an orphan.
 
-An intent with a nonce is in the store before the request; an answer is recorded at once, an unknown outcome is settled
-by looking for the nonce; a last sweep elects the one instance that stays where another clone made one at the same time;
-only then does the intent go. Nothing is deleted but what carries the nonce of an open intent.
+1. Every create is pending in the store, with a nonce, before its request.
+2. An answer is recorded at once.
+3. Complete lists are read until each create is settled: ``election.next_move`` says what each look means.
+4. Only then does the pending create go. Nothing is deleted but what carries the nonce of a pending create.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..declare.payload import create_body
 from ..errors import PlatformError
 from ..platforms.platform import Platform
-from ..types import Change, Desired, JSONObject, Key, PendingOperation, Record, Row, State
-from .apply import Run, hopeless, told
-from .plan import Remote, Verdict, adopted
-from .refresh import refresh
+from ..types import Change, JSONObject, PendingOperation, Record, State, Step
+from .apply import format_failure, record_in_sync
+from .election import CreateState, Look, Move, next_move
+from .executor import Executor, fails_for_all
+from .plan import Plan
+from .records import record_of_adopted
+from .refresh import list_objects
+from .remote import Listing, Remote
+from .world import World
 
-__all__ = ["Claim", "Creation", "claim"]
+__all__ = ["apply_create"]
 
-ROUNDS = 4  # of posts that the service put off, without any of them getting through
+PUT_OFF = 4  # rounds of posts that the service puts off, without any of them getting through
+ATTEMPTS = 3  # posts of one create, each after what was posted before is gone again
 
 
 @dataclass
-class Claim:
-    """One instance that a create is after.
+class PendingCreate:
+    """One instance that is being created.
 
-    ``resumed`` says that an earlier run left the intent, ``shown`` is the id of the tagged object that the last look
-    showed, ``mine`` the id that was recorded before or answered now, ``made`` that it was answered now.
+    Args:
+        operation: what the store holds of it while its outcome is open.
+        resumed: whether an earlier run left it open.
+        before: what was recorded when the run began.
+        listed: the id of the oldest object with its tags that a look showed.
+        id: the id that was recorded before, or answered now.
+        problem: why it is not known whether it was made.
+        outcome: its step, once it is settled or given up.
     """
 
-    verdict: Verdict
-    intent: PendingOperation
+    step: Step
+    operation: PendingOperation
     resumed: bool
     before: Record | None
-    shown: str | None
-    mine: str | None = None
-    made: bool = False
+    listed: str | None
+    state: CreateState = CreateState.UNSENT
+    id: str | None = None
     problem: PlatformError | None = None
-    rounds: int = 0
+    attempts: int = 0
     deleted: set[str] = field(default_factory=set)
+    outcome: Step | None = None
 
-    @property
-    def desired(self) -> Desired:
-        """The declared instance."""
-        return self.verdict.desired
+    @classmethod
+    def of(cls, step: Step, state: State, tagged: Sequence[JSONObject]) -> PendingCreate:
+        """The create of a planned step; one that an earlier run left open goes on with its nonce."""
+        open_ = state.pending_operation(step.target, "create")
+        operation = open_ or PendingOperation("create", step.target.digest, secrets.token_hex(16))
+        create = cls(step, operation, open_ is not None, state.record(step.target), tagged[0]["id"] if tagged else None)
+        if step.record and step.remote:
+            create.state, create.id = CreateState.RECORDED, step.record.id
+        return create
 
     def owns(self, there: JSONObject) -> bool:
-        """Whether a remote object is this claim's own: it carries its nonce."""
-        return (there.get("metadata") or {}).get("asst.nonce") == self.intent.nonce
+        """Whether an object carries this create's nonce."""
+        return (there.get("metadata") or {}).get("asst.nonce") == self.operation.nonce
+
+    def tagged(self, listing: Listing) -> list[JSONObject]:
+        """The listed objects with the instance's tags, oldest first, but those that this run has deleted."""
+        return [there for there in listing.tagged.get(self.step.key, []) if there["id"] not in self.deleted]
 
 
-def claim(verdict: Verdict, recorded: State, hits: Sequence[JSONObject]) -> Claim:
-    """The claim of a verdict and its tagged objects; one that an earlier run left open goes on with its intent."""
-    desired = verdict.desired
-    left = recorded.pending_operation(desired, "create")
-    intent = left or PendingOperation("create", desired.digest, secrets.token_hex(16))
-    mine = verdict.record.id if verdict.record and verdict.remote else None
-    shown = hits[0]["id"] if hits else None
-    return Claim(verdict, intent, left is not None, recorded.record(desired), shown, mine)
+async def apply_create(plan: Plan, world: World, remote: Remote) -> Plan:
+    """Make or adopt what a plan says, environment after environment, and settle what is open.
+
+    Raises:
+        RowsFailed: some could not be made; the others were.
+    """
+    planned = plan.to_do()
+    creating = _Creating(await Executor.open(world, (step.target for step in planned)))
+    buffer = creating.executor.buffer
+    record_in_sync(plan, world.state, buffer)
+    creates = [PendingCreate.of(step, world.state, remote.tagged(step.key)) for step in planned]
+    for each in creates:
+        if not each.resumed:
+            buffer.set_pending(each.step.target, each.operation, each.step.target.payload)
+    buffer.flush()
+    if creates:
+        plan = plan.updated(await creating.run(creates))
+    return creating.executor.mark_replaced(plan).raise_if_failed()
 
 
-class Creation(Run):
+class _Creating:
     """The creates of one command."""
 
-    async def create(self, claims: Sequence[Claim], rows: Mapping[Key, Row]) -> None:
-        """Make or adopt every claimed instance; each has an open intent. An environment that fails stops those after it."""
-        self.reporter.start("creating", len(claims))
-        stopped: str | None = None
-        async with self.buffer.flushing():
-            for _, name in sorted({(each.desired.position, each.desired.environment) for each in claims}):
-                here = [each for each in claims if each.desired.environment == name]
-                if stopped:
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+
+    async def run(self, creates: Sequence[PendingCreate]) -> list[Step]:
+        """Post and settle all of them; an environment that is not whole stops those after it."""
+        executor = self.executor
+        executor.reporter.start("creating", len(creates))
+        incomplete: str | None = None
+        async with executor.buffer.flushing():
+            for _, environment in sorted({(each.step.target.position, each.step.environment) for each in creates}):
+                here = [each for each in creates if each.step.environment == environment]
+                if incomplete:
                     for each in here:
-                        why = f"not started, since {stopped} is not whole"
-                        self.fail(each.desired, rows[each.desired.key], why, keep=each.resumed)
+                        self._fail(each, f"not started, since {incomplete} is not whole", keep=each.resumed)
                     continue
-                await self._make(self.platforms[here[0].desired.key], here, rows)
-                if any(self.rows[each.desired.key].error for each in here if each.desired.key in self.rows):
-                    stopped = name
-            for platform in dict.fromkeys(self.platforms.values()):
-                here = [each for each in self._open(claims) if self.platforms[each.desired.key] is platform]
-                await self._settle(platform, here, rows)
+                await self._post_environment(executor.platforms[here[0].step.key], here)
+                if any(each.outcome and each.outcome.error for each in here):
+                    incomplete = environment
+            for platform in dict.fromkeys(executor.platforms.values()):
+                await self._settle(platform, [each for each in creates if executor.platforms[each.step.key] is platform])
+        return [each.outcome for each in creates if each.outcome]
 
-    async def _make(self, platform: Platform, claims: Sequence[Claim], rows: Mapping[Key, Row]) -> None:
-        """Post what is to be made in one environment; a create that was not answered is settled before the next one."""
+    async def _post_environment(self, platform: Platform, creates: Sequence[PendingCreate]) -> None:
+        """Post what is to be made; a create that was not answered is settled before the next environment."""
         try:
-            await self._post(platform, await self._without_hits(platform, claims), rows)
+            await self._post(platform, await self._unlisted(platform, creates))
         except PlatformError as error:
-            for each in self._open(claims):
-                self._unsettled(each, rows, error.detail)
-        await self._settle(platform, [each for each in self._open(claims) if each.problem], rows)
+            for each in _open(creates):
+                self._give_up(each, error.detail)
+        await self._settle(platform, [each for each in creates if each.state is CreateState.UNANSWERED])
 
-    def _open(self, claims: Sequence[Claim]) -> list[Claim]:
-        return [each for each in claims if each.desired.key not in self.rows]
-
-    async def _without_hits(self, platform: Platform, claims: Sequence[Claim]) -> list[Claim]:
-        """The claims to post: those with no tagged object. One that an earlier run may have posted is looked for again."""
-        absent = [each for each in claims if each.mine is None and each.shown is None]
+    async def _unlisted(self, platform: Platform, creates: Sequence[PendingCreate]) -> list[PendingCreate]:
+        """The creates of which nothing is listed. What an earlier run may have posted is looked for once more."""
+        absent = [each for each in creates if each.id is None and each.listed is None]
         if any(each.resumed for each in absent):
-            await asyncio.sleep(self.timing.again)
-            shown = (await self._look(platform, claims)).tagged()
-            absent = [each for each in absent if not (each.resumed and shown.get(each.desired.key))]
+            await asyncio.sleep(self.executor.timing.again)
+            listing = await _list(platform, creates)
+            absent = [each for each in absent if not (each.resumed and listing.tagged.get(each.step.key))]
         return absent
 
-    async def _look(self, platform: Platform, claims: Sequence[Claim]) -> Remote:
-        return await refresh(platform, (), claims[0].desired.project, whole=True)
-
-    async def _post(self, platform: Platform, claims: Sequence[Claim], rows: Mapping[Key, Row]) -> None:
-        """Send each create once; those that the service put off are sent again after a wait and a look."""
-        for each in claims:
-            if each.intent.digest != each.desired.digest:  # what an earlier run left open was another payload
-                each.intent = replace(each.intent, digest=each.desired.digest)
-                self.buffer.intend(each.desired, each.intent, each.desired.payload)
-        self.buffer.flush()
+    async def _post(self, platform: Platform, creates: Sequence[PendingCreate]) -> None:
+        """Post each create once; those that the service put off are posted again after a wait and a look."""
+        for each in creates:
+            if each.operation.digest != each.step.target.digest:  # an earlier run left another payload open
+                each.operation = replace(each.operation, digest=each.step.target.digest)
+                self.executor.buffer.set_pending(each.step.target, each.operation, each.step.target.payload)
+        self.executor.buffer.flush()
         idle = 0
-        while claims:
-            put_off: list[tuple[Claim, PlatformError | None]] = []
-            await self.all(self._post_one(platform, each, rows, put_off, last=idle == ROUNDS - 1) for each in claims)
-            waits = [error.retry_after or 2.0**idle for _, error in put_off if error]
+        while creates:
+            put_off: dict[str, PlatformError | None] = {}
+            await self.executor.all(self._post_one(platform, each, put_off, last=idle == PUT_OFF - 1) for each in creates)
+            waits = [error.retry_after or 2.0**idle for error in put_off.values() if error]
             if not waits:
                 return
-            idle = idle + 1 if len(put_off) == len(claims) else 0
-            self.reporter.say(f"the service asks to slow down; trying again in {max(waits):.0f} s")
+            idle = idle + 1 if len(put_off) == len(creates) else 0
+            self.executor.reporter.say(f"the service asks to slow down; trying again in {max(waits):.0f} s")
             await asyncio.sleep(max(waits))
-            shown = (await self._look(platform, claims)).tagged()
-            claims = [each for each, _ in put_off if not shown.get(each.desired.key)]
+            listing = await _list(platform, creates)
+            creates = [each for each in creates if each.step.title in put_off and not listing.tagged.get(each.step.key)]
 
     async def _post_one(
-        self,
-        platform: Platform,
-        each: Claim,
-        rows: Mapping[Key, Row],
-        put_off: list[tuple[Claim, PlatformError | None]],
-        *,
-        last: bool,
+        self, platform: Platform, each: PendingCreate, put_off: dict[str, PlatformError | None], *, last: bool
     ) -> None:
-        desired, row = each.desired, rows[each.desired.key]
-        assert each.intent.nonce is not None
+        """Post one create. ``put_off`` collects, by title, those that the service put off, and those that then waited."""
+        desired, executor = each.step.target, self.executor
+        assert each.operation.nonce is not None
         keep = each.resumed or bool(each.deleted)  # an earlier post may still turn up
-        async with self.slots:
-            if self.halt:
-                self.fail(desired, row, f"not tried: {self.halt}", keep=keep)
+        async with executor.slots:
+            if executor.halt:
+                self._fail(each, f"not tried: {executor.halt}", keep=keep)
                 return
             if put_off:
-                put_off.append((each, None))
+                put_off[each.step.title] = None
                 return
             try:
-                there = await platform.create(create_body(desired, each.intent.nonce))
+                there = await platform.create(create_body(desired, each.operation.nonce))
             except PlatformError as error:
                 if error.unknown:
-                    each.problem = error
-                elif error.status == 429 and not hopeless(error) and not last:
-                    put_off.append((each, error))
+                    each.state, each.problem = CreateState.UNANSWERED, error
+                elif error.status == 429 and not fails_for_all(error) and not last:
+                    put_off[each.step.title] = error
                 else:
-                    self.fail(desired, row, told(error), keep=keep, error=error)
+                    self._fail(each, format_failure(error), keep=keep, error=error)
                 return
-        each.mine, each.made = there["id"], True
-        self._keep(each, there, settled=False)
+        each.state, each.id = CreateState.ANSWERED, there["id"]
+        self._record(each, there, settled=False)
 
-    def _keep(self, each: Claim, there: JSONObject, *, settled: bool) -> tuple[Record, tuple[Change, ...]]:
-        """Record a remote object as the claimed instance; what another checkout wrote otherwise comes back."""
-        payloads = self.buffer.payloads
-        if each.before and each.before.id == there["id"]:
-            self.buffer.record(each.desired, each.before, payloads[each.before.digest], settled=settled)
-            return each.before, ()
-        own = each.owns(there)
-        record, payload, changes = adopted(each.desired, there, each.before, payloads, own=own)
-        self.buffer.record(each.desired, record, payload, settled=settled)
-        return record, () if own else changes
-
-    async def _settle(self, platform: Platform, claims: Sequence[Claim], rows: Mapping[Key, Row]) -> None:
-        """Sweep until every claim is settled: its instance shown, alone or elected; or say why it is not."""
-        open_, delays = list(claims), iter(self.timing.delays())
-        elapsed = 0.0
-        while open_:
+    async def _settle(self, platform: Platform, creates: Sequence[PendingCreate]) -> None:
+        """Look until every create is settled: its instance listed, alone or elected; or say why it is not."""
+        delays, elapsed = iter(self.executor.timing.delays()), 0.0
+        while open_ := _open(creates):
             try:
-                remote = await self._look(platform, open_)
+                listing = await _list(platform, open_)
             except PlatformError as error:
                 for each in open_:
-                    self._unsettled(each, rows, error.detail)
+                    self._give_up(each, error.detail)
                 return
-            tagged = remote.tagged()
-            await self.all(self._elect(platform, each, remote, tagged, rows, elapsed) for each in open_)
-            open_ = self._open(open_)
-            if open_:
+            await self.executor.all(self._settle_one(platform, each, listing, elapsed) for each in open_)
+            if _open(creates):
                 pause = next(delays, 0.25)
                 await asyncio.sleep(pause)
                 elapsed += pause
 
-    async def _elect(
-        self,
-        platform: Platform,
-        each: Claim,
-        remote: Remote,
-        tagged: Mapping[Key, Sequence[JSONObject]],
-        rows: Mapping[Key, Row],
-        elapsed: float,
-    ) -> None:
-        """One look at one claim: settle it, delete what lost, or leave it for the next look."""
-        hits = [there for there in tagged.get(each.desired.key, ()) if there["id"] not in each.deleted]
-        own = [there for there in hits if each.owns(there)]
-        late = elapsed >= self.timing.grace
+    async def _settle_one(self, platform: Platform, each: PendingCreate, listing: Listing, elapsed: float) -> None:
+        """Carry out the next step of one create after one look."""
+        tagged = each.tagged(listing)
+        own = [there for there in tagged if each.owns(there)]
         try:
-            if not own and each.mine and each.mine in remote.objects:
-                self._settled(each, remote.objects[each.mine], rows)  # its tags were changed, which update tells
-            elif not own and each.made:
-                if late:
-                    self._unsettled(each, rows, f"{each.mine} was made, but the service's list does not show it yet")
-            elif not own and each.problem:
-                if elapsed >= self.timing.unknown:
-                    self._unsettled(each, rows, f"{each.problem.detail}; whether it was made is not known yet")
-            elif not hits:
-                await self._make_anew(platform, each, rows)
-            elif len(own) > 1:
-                await self._drop(platform, each, own[1:])
-            elif own and hits[0] is not own[0]:
-                await self._drop(platform, each, own)
-            elif len(hits) > 1 and not late:
-                return  # the others' runs delete what they made
-            elif len(hits) > 1 and not own:
-                ids = ", ".join(there["id"] for there in hits)
-                self._unsettled(each, rows, f"{len(hits)} instances carry its tags: {ids}; delete all but one")
-            elif len(hits) > 1 and hits[1]["created_at"] == own[0]["created_at"]:
-                await self._drop(platform, each, own)
-            else:
-                self._settled(each, hits[0], rows, twins=hits[1:])
+            match next_move(each.state, self._look(each, listing, elapsed)):
+                case Move.WAIT:
+                    pass
+                case Move.CREATE:
+                    await self._create_anew(platform, each)
+                case Move.KEEP_RECORDED:
+                    assert each.id is not None
+                    self._keep(each, listing.objects[each.id], duplicates=())
+                case Move.KEEP_OLDEST:
+                    self._keep(each, tagged[0], duplicates=tagged[1:])
+                case Move.DELETE_EXTRAS:
+                    await self._delete_own(platform, each, own[1:])
+                case Move.YIELD:
+                    await self._delete_own(platform, each, own)
+                    if each.state is CreateState.UNANSWERED:  # it was made, as its object showed
+                        each.state = CreateState.UNSENT
+                case move:
+                    self._give_up(each, _reason(move, each, tagged))
         except PlatformError as error:
-            self._unsettled(each, rows, error.detail)
-        each.shown = hits[0]["id"] if hits else each.shown
+            self._give_up(each, error.detail)
+        each.listed = tagged[0]["id"] if tagged else each.listed
 
-    async def _drop(self, platform: Platform, each: Claim, own: Sequence[JSONObject]) -> None:
+    def _look(self, each: PendingCreate, listing: Listing, elapsed: float) -> Look:
+        tagged = each.tagged(listing)
+        own = [each.owns(there) for there in tagged]
+        return Look(
+            own=sum(own),
+            others=len(own) - sum(own),
+            own_is_oldest=bool(own) and own[0],
+            same_age=len(tagged) > 1 and tagged[0]["created_at"] == tagged[1]["created_at"],
+            recorded_is_listed=each.id is not None and each.id in listing.objects,
+            answer_is_overdue=elapsed >= self.executor.timing.unknown,
+            grace_is_over=elapsed >= self.executor.timing.grace,
+        )
+
+    async def _delete_own(self, platform: Platform, each: PendingCreate, own: Iterable[JSONObject]) -> None:
         for there in own:
             await platform.delete(there["id"])
             each.deleted.add(there["id"])
-            if each.mine == there["id"]:
-                each.mine, each.made = None, False
-                self.buffer.forget(each.desired, there["id"])
+            if each.id == there["id"]:
+                each.id, each.state = None, CreateState.UNSENT
+                self.executor.buffer.forget(each.step.target, there["id"])
 
-    async def _make_anew(self, platform: Platform, each: Claim, rows: Mapping[Key, Row]) -> None:
-        """Nothing is shown: what was shown before is asked for by its id, and only if it is gone, one is posted."""
-        known = each.shown or each.mine
+    async def _create_anew(self, platform: Platform, each: PendingCreate) -> None:
+        """Post where nothing is listed, unless what was listed or recorded before still answers to its id."""
+        known = each.listed or each.id
         if known and known not in each.deleted and await platform.retrieve(known):
             return
-        each.rounds += 1
-        if each.rounds > 3:
-            self._unsettled(each, rows, "other runs make and delete it at the same time")
+        each.attempts += 1
+        if each.attempts > ATTEMPTS:
+            self._give_up(each, "other runs make and delete it at the same time")
         else:
-            await self._post(platform, [each], rows)
+            await self._post(platform, [each])
 
-    def _settled(self, each: Claim, there: JSONObject, rows: Mapping[Key, Row], twins: Sequence[JSONObject] = ()) -> None:
-        record, changes = self._keep(each, there, settled=True)
-        row = rows[each.desired.key]
-        action = row.action if (each.made and record.id == each.mine) or record.id == row.id else "adopt"
-        note = row.note if not each.resumed else "an earlier run left this create open; it is settled"
+    def _record(self, each: PendingCreate, there: JSONObject, *, settled: bool) -> tuple[Record, tuple[Change, ...]]:
+        """Record an object as the instance; return what another checkout wrote otherwise, too."""
+        desired, buffer = each.step.target, self.executor.buffer
+        if each.before and each.before.id == there["id"]:
+            buffer.record(desired, each.before, buffer.payloads[each.before.digest], settled=settled)
+            return each.before, ()
+        own = each.owns(there)
+        record, payload, changes = record_of_adopted(desired, there, each.before, buffer.payloads, own=own)
+        buffer.record(desired, record, payload, settled=settled)
+        return record, () if own else changes
+
+    def _keep(self, each: PendingCreate, there: JSONObject, duplicates: Sequence[JSONObject]) -> None:
+        """Settle a create with the object that stays."""
+        made = each.state is CreateState.ANSWERED
+        record, changes = self._record(each, there, settled=True)
+        step = each.step
+        action = step.action if (made and record.id == each.id) or record.id == step.id else "adopt"
+        note = "an earlier run left this create open; it is settled" if each.resumed else step.note
         if changes:
             note = f"another checkout wrote {record.id}; inv asst.plan shows what differs"
-        if twins:
-            note = (
-                f"{', '.join(twin['id'] for twin in twins)} carries the same tags and is younger: the run that made it deletes it"
-            )
-        self.rows[each.desired.key] = replace(row, id=record.id, action=action, note=note)
-        self.reporter.advance()
+        if duplicates:
+            ids = ", ".join(duplicate["id"] for duplicate in duplicates)
+            note = f"{ids} carries the same tags and is younger: the run that made it deletes it"
+        each.outcome = replace(step, id=record.id, action=action, note=note)
+        self.executor.reporter.advance()
 
-    def _unsettled(self, each: Claim, rows: Mapping[Key, Row], why: str) -> None:
-        row = rows[each.desired.key]
-        self.fail(each.desired, replace(row, id=each.mine or row.id), f"{why}: run inv asst.create again to settle it", keep=True)
+    def _give_up(self, each: PendingCreate, why: str) -> None:
+        """Leave a create open for the next run."""
+        each.step = replace(each.step, id=each.id or each.step.id)
+        self._fail(each, f"{why}: run inv asst.create again to settle it", keep=True)
+
+    def _fail(self, each: PendingCreate, why: str, *, keep: bool, error: PlatformError | None = None) -> None:
+        each.outcome = self.executor.failed(each.step, why, keep=keep, error=error)
+
+
+def _open(creates: Sequence[PendingCreate]) -> list[PendingCreate]:
+    return [each for each in creates if each.outcome is None]
+
+
+async def _list(platform: Platform, creates: Sequence[PendingCreate]) -> Listing:
+    return await list_objects(platform, (), creates[0].step.target.project, complete=True)
+
+
+def _reason(move: Move, each: PendingCreate, tagged: Sequence[JSONObject]) -> str:
+    """Why a create is given up."""
+    if move is Move.GIVE_UP_UNLISTED:
+        return f"{each.id} was made, but the service's list does not show it yet"
+    if move is Move.GIVE_UP_UNANSWERED:
+        assert each.problem is not None
+        return f"{each.problem.detail}; whether it was made is not known yet"
+    return f"{len(tagged)} instances carry its tags: {', '.join(there['id'] for there in tagged)}; delete all but one"

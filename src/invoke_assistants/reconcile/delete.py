@@ -2,78 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ..config.settings import Environment
 from ..declare.tags import is_ours
 from ..errors import AsstError, PlatformError, Refused
 from ..platforms.platform import Platform
-from ..text import count, join_errors
-from ..types import Desired, JSONObject, Key, PendingOperation, Row
-from .apply import Run, Timing
-from .diff import declarable
-from .inventory import left_elsewhere, recorded_instances
-from .plan import Verdict, row_to_delete
-from .session import Confirm, Session, ended, recorded_of
+from ..text import count
+from ..types import Desired, JSONObject, Key, PendingOperation, Step
+from .apply import apply_delete
+from .diff import declarable_fields
+from .executor import Executor
+from .plan import Plan, plan_delete
+from .recorded import Selection, recorded_instances, records_elsewhere
+from .refresh import refresh
+from .reporter import Confirm
+from .safeguards import entries, refuse_if_changed, refuse_unsafe, refuse_unseen
 from .settle import settle_creates
+from .world import World
 
-__all__ = ["Asked", "delete_object", "delete_recorded"]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """How a delete was asked for: planned only, confirmed already, or who is asked."""
-
-    dry_run: bool
-    yes: bool
-    confirm: Confirm | None
-
-    def refuse_unless_said(self, rows: Sequence[Row]) -> None:
-        """Raise ``Refused`` unless it was said that these rows may be deleted."""
-        what = ", ".join(f"{row.name} in {row.environment} ({row.id or 'an open create'})" for row in rows)
-        if not self.yes and not (self.confirm and self.confirm(f"Delete {what}?", rows)):
-            raise Refused(f"not confirmed: {count(len(rows), 'instance')} would be deleted; --yes goes on", rows)
+__all__ = ["delete_object", "delete_recorded"]
 
 
-async def delete_recorded(
-    session: Session, only: Iterable[str], env: str | None, undeclared: bool, asked: Asked, timing: Timing
-) -> list[Row]:
+async def delete_recorded(world: World, selection: Selection, *, dry_run: bool, yes: bool, confirm: Confirm | None) -> Plan:
     """Delete recorded instances and forget them; what an open create of theirs made is found and deleted as well.
 
     Raises:
         Refused: not confirmed, or an instance that must not or cannot be deleted; nothing was written.
         RowsFailed: some could not be deleted.
     """
-    project = session.project
-    desired, unreachable = recorded_instances(project, session.recorded, only, env, undeclared=undeclared)
-    open_ = [each for each in desired if session.recorded.pending_operation(each, "create")]
-    verdicts = await session.verdicts(desired, whole={each.environment for each in open_})
-    rows = {v.desired.key: row_to_delete(v, session.recorded, session.tagged(v.desired)) for v in verdicts}
-    rows |= {row.key: row for row in unreachable}
-    for line in left_elsewhere(project, session.recorded, only, env, [(each.key, each.location) for each in desired]):
-        session.reporter.say(line)
-    await session.refuse_if_all_gone(verdicts, rows, deleting=True)
-    if needs_confirmation := join_errors(row.error for row in rows.values() if row.needs_confirmation):
-        raise Refused(needs_confirmation, rows.values())
-    if asked.dry_run or not verdicts:
-        return list(rows.values())
-    asked.refuse_unless_said([*rows.values()])
-    if not asked.yes:
-        await session.refuse_if_changed(verdicts, rows)
+    desired, unreachable = recorded_instances(world.project, world.state, selection)
+    open_ = [each for each in desired if world.state.pending_operation(each, "create")]
+    remote = await refresh(world, desired, complete={each.environment for each in open_})
+    plan = plan_delete(desired, world.state, remote).updated(unreachable)
+    for line in records_elsewhere(world.project, world.state, selection, desired):
+        world.reporter.say(line)
+    await refuse_unseen(plan, world, remote, deleting=True)
+    refuse_unsafe(plan)
+    if dry_run or not desired:
+        return plan
+    _refuse_unless_confirmed(plan.steps, yes, confirm)
+    if not yes:
+        await refuse_if_changed(plan, world, remote)
     if open_:
-        await settle_creates(session, open_, timing)
-        confirmed = {(each.key, each.location) for each in desired}
-        again, _ = recorded_instances(project, session.recorded, only, env, undeclared=undeclared)
-        verdicts = await session.verdicts([each for each in again if (each.key, each.location) in confirmed])
-        nothing = {each.key: replace(rows[each.key], action="none", note="its open create had made nothing") for each in open_}
-        rows |= nothing | {v.desired.key: row_to_delete(v, session.recorded, ()) for v in verdicts}
-        if needs_confirmation := join_errors(row.error for row in rows.values() if row.needs_confirmation):
-            raise Refused(needs_confirmation, rows.values())
-    return await _delete(session, verdicts, rows, timing)
+        await settle_creates(world, open_)
+        plan = await _plan_again(world, selection, plan, desired)
+        refuse_unsafe(plan)
+    return await apply_delete(plan, world)
 
 
-async def delete_object(session: Session, id: str, env: str | None, asked: Asked, timing: Timing) -> list[Row]:
+async def _plan_again(world: World, selection: Selection, plan: Plan, confirmed: Sequence[Desired]) -> Plan:
+    """Plan the deletion anew, once open creates are settled; no instance joins that was not confirmed."""
+    known = {(each.key, each.location) for each in confirmed}
+    recorded, _ = recorded_instances(world.project, world.state, selection)
+    desired = [each for each in recorded if (each.key, each.location) in known]
+    remote = await refresh(world, desired)
+    gone = {each.key for each in confirmed} - {each.key for each in desired}
+    nothing = [replace(plan.step(key), action="none", note="its open create had made nothing") for key in gone]
+    return plan.updated(nothing).updated(plan_delete(desired, world.state, remote))
+
+
+def _refuse_unless_confirmed(steps: Sequence[Step], yes: bool, confirm: Confirm | None) -> None:
+    what = ", ".join(f"{step.title} ({step.id or 'an open create'})" for step in steps)
+    if not yes and not (confirm and confirm(f"Delete {what}?", steps)):
+        raise Refused(f"not confirmed: {count(len(steps), 'instance')} would be deleted; --yes goes on", steps)
+
+
+async def delete_object(world: World, id: str, env: str | None, *, dry_run: bool, yes: bool, confirm: Confirm | None) -> Plan:
     """Delete one object that carries this project's tags, recorded or not; where it is recorded, forget it.
 
     Args:
@@ -83,75 +79,83 @@ async def delete_object(session: Session, id: str, env: str | None, asked: Asked
         Refused: not confirmed, or it does not carry this project's tags, or those of another environment.
         AsstError: there is no such object.
     """
-    environment, platform, there = await _find(session, id, session.project.environments(env))
-    project, recorded, location = session.project.settings.project, session.recorded, environment.location
+    environment, platform, there = await _find(world, id, world.project.environments(env))
+    name, where = _owner(there, world.tag_project, env)
+    state, location = world.state, environment.location
+    holding = [key for key, held in state.records.items() if (record := held.at(location)) and record.id == id]
+    rows = [_recorded_row(world, key, environment) for key in dict.fromkeys([(name, where), *holding])]
+    recorded = [f"recorded for {' in '.join(key)}" for key in holding] or ["not recorded"]
+    step = Step(name, where, location.platform, None, "delete", id, note=f"of {name} in {where}, {', '.join(recorded)}")
+    if dry_run:
+        return Plan((step,))
+    _refuse_unless_confirmed([step], yes, confirm)
+    if not yes:
+        await _refuse_if_object_changed(world, platform, there, rows, step)
+    if open_ := [each for each in rows if state.pending_operation(each, "create")]:
+        await settle_creates(world, open_)
+    again = [_recorded_row(world, each.key, environment) for each in rows]  # with what was settled
+    held = [each for each in again if (record := world.state.record(each)) and record.id == id]
+    return await _delete_and_forget(world, platform, step, held)
+
+
+def _owner(there: JSONObject, project: str, env: str | None) -> Key:
+    """The assistant and the environment that an object is tagged with."""
     if not is_ours(there.get("metadata") or {}, project):
-        raise Refused(f"{id} does not carry the tags of project {project}, so it is not ours to delete")
+        raise Refused(f"{there['id']} does not carry the tags of project {project}, so it is not ours to delete")
     name, where = there["metadata"]["asst.name"], there["metadata"]["asst.environment"]
     if env not in (None, where):
-        raise Refused(f"{id} is an instance of {name} in {where}, not in {env}: leave --env out, or give --env {where}")
-    holding = [key for key, held in recorded.records.items() if (record := held.at(location)) and record.id == id]
-    desired = [_wanted(session, key, environment) for key in dict.fromkeys([(name, where), *holding])]
-    said = [f"recorded for {' in '.join(key)}" for key in holding] or ["not recorded"]
-    row = Row(name, where, location.platform, None, "delete", id, note=f"of {name} in {where}, {', '.join(said)}")
-    if asked.dry_run:
-        return [row]
-    asked.refuse_unless_said([row])
-    if not asked.yes:
-        now, seen = session.project.store.read(), declarable(await platform.retrieve(id) or {})
-        if seen != declarable(there) or any(recorded_of(now, each) != recorded_of(recorded, each) for each in desired):
-            raise Refused(f"{id} was changed while the question waited; nothing was written: run the same command again", [row])
-    if open_ := [each for each in desired if recorded.pending_operation(each, "create")]:
-        await settle_creates(session, open_, timing)
-    again = [_wanted(session, each.key, environment) for each in desired]  # with what was settled
-    held = [each for each in again if (record := session.recorded.record(each)) and record.id == id]
-    run = await session.begin(Run, (), timing)
+        raise Refused(f"{there['id']} is an instance of {name} in {where}, not in {env}: leave --env out, or give --env {where}")
+    return name, where
+
+
+async def _refuse_if_object_changed(
+    world: World, platform: Platform, there: JSONObject, rows: Iterable[Desired], step: Step
+) -> None:
+    now, seen = world.project.store.read(), declarable_fields(await platform.retrieve(there["id"]) or {})
+    if seen != declarable_fields(there) or any(entries(now, each) != entries(world.state, each) for each in rows):
+        raise Refused(
+            f"{there['id']} was changed while the question waited; nothing was written: run the same command again", [step]
+        )
+
+
+async def _delete_and_forget(world: World, platform: Platform, step: Step, held: Sequence[Desired]) -> Plan:
+    """Delete one object, and forget the records that name it; the deletion is pending in the store before its request."""
+    assert step.id is not None
+    executor = Executor(world, {})
     for each in held:
-        run.buffer.intend(each, PendingOperation("delete", each.digest), each.payload)
-    run.buffer.flush()
+        executor.buffer.set_pending(each, PendingOperation("delete", each.digest), each.payload)
+    executor.buffer.flush()
     try:
-        await run.sure(platform, id, platform.delete(id), lambda object_: object_ is None)
+        await executor.send(platform, step.id, platform.delete(step.id), lambda object_: object_ is None)
         for each in held:
-            run.buffer.forget(each, id)
-            run.buffer.intend(each, None)
+            executor.buffer.forget(each, step.id)
+            executor.buffer.set_pending(each, None)
     except PlatformError as error:
         for each in held if not error.unknown else ():
-            run.buffer.intend(each, None)
+            executor.buffer.set_pending(each, None)
         raise
     finally:
-        run.buffer.flush()
-    return ended(
-        {row.key: row} | run.replaced({each.key: replace(row, name=each.name, environment=each.environment) for each in held})
-    )
+        executor.buffer.flush()
+    plan = Plan((step,)).updated(replace(step, name=each.name, environment=each.environment) for each in held)
+    kept = {step.key, *executor.buffer.replaced}
+    return Plan(tuple(each for each in executor.mark_replaced(plan) if each.key in kept)).raise_if_failed()
 
 
-def _wanted(session: Session, key: Key, environment: Environment) -> Desired:
-    """A row at an environment's place, with the payload that its record or its open create names."""
-    slot, recorded = (key, environment.location), session.recorded
-    held = recorded.records.get(key)
+def _recorded_row(world: World, key: Key, environment: Environment) -> Desired:
+    """A row at an environment's location, with the payload that its record or its open create names."""
+    slot, state = (key, environment.location), world.state
+    held = state.records.get(key)
     record = held.at(environment.location) if held else None
-    digest = record.digest if record else recorded.pending[slot].digest if slot in recorded.pending else ""
-    payload = recorded.payloads.get(digest, {})
-    return Desired(*key, environment.position, environment.location, session.project.settings.project, payload, digest)
+    digest = record.digest if record else state.pending[slot].digest if slot in state.pending else ""
+    payload = state.payloads.get(digest, {})
+    return Desired(*key, environment.position, environment.location, world.tag_project, payload, digest)
 
 
-async def _find(session: Session, id: str, environments: Sequence[Environment]) -> tuple[Environment, Platform, JSONObject]:
+async def _find(world: World, id: str, environments: Sequence[Environment]) -> tuple[Environment, Platform, JSONObject]:
     """The object of that id, and where it is; the environment that it is recorded for is asked first."""
-    recorded = {where for (_, where), record in session.recorded.records.items() if record.id == id}
+    recorded = {where for (_, where), record in world.state.records.items() if record.id == id}
     for environment in sorted(environments, key=lambda each: each.name not in recorded):
-        platform = await session.platform_of(environment)
+        platform = await world.platform_of(environment)
         if there := await platform.retrieve(id):
             return environment, platform, there
     raise AsstError(f"there is no {id} in {', '.join(each.name for each in environments)} (is it the right key and project?)")
-
-
-async def _delete(session: Session, verdicts: Sequence[Verdict], rows: Mapping[Key, Row], timing: Timing) -> list[Row]:
-    """Open the intents of the run in one transaction, delete, and forget what is no more."""
-    run = await session.begin(Run, [verdict.desired for verdict in verdicts], timing)
-    for verdict in verdicts:
-        run.buffer.intend(verdict.desired, PendingOperation("delete", verdict.desired.digest), verdict.desired.payload)
-    run.buffer.flush()
-    if verdicts:
-        await run.delete(verdicts, rows)
-    rows = {**rows, **run.rows}
-    return ended(rows | run.replaced(rows))

@@ -12,15 +12,15 @@ from ..declare.tags import TAGS
 from ..types import Change, Desired, JSONObject
 
 __all__ = [
-    "as_taken_over",
+    "adoption_body",
     "compare",
-    "declarable",
-    "going",
-    "leftovers",
+    "declarable_fields",
+    "is_as_adopted",
     "remote_payload",
+    "removed_fields",
     "reset_body",
     "reset_changes",
-    "taking_over",
+    "stale_fields",
     "too_many_pairs",
     "update_body",
 ]
@@ -62,44 +62,44 @@ def _compare(remote: Any, configured: Any, field: str, exact: bool) -> Iterator[
         yield Change(field, remote, configured)
 
 
-def leftovers(remote: Any, recorded: Any, declared: Any) -> tuple[Change, ...]:
+def stale_fields(remote: Any, recorded: Any, declared: Any) -> tuple[Change, ...]:
     """The fields that only the recorded payload has and whose recorded value the remote object still holds."""
-    return tuple(_leftovers(remote, recorded, declared, ""))
+    return tuple(_stale_fields(remote, recorded, declared, ""))
 
 
-def going(remote: Mapping[str, Any], recorded: Mapping[str, Any], declared: Mapping[str, Any]) -> tuple[Change, ...]:
+def removed_fields(remote: Mapping[str, Any], recorded: Mapping[str, Any], declared: Mapping[str, Any]) -> tuple[Change, ...]:
     """The fields that ``update_body`` takes away, whatever the remote object holds there, but for defaults.
 
     They are those that the recorded payload has and the declared one has not, with all that the object holds in them.
     """
-    held = _held(remote, recorded, declared)
-    return tuple(change for change in _leftovers(remote, held, declared, "") if not _is_default(change))
+    held = _remote_values(remote, recorded, declared)
+    return tuple(change for change in _stale_fields(remote, held, declared, "") if not _is_default(change))
 
 
-def _held(remote: Any, recorded: Any, declared: Any) -> Any:
+def _remote_values(remote: Any, recorded: Any, declared: Any) -> Any:
     """The recorded payload with what a remote object holds in the place of each field that is not declared."""
     if _is_list(recorded) and _is_list(remote) and _is_list(declared):
-        return [_held(*each) for each in zip(remote, recorded, declared, strict=False)]
+        return [_remote_values(*each) for each in zip(remote, recorded, declared, strict=False)]
     if not isinstance(recorded, Mapping) or not isinstance(remote, Mapping):
         return remote
     out = {}
     for key in recorded:
         below = declared.get(key, _NOTHING) if isinstance(declared, Mapping) else _NOTHING
         whole = below is _NOTHING and key != "metadata"  # of which only the pairs that were ours go
-        out[key] = remote.get(key) if whole else _held(remote.get(key), recorded[key], below)
+        out[key] = remote.get(key) if whole else _remote_values(remote.get(key), recorded[key], below)
     return out
 
 
-def _leftovers(remote: Any, recorded: Any, declared: Any, field: str) -> Iterator[Change]:
+def _stale_fields(remote: Any, recorded: Any, declared: Any, field: str) -> Iterator[Change]:
     if isinstance(recorded, Mapping) and isinstance(remote, Mapping):
         for key, value in recorded.items():
             below = declared.get(key, _NOTHING) if isinstance(declared, Mapping) else _NOTHING
             told = key == "schema" or (key in USER_JSON and below is not _NOTHING)  # by _compare, to the last key
             if key in remote and value is not None and not told:
-                yield from _leftovers(remote[key], value, below, _join(field, key))
+                yield from _stale_fields(remote[key], value, below, _join(field, key))
     elif _is_list(recorded) and _is_list(declared) and _is_list(remote):
         for index, (there, then, now) in enumerate(zip(remote, recorded, declared, strict=False)):
-            yield from _leftovers(there, then, now, f"{field}[{index}]")
+            yield from _stale_fields(there, then, now, f"{field}[{index}]")
     elif declared is _NOTHING and remote == recorded:
         yield Change(field, remote, None)
 
@@ -131,7 +131,7 @@ def remote_payload(remote: Mapping[str, Any], declared: Mapping[str, Any]) -> JS
     return {key: plain(value) for key, value in payload.items()}
 
 
-def declarable(remote: Mapping[str, Any]) -> JSONObject:
+def declarable_fields(remote: Mapping[str, Any]) -> JSONObject:
     """A remote object's name and every field that an assistant can declare, as they are."""
     return {key: remote.get(key) for key in ("name", *FIELDS)}
 
@@ -145,7 +145,7 @@ def update_body(
     people's metadata pairs are sent again, since an update replaces all of them.
     """
     earlier = [recorded, pending or {}]
-    body = _with_nulls(desired.payload, earlier)
+    body = _nulling(desired.payload, earlier)
     held: Mapping[str, str] = remote.get("metadata") or {}
     ours = {*TAGS}.union(*(payload.get("metadata", {}) for payload in earlier))
     foreign = {key: value for key, value in held.items() if key not in ours}
@@ -155,12 +155,12 @@ def update_body(
     return {**body, "name": desired.remote_name, "metadata": {**foreign, **desired.payload.get("metadata", {}), **tags}}
 
 
-def _with_nulls(declared: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> JSONObject:
+def _nulling(declared: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> JSONObject:
     body: JSONObject = {key: None for payload in earlier for key in payload if key not in declared}
     for key, value in declared.items():
         nested = isinstance(value, Mapping) and key not in ("format", "metadata")
         below = [payload[key] for payload in earlier if isinstance(payload.get(key), Mapping)]
-        body[key] = _with_nulls(value, below) if nested else plain(value)
+        body[key] = _nulling(value, below) if nested else plain(value)
     return body
 
 
@@ -176,7 +176,7 @@ def reset_body(desired: Desired, remote: Mapping[str, Any]) -> JSONObject:
 def reset_changes(remote: Mapping[str, Any], declared: Mapping[str, Any]) -> tuple[Change, ...]:
     """What ``reset_body`` changes: the configured fields that differ, and each other field and metadata pair that goes."""
     held = remote_payload(remote, declared)
-    gone = (change for change in leftovers(held, held, declared) if not _is_default(change))
+    gone = (change for change in stale_fields(held, held, declared) if not _is_default(change))
     pairs = (remote.get("metadata") or {}).items()
     kept = {*TAGS, *declared.get("metadata", {})}
     return (
@@ -191,13 +191,13 @@ def _is_default(change: Change) -> bool:
     return bool(change.before == DEFAULTS[key]) if key in DEFAULTS else not change.before
 
 
-def taking_over(desired: Desired, there: Mapping[str, Any], nonce: str) -> JSONObject:
+def adoption_body(desired: Desired, there: Mapping[str, Any], nonce: str) -> JSONObject:
     """The body that makes an existing object an instance: our name and tags, nothing else of it changed."""
     tags = {**desired.identity, "asst.digest": digest(remote_payload(there, desired.payload)), "asst.nonce": nonce}
     return {"name": desired.remote_name, "metadata": {**(there.get("metadata") or {}), **tags}}
 
 
-def as_taken_over(desired: Desired, there: Mapping[str, Any]) -> bool:
+def is_as_adopted(desired: Desired, there: Mapping[str, Any]) -> bool:
     """Whether an object's tags say that it was taken over as it still is."""
     return (there.get("metadata") or {}).get("asst.digest") == digest(remote_payload(there, desired.payload))
 

@@ -6,17 +6,19 @@ import asyncio
 from collections.abc import Sequence
 
 from ..platforms.platform import Platform
-from ..types import Desired, JSONObject
-from .apply import Run, Timing
-from .plan import Remote, adopted, made_by
-from .refresh import refresh
-from .session import Session
+from ..types import Desired
+from .executor import Executor
+from .plan import made_by
+from .records import record_of_adopted
+from .refresh import list_objects
+from .remote import Listing
+from .world import World
 
 __all__ = ["settle_creates"]
 
 
-async def settle_creates(session: Session, desired: Sequence[Desired], timing: Timing) -> None:
-    """Record what each open create made, and drop the create; ``session.recorded`` is then what the store holds.
+async def settle_creates(world: World, desired: Sequence[Desired]) -> None:
+    """Record what each open create made, and drop the create; ``world.state`` is then what the store holds.
 
     Of several objects with a create's own nonce the oldest stays. A create of which nothing is to be found once the list
     has had its time (``timing.grace``) made nothing.
@@ -24,48 +26,46 @@ async def settle_creates(session: Session, desired: Sequence[Desired], timing: T
     Raises:
         PlatformError: the platform cannot be read or written; the creates stay open.
     """
-    run = await session.begin(Run, desired, timing)
-    for platform in dict.fromkeys(run.platforms[each.key] for each in desired):
-        here = [each for each in desired if run.platforms[each.key] is platform]
-        remote = await _shown(session, platform, here, timing)
-        tagged = remote.tagged()
+    executor = await Executor.open(world, desired)
+    for platform in dict.fromkeys(executor.platforms[each.key] for each in desired):
+        here = [each for each in desired if executor.platforms[each.key] is platform]
+        listing = await _list_until_shown(world, platform, here)
         for each in here:
-            await _settle(session, run, platform, each, remote, tagged.get(each.key, ()))
-    run.buffer.flush()
-    session.recorded = session.project.store.read()
+            await _settle(world, executor, each, listing)
+    executor.buffer.flush()
+    world.state = world.project.store.read()
 
 
-async def _shown(session: Session, platform: Platform, desired: Sequence[Desired], timing: Timing) -> Remote:
-    """The last of the looks: it shows something of every open create, or the grace is over."""
-    records = [record for each in desired if (record := session.recorded.record(each))]
+async def _list_until_shown(world: World, platform: Platform, desired: Sequence[Desired]) -> Listing:
+    """The last of several looks: it shows something of every open create, or the grace is over."""
+    ids = {record.id for each in desired if (record := world.state.record(each))}
     lags = any(each.location.platform == "agents" for each in desired)
-    delays = iter(timing.delays() if lags else ())
-    told = False
+    delays = iter(world.timing.delays() if lags else ())
+    announced = False
     while True:
-        remote = await refresh(platform, {record.id for record in records}, session.project.settings.project, whole=True)
-        tagged = remote.tagged()
-        shown = all(made_by(session.recorded.pending_operation(each, "create"), tagged.get(each.key, ())) for each in desired)
+        listing = await list_objects(platform, ids, world.tag_project, complete=True)
+        shown = all(made_by(world.state.pending_operation(each, "create"), listing.tagged.get(each.key, ())) for each in desired)
         pause = None if shown else next(delays, None)
         if pause is None:
-            return remote
-        if not told:
-            session.reporter.say(f"an earlier create is still open; looking for what it made, {timing.grace:.0f} s at most")
-            told = True
+            return listing
+        if not announced:
+            grace = world.timing.grace
+            world.reporter.say(f"an earlier create is still open; looking for what it made, {grace:.0f} s at most")
+            announced = True
         await asyncio.sleep(pause)
 
 
-async def _settle(
-    session: Session, run: Run, platform: Platform, desired: Desired, remote: Remote, tagged: Sequence[JSONObject]
-) -> None:
-    recorded, before = session.recorded, session.recorded.record(desired)
-    made = made_by(recorded.pending_operation(desired, "create"), tagged)
-    alive = before is not None and before.id in remote.objects
+async def _settle(world: World, executor: Executor, desired: Desired, listing: Listing) -> None:
+    """Keep one object of an open create, or none where a living instance is recorded; delete the others that it made."""
+    before = world.state.record(desired)
+    made = made_by(world.state.pending_operation(desired, "create"), listing.tagged.get(desired.key, ()))
+    alive = before is not None and before.id in listing.objects
     kept = next((there for there in made if not alive or (before and there["id"] == before.id)), None)
     for there in made:
         if there is not kept:
-            await platform.delete(there["id"])
+            await executor.platforms[desired.key].delete(there["id"])
     if kept is None:
-        run.buffer.intend(desired, None)
+        executor.buffer.set_pending(desired, None)
         return
-    record, payload, _ = adopted(desired, kept, before, recorded.payloads, own=True)
-    run.buffer.record(desired, record, payload)
+    record, payload, _ = record_of_adopted(desired, kept, before, world.state.payloads, own=True)
+    executor.buffer.record(desired, record, payload)

@@ -1,4 +1,4 @@
-"""Results on their way to the store."""
+"""Results on their way to the store: many of them in each transaction."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ class WriteBuffer:
         self._began = recorded
         self._records: dict[Key, Record] = {}
         self._forgotten: dict[Key, tuple[Location, str]] = {}
-        self._intents: dict[tuple[Key, Location], PendingOperation | None] = {}
+        self._pending: dict[tuple[Key, Location], PendingOperation | None] = {}
         self._opened = {*recorded.pending.items()}
         self._changed = False
         self.payloads: dict[str, JSONObject] = dict(recorded.payloads)
         self.replaced: dict[Key, str | None] = {}  # of the last transaction: the id that the store names instead
 
     def record(self, desired: Desired, record: Record, payload: JSONObject, *, settled: bool = True) -> None:
-        """Note what an instance is now; ``settled`` drops its intent in the same transaction."""
+        """Note what an instance is now; ``settled`` drops what is pending for it in the same transaction."""
         self._records[desired.key] = record
         self._forgotten.pop(desired.key, None)
         self.payloads[record.digest] = payload
         self._changed = True
         if settled:
-            self.intend(desired, None)
+            self.set_pending(desired, None)
 
     def forget(self, desired: Desired, id: str) -> None:
         """Note that an instance is no more, so that no record points to it."""
@@ -54,15 +54,15 @@ class WriteBuffer:
         self._forgotten[desired.key] = desired.location, id
         self._changed = True
 
-    def intend(self, desired: Desired, intent: PendingOperation | None, payload: JSONObject | None = None) -> None:
-        """Open an intent, or drop the one that is open."""
+    def set_pending(self, desired: Desired, operation: PendingOperation | None, payload: JSONObject | None = None) -> None:
+        """Note what is pending for an instance from here on; None drops what was."""
         slot = desired.key, desired.location
-        self._intents[slot] = intent
+        self._pending[slot] = operation
         self._changed = True
-        if intent is not None:
-            self._opened.add((slot, intent))
+        if operation is not None:
+            self._opened.add((slot, operation))
             if payload is not None:
-                self.payloads[intent.digest] = payload
+                self.payloads[operation.digest] = payload
 
     def flush(self) -> None:
         """Write what is noted in one transaction; nothing where nothing is new.
@@ -81,8 +81,8 @@ class WriteBuffer:
                 for (name, where), each in self._records.items()
                 if each.id not in before
             ]
-            told = f"; make room, then run the same command again, or: {'; '.join(lost)}" if lost else ""
-            raise StoreError(f"{error}{told}") from None
+            advice = f"; make room, then run the same command again, or: {'; '.join(lost)}" if lost else ""
+            raise StoreError(f"{error}{advice}") from None
         self._changed = False
 
     def _edits(self, now: State) -> Edits:
@@ -100,9 +100,9 @@ class WriteBuffer:
                 self.replaced[key] = now.id(key, location)
             else:
                 forgotten[key] = location
-        # An intent that this run has not known is somebody's whose outcome is not settled: its nonce must not be lost.
-        strange = {slot for slot, intent in now.pending.items() if (slot, intent) not in self._opened}
-        return records, {slot: intent for slot, intent in self._intents.items() if slot not in strange}, forgotten
+        # A pending operation that this run has not known is another run's: its nonce must not be lost.
+        foreign = {slot for slot, operation in now.pending.items() if (slot, operation) not in self._opened}
+        return records, {slot: operation for slot, operation in self._pending.items() if slot not in foreign}, forgotten
 
     @contextlib.asynccontextmanager
     async def flushing(self) -> AsyncGenerator[None]:

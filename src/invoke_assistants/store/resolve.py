@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import Refused, RowsFailed, SettingsError, StoreError
 from ..text import count, join_errors, nearest
-from ..types import JSONObject, Key, Row, Tables, short
+from ..types import JSONObject, Key, Step, Tables, short
 from . import git
 from .file_storage import GitVersion
 from .merge import Conflict, Side, changed, merge
@@ -85,7 +85,7 @@ def chosen(conflicts: Sequence[Conflict], ours: Iterable[str], theirs: Iterable[
     return {each.key: taken[name] for each in conflicts for name in (ALL, each.name, ":".join(each.key)) if name in taken}
 
 
-def settle(store: Store, root: Path, versions: GitVersions, sides: Mapping[Key, Side]) -> list[Row]:
+def settle(store: Store, root: Path, versions: GitVersions, sides: Mapping[Key, Side]) -> list[Step]:
     """Write the merged store and tell git; the lock must be held. The rows of what a side changed come back.
 
     Raises:
@@ -118,7 +118,7 @@ def _refuse_if_touched(store: Store, versions: GitVersions, merged: Tables | Non
 
 def _remaining(conflicts: Sequence[Conflict], sides: Mapping[Key, Side]) -> RowsFailed:
     rows = [
-        Row(each.name, each.environment, _platform(each.ours or each.theirs, each.location), None, error=_told(each))
+        Step(each.name, each.environment, _platform(each.ours or each.theirs, each.location), None, error=_told(each))
         for each in conflicts
     ]
     choices: dict[Key, str] = {**sides, **{each.key: "ours" for each in conflicts}}
@@ -148,14 +148,14 @@ def _platform(entry: JSONObject | None, location: str | None) -> str:
     return location.split(" ")[0] if location else str((entry or {})["platform"])
 
 
-def _row(key: Key, tables: Tables, versions: GitVersions) -> Row:
+def _row(key: Key, tables: Tables, versions: GitVersions) -> Step:
     name, environment = key
     stands = tables["assistants"].get(name, {}).get(environment)
     lost = [id for id in _ids_made(key, versions, stands) if not stands or id != stands["id"]]
     note = f"{', '.join(lost)} is recorded no more: delete it where nothing uses it" if lost else None
     if stands:
-        return Row(name, environment, stands["platform"], None, id=stands["id"], digest=stands["digest"], note=note)
-    return Row(name, environment, _last_platform(key, versions), None, note=note)
+        return Step(name, environment, stands["platform"], None, id=stands["id"], digest=stands["digest"], note=note)
+    return Step(name, environment, _last_platform(key, versions), None, note=note)
 
 
 def _ids_made(key: Key, versions: GitVersions, stands: JSONObject | None) -> Iterable[str]:

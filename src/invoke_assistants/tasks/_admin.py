@@ -14,7 +14,7 @@ from ._manage import bring, check, create, deploy, plan, status, update
 from ._task import DRY, ENV, JSON, ONLY, OVERWRITE, RECREATE, YES, AsstTask, call, is_dry, root, task
 
 if TYPE_CHECKING:
-    from ..types import Row
+    from ..types import Step
 
 __all__ = ["admin"]
 
@@ -54,7 +54,7 @@ def admin(
     overwrite: bool = False,
     recreate: bool = False,
     yes: bool = False,
-) -> list[Row]:
+) -> list[Step]:
     """Do what the variable ACTION says: create, update, deploy, plan, status or check.
 
     With ACTION=update, APP_ENV says how far: an environment after the first means deploy up to it.
@@ -66,7 +66,7 @@ def admin(
     return _run_action(c, given)
 
 
-def _run_action(c: Context, given: dict[str, Any]) -> list[Row]:
+def _run_action(c: Context, given: dict[str, Any]) -> list[Step]:
     action = os.environ.get("ACTION", "")
     try:
         chosen = _action(action)
@@ -79,7 +79,7 @@ def _run_action(c: Context, given: dict[str, Any]) -> list[Row]:
     except AsstError as error:
         return call(c, "admin", given["json"], functools.partial(_raise, error))
     if through is None:
-        rows: list[Row] = chosen(c, **flags)
+        rows: list[Step] = chosen(c, **flags)
         return rows
     from ..commands import deploy as verb
 
@@ -97,7 +97,7 @@ def _run_action(c: Context, given: dict[str, Any]) -> list[Row]:
     )
 
 
-def _raise(error: AsstError, *_: object, **__: object) -> list[Row]:
+def _raise(error: AsstError, *_: object, **__: object) -> list[Step]:
     raise error
 
 

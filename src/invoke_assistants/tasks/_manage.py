@@ -14,7 +14,7 @@ from ._task import ENV, JSON, ONLY, OVERWRITE, RECREATE, WRITE, call, confirm, i
 from .exit_codes import format_error
 
 if TYPE_CHECKING:
-    from ..types import Row
+    from ..types import Step
 
 __all__ = ["adopt", "bring", "check", "create", "delete", "deploy", "forget", "plan", "resolve", "serve", "status", "update"]
 
@@ -28,7 +28,7 @@ def create(
     dry_run: bool = False,
     recreate: bool = False,
     yes: bool = False,
-) -> list[Row]:
+) -> list[Step]:
     """Make an instance of every assistant in every environment that has none.
 
     What exists is left alone; running it again writes nothing.
@@ -51,7 +51,7 @@ def update(
     dry_run: bool = False,
     overwrite: bool = False,
     yes: bool = False,
-) -> list[Row]:
+) -> list[Step]:
     """Bring the first environment's instances to the code."""
     from ..commands import update as verb
 
@@ -67,7 +67,7 @@ def deploy(
     dry_run: bool = False,
     overwrite: bool = False,
     yes: bool = False,
-) -> list[Row]:
+) -> list[Step]:
     """Bring every environment to the code, in order.
 
     One starts only when the one before is whole. Nothing is created.
@@ -78,8 +78,8 @@ def deploy(
 
 
 def bring(
-    c: Context, command: str, verb: Callable[..., list[Row]], json: bool, dry: bool, yes: bool, **options: Any
-) -> list[Row]:
+    c: Context, command: str, verb: Callable[..., list[Step]], json: bool, dry: bool, yes: bool, **options: Any
+) -> list[Step]:
     return call(c, command, json, verb, planned=dry, failing=dry, dry_run=dry, confirm=confirm(command, yes, json), **options)
 
 
@@ -102,7 +102,7 @@ def delete(
     json: bool = False,
     dry_run: bool = False,
     yes: bool = False,
-) -> list[Row]:
+) -> list[Step]:
     """Delete instances: of an environment, of some assistants, what is no longer declared, or one by its id."""
     from ..commands import delete as verb
 
@@ -114,7 +114,7 @@ def delete(
 
 
 @task(help={"name": "the assistant", "env": "the environment", "id": "the id of the existing object", "json": JSON})
-def adopt(c: Context, name: str, env: str, id: str, json: bool = False) -> list[Row]:
+def adopt(c: Context, name: str, env: str, id: str, json: bool = False) -> list[Step]:
     """Make an existing remote object the instance of an assistant in an environment, as it is."""
     from ..commands import adopt as verb
 
@@ -122,7 +122,7 @@ def adopt(c: Context, name: str, env: str, id: str, json: bool = False) -> list[
 
 
 @task(help={"name": "the assistant", "env": "the environment", "json": JSON})
-def forget(c: Context, name: str, env: str, json: bool = False) -> list[Row]:
+def forget(c: Context, name: str, env: str, json: bool = False) -> list[Step]:
     """Drop what is recorded of an assistant in an environment; touch nothing remotely."""
     from ..commands import forget as verb
 
@@ -146,7 +146,7 @@ def plan(
     json: bool = False,
     check: bool = False,
     offline: bool = False,
-) -> list[Row]:
+) -> list[Step]:
     """Show what deploy would do, field by field; write nothing."""
     from ..commands import plan as verb
 
@@ -154,7 +154,7 @@ def plan(
 
 
 @task(iterable=["only"], help={"only": ONLY, "env": ENV, "json": JSON})
-def status(c: Context, only: Iterable[str] | None = None, env: str | None = None, json: bool = False) -> list[Row]:
+def status(c: Context, only: Iterable[str] | None = None, env: str | None = None, json: bool = False) -> list[Step]:
     """Show what is, per assistant and environment (also plain: inv asst)."""
     from ..commands import status as verb
 
@@ -162,7 +162,7 @@ def status(c: Context, only: Iterable[str] | None = None, env: str | None = None
 
 
 @task(iterable=["only"], help={"only": ONLY, "json": JSON})
-def check(c: Context, only: Iterable[str] | None = None, json: bool = False) -> list[Row]:
+def check(c: Context, only: Iterable[str] | None = None, json: bool = False) -> list[Step]:
     """Validate every declaration offline."""
     from ..commands import check as verb
 
@@ -174,7 +174,7 @@ _SIDE = "where both sides changed a record, take {} of NAME:ENV, of NAME, or of 
 
 
 @task(iterable=["ours", "theirs"], help={"ours": _SIDE.format("our side"), "theirs": _SIDE.format("their side"), "json": JSON})
-def resolve(c: Context, ours: Iterable[str] | None = None, theirs: Iterable[str] | None = None, json: bool = False) -> list[Row]:
+def resolve(c: Context, ours: Iterable[str] | None = None, theirs: Iterable[str] | None = None, json: bool = False) -> list[Step]:
     """Settle a git merge of the store, record by record.
 
     What only one side changed needs no choice; while a choice is missing, nothing is written.

@@ -19,7 +19,7 @@ from ..text import encodable
 from .exit_codes import PENDING, exit_code_of, format_error, interruptible
 
 if TYPE_CHECKING:
-    from ..types import Row
+    from ..types import Step
 
 __all__ = [
     "DRY",
@@ -85,12 +85,12 @@ def call(
     c: Context,
     command: str,
     json: bool,
-    verb: Callable[..., list[Row]],
+    verb: Callable[..., list[Step]],
     *,
     planned: bool = False,
     failing: bool = False,
     **options: Any,
-) -> list[Row]:
+) -> list[Step]:
     """Call a verb and show its rows; raise ``Exit`` with the code that the design gives the outcome.
 
     Args:
@@ -101,7 +101,7 @@ def call(
 
     stream = sys.stderr if json else sys.stdout
     reporter = output.Terminal()
-    rows: list[Row] = []
+    rows: list[Step] = []
     error: str | None = None
     code = 0
     try:
@@ -122,12 +122,12 @@ def call(
     return rows
 
 
-def _named(rows: Sequence[Row]) -> list[Row]:
+def _named(rows: Sequence[Step]) -> list[Step]:
     """Check's rows, whose remarks do not say whose they are, as they stand in one line."""
     return [replace(row, error=row.error and f"{row.name} in {row.environment}: {row.error}") for row in rows]
 
 
-def confirm(command: str, yes: bool, json: bool) -> Callable[[str, Sequence[Row]], bool] | None:
+def confirm(command: str, yes: bool, json: bool) -> Callable[[str, Sequence[Step]], bool] | None:
     """Who is asked before something is lost: the person at the terminal, once they have seen the rows."""
     from . import output
 

@@ -16,7 +16,7 @@ from ..errors import AsstError
 from ..text import one_line
 
 if TYPE_CHECKING:
-    from ..types import Row
+    from ..types import Step
 
 __all__ = ["PENDING", "exit_code_of", "format_error", "interruptible"]
 
@@ -83,7 +83,7 @@ def format_error(error: BaseException) -> tuple[str, int]:
     return one_line(f"unexpected {type(error).__name__}: {error}; inv --debug shows where"), AsstError.exit_code
 
 
-def exit_code_of(rows: Iterable[Row]) -> tuple[int, str | None]:
+def exit_code_of(rows: Iterable[Step]) -> tuple[int, str | None]:
     """The exit code of a plan: refused, failed, pending or nothing to do."""
     rows = list(rows)
     errors = "; ".join(dict.fromkeys(row.error for row in rows if row.error)) or None

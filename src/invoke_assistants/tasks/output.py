@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ..ask.turn import PASSING
 from ..text import PrintableStream, one_line, printable
-from ..types import ID, Change, Row, short
+from ..types import ID, Change, Step, short
 from .text_diff import edits
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _DONE = {
 _LEFT = ("drifted", "changed")  # what create leaves as it is, and plan shows
 
 
-def document(command: str, rows: Sequence[Row], error: str | None, ok: bool, **more: Any) -> str:
+def document(command: str, rows: Sequence[Step], error: str | None, ok: bool, **more: Any) -> str:
     """The one JSON document of ``--json``; ``more`` is what one command adds."""
     out = {
         "command": command,
@@ -69,7 +69,7 @@ def document(command: str, rows: Sequence[Row], error: str | None, ok: bool, **m
     return json.dumps(out, indent=2)
 
 
-def reply(row: Row, answer: Reply[Any], output: Any, *, shown: bool) -> None:
+def reply(row: Step, answer: Reply[Any], output: Any, *, shown: bool) -> None:
     """Print what an assistant said, and on stderr how to go on.
 
     Args:
@@ -141,7 +141,7 @@ def waiting(label: str) -> Generator[Callable[[str], None]]:
 
 
 def show(
-    command: str, rows: Sequence[Row], stream: IO[str], *, planned: bool, refused: bool = False, error: str | None = None
+    command: str, rows: Sequence[Step], stream: IO[str], *, planned: bool, refused: bool = False, error: str | None = None
 ) -> None:
     """Print rows for people: a table, the differences below their rows, a last line that says what to do next.
 
@@ -173,7 +173,7 @@ def show(
     console.print(_text(f"refused, nothing was written: {summary}" if refused else summary), soft_wrap=True)
 
 
-def _cells(command: str, row: Row, planned: bool) -> tuple[str, ...]:
+def _cells(command: str, row: Step, planned: bool) -> tuple[str, ...]:
     """Name, environment, what it is or what was done, id, digest."""
     if command == "check":
         word = _checked(row)
@@ -188,21 +188,21 @@ def _cells(command: str, row: Row, planned: bool) -> tuple[str, ...]:
     return row.name, row.environment, word, row.id or "-", short(row.digest) if row.digest else "-"
 
 
-def _checked(row: Row) -> str:
+def _checked(row: Step) -> str:
     return "refused" if row.error else "warning" if row.note else "ok"
 
 
-def _merged(row: Row) -> str:
+def _merged(row: Step) -> str:
     return "conflict" if row.error else "merged"
 
 
-def _done(row: Row) -> str:
+def _done(row: Step) -> str:
     if row.error:
         return "failed"
     return row.state if row.state in _LEFT and row.action == "none" else _DONE[row.action]
 
 
-def _summary(command: str, rows: Sequence[Row], planned: bool) -> str:
+def _summary(command: str, rows: Sequence[Step], planned: bool) -> str:
     if command == "check":
         counts = Counter(map(_checked, rows))
         doubtful = f", {counts['warning']} with a warning" if counts["warning"] else ""
@@ -299,7 +299,7 @@ class Terminal:
             self._progress = None
 
 
-def ask(command: str, question: str, rows: Sequence[Row]) -> bool:
+def ask(command: str, question: str, rows: Sequence[Step]) -> bool:
     """Whether the person at the terminal says yes, having seen the rows; no terminal and no answer mean no."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False

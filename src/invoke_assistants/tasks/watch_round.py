@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from .. import commands
 from ..errors import AsstError
 from ..text import encodable
-from ..types import Row
+from ..types import Step
 from . import output
 from .exit_codes import format_error, interruptible
 
@@ -56,7 +56,7 @@ def _round(root: str, only: Sequence[str], reporter: output.Terminal) -> int:
     return 0
 
 
-def _show(rows: Sequence[Row], *, refused: bool = False) -> None:
+def _show(rows: Sequence[Step], *, refused: bool = False) -> None:
     """The rows where something happened, or one line where nothing did."""
     shown = [row for row in rows if row.action != "none" or row.error or row.note]
     if rows and not shown:

@@ -1,0 +1,107 @@
+"""Sending the requests of one apply: many at once, each outcome noted as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from ..errors import PlatformError
+from ..platforms.platform import Platform
+from ..types import Desired, JSONObject, Key, Step
+from .plan import Plan
+from .world import World
+from .write_buffer import WriteBuffer
+
+__all__ = ["Executor", "fails_for_all"]
+
+T = TypeVar("T")
+
+
+class Executor:
+    """What the requests of one apply share.
+
+    Args:
+        platforms: the open platform of each instance.
+
+    Attributes:
+        buffer: where results go, on their way to the store.
+        halt: why no further request is begun, once one has shown that the others would fail as well, or on an interrupt.
+    """
+
+    def __init__(self, world: World, platforms: Mapping[Key, Platform]) -> None:
+        self.buffer = WriteBuffer(world.project.store.transact, world.state, world.timing.flush)
+        self.platforms = platforms
+        self.reporter = world.reporter
+        self.timing = world.timing
+        self.slots = asyncio.Semaphore(world.project.settings.concurrency)
+        self.halt: str | None = None
+
+    @classmethod
+    async def open(cls, world: World, desired: Iterable[Desired]) -> Executor:
+        """An executor for these instances, whose platforms are opened before anything is written.
+
+        Raises:
+            SettingsError: a key is missing.
+        """
+        return cls(world, {each.key: await world.platform(each) for each in desired})
+
+    async def all(self, work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+        """Do all of it; when interrupted, begin nothing more and give what is in flight a moment to be recorded."""
+        tasks = [asyncio.ensure_future(each) for each in work]
+        try:
+            if tasks:
+                await asyncio.wait(tasks)
+        except asyncio.CancelledError:
+            self.halt = self.halt or "interrupted"
+            await asyncio.wait(tasks, timeout=self.timing.interrupt)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
+        return [task.result() for task in tasks]
+
+    async def send(self, platform: Platform, id: str, request: Awaitable[Any], done: Callable[[JSONObject | None], bool]) -> None:
+        """Await a request; where its outcome is unknown, look at the object: ``done`` says whether it is as it should be.
+
+        Raises:
+            PlatformError: the request failed, or nobody can say that it did not.
+        """
+        try:
+            await request
+        except PlatformError as error:
+            if not error.unknown:
+                raise
+            try:
+                there = await platform.retrieve(id)
+            except PlatformError:
+                raise error from None
+            if not done(there):
+                raise
+
+    def failed(self, step: Step, why: str, *, keep: bool = False, error: PlatformError | None = None) -> Step:
+        """The step with its failure; ``keep`` leaves its operation pending, since the request may have got through."""
+        if not keep:
+            self.buffer.set_pending(step.target, None)
+        if error is not None and fails_for_all(error):
+            self.halt = self.halt or str(error)
+        self.reporter.advance()
+        return replace(step, error=f"{step.title}: {why}")
+
+    def mark_replaced(self, plan: Plan) -> Plan:
+        """The plan with an error where a store that came during the run, as by a git pull, names another instance."""
+        return plan.updated(
+            replace(
+                step,
+                error=f"{step.title}: the store was replaced during this run and names {self.buffer.replaced[step.key] or 'none'}"
+                f" instead of {step.id}: run the same command again",
+            )
+            for step in plan
+            if step.key in self.buffer.replaced and not step.error
+        )
+
+
+def fails_for_all(error: PlatformError) -> bool:
+    """Whether the other requests of the run would fail the same way."""
+    return error.status in (401, 403) or error.code == "insufficient_quota" or (error.retry_after or 0) > 60

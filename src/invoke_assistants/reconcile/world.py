@@ -1,0 +1,106 @@
+"""One run in a project: the lock, the event loop, the store as it was read, and the platforms that it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext
+from typing import Any, TypeVar
+
+from ..config.credentials import Credentials
+from ..config.project import Project
+from ..config.settings import Environment
+from ..platforms.platform import Platform, connect
+from ..types import Desired, State
+from .reporter import Reporter
+from .timing import Timing
+
+__all__ = ["World", "run"]
+
+T = TypeVar("T")
+
+
+class World:
+    """What a command works in: its project, the store's state, and the platforms, each opened once.
+
+    Args:
+        command: its name, which the lock tells whoever waits.
+        lock: whether something may be written; the store is then locked for the whole run.
+    """
+
+    state: State  # as read when the run began, or after creates of earlier runs were settled
+
+    def __init__(self, project: Project, command: str, reporter: Reporter, timing: Timing, *, lock: bool) -> None:
+        self.project = project
+        self.command = command
+        self.reporter = reporter
+        self.timing = timing
+        self.lock = lock
+        self._stack = AsyncExitStack()
+        self._platforms: dict[tuple[str, Credentials | None], Platform] = {}
+
+    @property
+    def tag_project(self) -> str:
+        """The namespace of our tags."""
+        return self.project.settings.project
+
+    async def platform(self, desired: Desired) -> Platform:
+        """The platform of an instance that the settings reach."""
+        environment = self.project.settings.reaching(desired.environment, desired.location)
+        assert environment is not None
+        return await self.platform_of(environment)
+
+    async def platform_of(self, environment: Environment) -> Platform:
+        """The platform of an environment; those with the same URL, key and project share one."""
+        key = (environment.location.platform, environment.credentials() if environment.managed_with_key else None)
+        if key not in self._platforms:
+            opened = connect(self.project.settings, environment, self.state, self.reporter.say, write=self.lock)
+            self._platforms[key] = await self._stack.enter_async_context(opened)
+        return self._platforms[key]
+
+    async def work(self, command: Coroutine[Any, Any, T]) -> T:
+        """Read the store, await a command, and close the platforms that it opened."""
+        async with self._stack:
+            self.state = self.project.store.read()
+            return await command
+
+
+def run(world: World, command: Coroutine[Any, Any, T]) -> T:
+    """Await a command in an event loop of its own, under the store's lock where it may write."""
+    try:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return _run(world, command)
+        with ThreadPoolExecutor(1) as pool:  # a loop runs in this thread already, so ours needs another
+            return pool.submit(_run, world, command).result()
+    finally:
+        command.close()  # where the lock was not to be had, it was never begun
+
+
+def _run(world: World, command: Coroutine[Any, Any, T]) -> T:
+    store, signals = world.project.store, ExitStack()
+
+    async def main() -> T:
+        signals.close()  # from here on the loop's own handler takes an interrupt
+        return await world.work(command)
+
+    with store.lock(f"inv asst.{world.command}", world.reporter.say) if world.lock else nullcontext(), signals:
+        signals.enter_context(_signals_held())
+        return asyncio.run(main())
+
+
+@contextmanager
+def _signals_held() -> Generator[None]:
+    """Keep signals back: one that strikes while an event loop is made leaves half of it, which Python complains about."""
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
