@@ -546,6 +546,49 @@ def test_an_interrupt_while_the_event_loop_is_made(local_host: Host, monkeypatch
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {signal.SIGINT, signal.SIGTERM} == set()
 
 
+@pytest.mark.parametrize("args", [("asst.plan",), ("asst.plan", "--json"), ("asst.create",), ("asst.run", "talker", "Hi.")])
+def test_a_closed_pipe_ends_a_command_quietly(local_host: Host, tmp_path: Path, args: tuple[str, ...]) -> None:
+    """``inv asst.plan | head -1``: the exit code of a death by SIGPIPE, and nothing on stderr; the work is done."""
+    assert local_host.inv("asst.create", "--only", "talker").code == 0
+    reading, writing = os.pipe()
+    os.close(reading)
+    with Path(os.devnull).open() as stdin, (tmp_path / "err").open("w") as err:
+        process = local_host.start_on([stdin.fileno(), writing, err.fileno()], *args)
+        os.close(writing)
+        assert process.wait(30) == 141
+    said = (tmp_path / "err").read_text()
+    assert said == "" or ("--json" in args and said.endswith("next: inv asst.create\n"))
+    assert len(local_host.ids()) == (6 if args == ("asst.create",) else 2)
+
+
+def test_a_message_to_a_closed_pipe_does_not_stop_the_work(host: Host, server: Loopback, tmp_path: Path) -> None:
+    """With stderr closed as well (``2>&1 | head``), what the run says on the way is lost, and nothing else."""
+    server.once(Fault(status=429, raw=b"{}", headers={"retry-after-ms": "50"}), path="/v1/agents", times=1)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with Path(os.devnull).open() as stdin:
+        process = host.start_on([stdin.fileno(), writing, writing], "asst.create")
+        os.close(writing)
+        assert process.wait(30) == 141
+    assert len(host.ids()) == len(server.agents()) == 6
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_json_where_a_server_sent_what_json_does_not_have(host: Host, server: Loopback, number: float) -> None:
+    """NaN and the infinities, which Python's parser takes and others refuse, are strings."""
+    host.inv("asst.create")
+    server.edit(host.ids()["judge", "development"], instructions="a number")
+    page = json.dumps(server.call("GET", "/agents")).replace('"a number"', json.dumps(number))
+    server.once(Fault(raw=page.encode()), method="GET")
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    result = host.inv("asst.status", "--json")
+    [row] = [row for row in json.loads(result.out, parse_constant=refuse)["rows"] if row["state"] == "drifted"]
+    assert row["changes"] == [{"field": "instructions", "before": json.dumps(number), "after": "Judge it."}]
+
+
 def test_admin_knows_every_other_task() -> None:
     """What asst.admin does not do, it names: each task is either an action or one of those."""
     from invoke_assistants.tasks import _admin, ns
