@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,3 +40,11 @@ def test_a_test_that_hangs_is_ended_and_its_threads_are_shown(tmp_path: Path) ->
     assert "1 failed, 1 passed" in done.stdout, done.stdout
     assert "Timeout (>0.5s)" in done.stdout
     assert "Stack of waits-for-ever" in done.stdout
+
+
+def test_a_commit_runs_the_checks_of_inv_check() -> None:
+    """The hook runs ``inv check``, lists no tool of its own, and needs no network."""
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    assert re.findall(r"- repo: (.*)", hooks) == ["local"]
+    assert re.findall(r"entry: (.*)", hooks) == ["python -m invoke check"]
+    assert re.findall(r"language: (.*)", hooks) == ["system"]
