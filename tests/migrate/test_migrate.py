@@ -30,10 +30,10 @@ from invoke_assistants.declare.strict_schema import lint, output_schema
 from invoke_assistants.errors import AsstError, DeclarationError
 from invoke_assistants.migrate.migration import Migration, migrate
 from invoke_assistants.migrate.names import class_name, slug, variable
-from invoke_assistants.migrate.python_source import literal, text
-from invoke_assistants.migrate.report import report
+from invoke_assistants.migrate.python_source import format_literal, format_prose
+from invoke_assistants.migrate.report import format_report
 from invoke_assistants.migrate.schema_comparison import differences
-from invoke_assistants.tasks._migrate import read
+from invoke_assistants.tasks._migrate import read_export
 from invoke_assistants.types import SLUG
 
 TRIVIA = {
@@ -281,7 +281,7 @@ def test_several_pages_are_one_export(tmp_path: Path, content: str) -> None:
     """However they were put into one file: one behind the other, as JSON Lines, in an array."""
     path = tmp_path / "export.json"
     path.write_text(content, encoding="utf-8", newline="")
-    assert migrate(read(path)) == migrate(EXPORT)
+    assert migrate(read_export(path)) == migrate(EXPORT)
 
 
 def test_what_two_pages_both_have_is_declared_once() -> None:
@@ -556,7 +556,7 @@ def test_the_source_is_as_ruff_formats_it(tmp_path: Path) -> None:
 @given(st.text() | st.text(alphabet="ab \"'\\\n\r\t{}\x00\u202e\ud800é", max_size=200), st.integers(0, 12))
 def test_prose_comes_back_exactly(value: str, before: int) -> None:
     """Whatever the instructions are, their literal is source that can be written, with exactly that value."""
-    source = text(value, 4, before)
+    source = format_prose(value, 4, before)
     assert eval(f"({source})") == value
     assert "\r" not in source
     assert source.encode().decode() == source
@@ -572,7 +572,7 @@ JSON = st.recursive(
 @given(JSON)
 def test_json_comes_back_exactly(value: Any) -> None:
     """So do tools and metadata."""
-    assert eval(literal(value)) == value
+    assert eval(format_literal(value)) == value
 
 
 @given(st.text())
@@ -778,7 +778,7 @@ def test_the_message_of_the_old_platform_names_the_command() -> None:
 def test_an_export_cannot_steer_the_terminal() -> None:
     """Control characters of an export are shown as what they are, in the source and in the report."""
     made = migrate(old("asst_a", name="a\x1b[2J\u202e", description="x", model="m\x07", instructions="i"))
-    for shown in (str(made.source), "\n".join(report(made.fields))):
+    for shown in (str(made.source), "\n".join(format_report(made.fields))):
         assert all(c.isprintable() or c == "\n" for c in shown)
 
 
@@ -788,4 +788,4 @@ def test_the_example_in_the_readme_is_what_it_prints() -> None:
     blocks = dict(re.findall(r"```(json|console|python)\n(.*?)```", section, re.S))
     made = migrate(json.loads(blocks["json"]))
     assert blocks["python"] == made.source
-    assert blocks["console"].splitlines()[1:] == list(report(made.fields))
+    assert blocks["console"].splitlines()[1:] == list(format_report(made.fields))
