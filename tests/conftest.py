@@ -122,7 +122,7 @@ class Host:
         self.declare(THREE)
 
     def declare(self, source: str, asst: str = "") -> None:
-        """Put these declarations in place; each time in a module of a new name, so that this process imports it anew."""
+        """Write these declarations, each time to a module of a new name, so that this process imports it anew."""
         module = f"hosted_{os.getpid()}_{next(_numbers)}"
         (self.root / f"{module}.py").write_text(source)
         text = f'[project]\nname = "host"\n[tool.asst]\nassistants = "{module}:ASSISTANTS"\n{asst}'
@@ -155,7 +155,7 @@ class Host:
         return result
 
     def start(self, *args: str, env: dict[str, str] | None = None) -> Written | subprocess.Popen[str]:
-        """Start ``inv ARGS`` and return at once; a process begun anew where the environment has what is read at the start."""
+        """Start ``inv ARGS``: forked, or a new Python where a variable is read at its start."""
         environ = self.environ(env)
         if not any(name.startswith(READ_AT_THE_START) for name in {**self.env, **(env or {})}):
             return _forking.start(args, self.root, environ)
@@ -198,14 +198,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def own_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No test knows what another has learnt; its connections are closed here, since collected later they warn in another test."""
+    """Each test has a runtime of its own. Its connections are closed here: collected later, they would warn in another test."""
     as_another_process(monkeypatch)
     yield
     _close_connections()
 
 
 def as_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget what this process has learnt while it asked."""
+    """Forget what this process knows about servers and sessions."""
     _close_connections()
     monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
 
@@ -227,7 +227,7 @@ def server(tmp_path: Path) -> Iterator[Loopback]:
 
 @pytest.fixture
 def host(tmp_path: Path, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    """A project with three assistants on the loopback server; this process has its environment, too. No file gets the key."""
+    """A project with three assistants on the loopback server, also for this process. No file may get the key."""
     for name, value in server.env(CANARY).items():
         monkeypatch.setenv(name, value)
     yield Host(tmp_path / "host", server.env(CANARY))

@@ -25,12 +25,12 @@ def test_that_comes_after():
 
 
 def test_every_test_has_a_time_limit(pytestconfig: pytest.Config) -> None:
-    """One that hangs cannot hold up the others for more than three minutes."""
+    """A test that hangs is ended after three minutes at most."""
     assert 0 < float(pytestconfig.getini("timeout")) <= 180
 
 
 def test_a_test_that_hangs_is_ended_and_its_threads_are_shown(tmp_path: Path) -> None:
-    """It fails with the stack of each thread, in a process of xdist's, and the tests after it run."""
+    """In a process of xdist's, it fails with the stack of each thread, and the tests after it run."""
     (tmp_path / "test_hangs.py").write_text(HANGS)
     command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-c", str(ROOT / "pyproject.toml"), "--timeout=0.5"]
     done = subprocess.run(

@@ -14,7 +14,6 @@ from .model_source import LINE
 __all__ = ["bound_names", "format_declaration", "format_literal", "format_module", "format_prose"]
 
 OPENING = '"""Assistants, declared from an export of the Assistants API by `inv asst.migrate`."""'
-ESCAPES = {"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 def format_module(models: str, declarations: Sequence[str], variables: Sequence[str]) -> str:
@@ -108,12 +107,7 @@ def _triple_quoted(value: str) -> str:
 
 
 def _escape(value: str) -> str:
-    return "".join(ESCAPES.get(c) or (c if c.isprintable() else _escape_code(c)) for c in value)
-
-
-def _escape_code(character: str) -> str:
-    number = ord(character)
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in value)
 
 
 def _quote(value: str) -> str:

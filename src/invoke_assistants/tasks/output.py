@@ -12,7 +12,7 @@ from ..ask.turn import PASSING
 from ..text import printable
 from ..types import ID, Change, Step, short
 from .summary import outcome, summarize
-from .text_diff import edits
+from .text_diff import diff_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -157,7 +157,7 @@ def _remarks(command: str, steps: Sequence[Step], error: str | None) -> Iterator
 
 def _difference(change: Change) -> Iterator[Text]:
     yield _text(f"    {change.field}", "bold")
-    for line in edits(change.before, change.after):
+    for line in diff_lines(change.before, change.after):
         yield _text(f"      {line}", {"-": "red", "+": "green"}.get(line[0], "dim"))
 
 
