@@ -31,7 +31,7 @@ def test_every_setting_is_in_the_table() -> None:
     """Each key of [tool.asst] and each variable that is read from a file has a place."""
     for key in sources._KEYS:
         assert re.search(rf"^\| `{key}` \|", README, re.M), key
-    for variable in {*sources._PLAIN, *sources._OPENAI}:
+    for variable in {*sources._OUR_VARIABLES, *sources._OPENAI}:
         assert f"`{variable}`" in README, variable
 
 
@@ -66,7 +66,7 @@ def test_the_tests_named_in_the_docs_exist() -> None:
     """What docs/reliability.md says was tried names tests that are there."""
     named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "reliability.md").read_text()))
     defined = {
-        name for path in (ROOT / "tests").glob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
+        name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
     }
     assert named - defined == set()
     assert len(named) > 40

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic
 
 from .declare.declaration import Declaration, Output
 from .errors import AsstError
-from .text import nearest
+from .text import did_you_mean
 from .types import JSONObject
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Assistant(Declaration[Output]):
         def __init__(self, *args, **options):
             known = [each.name for each in fields(Declaration)]
             if odd := next((name for name in options if name not in known), None):
-                raise TypeError(f"Assistant() got an unexpected keyword argument {odd!r}{nearest(odd, known)}")
+                raise TypeError(f"Assistant() got an unexpected keyword argument {odd!r}{did_you_mean(odd, known)}")
             if "model" not in options:
                 raise TypeError("Assistant() needs a model: Assistant('name', model='…')")
             super().__init__(*args, **options)
@@ -42,9 +42,9 @@ class Assistant(Declaration[Output]):
         Raises:
             DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
         """
-        from .declare.payload import build
+        from .declare.payload import build_payload
 
-        return build(self, environment)
+        return build_payload(self, environment)
 
     def digest(self, environment: str) -> str:
         """``sha256:`` and the digest of the payload in one environment, in hex.

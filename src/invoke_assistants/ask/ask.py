@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from ..config.settings import Environment, Settings
+from ..config.environment import Environment
+from ..config.settings import Settings
 from ..errors import PlatformError
 from ..types import State
 from .turn import Answer, Turn

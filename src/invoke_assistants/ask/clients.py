@@ -11,7 +11,8 @@ from typing import Any
 import openai
 
 from ..config.credentials import Credentials
-from ..config.settings import Environment, Settings
+from ..config.environment import Environment
+from ..config.settings import Settings
 from ..emulator.api import EmbeddedAPI
 from ..emulator.transport import Transport
 from ..sdk import connections

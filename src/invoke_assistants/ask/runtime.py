@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..config.environment import Environment
 from ..config.project import Project, runtime_root
-from ..config.settings import Environment, Settings
+from ..config.settings import Settings
 from ..config.sources import VARIABLES
 from ..declare.declaration import Declaration
 from ..declare.digest import canonical
-from ..declare.function_tools import functions
-from ..declare.payload import build
+from ..declare.function_tools import tool_functions
+from ..declare.payload import build_payload
 from ..errors import AnswerError, AnswerInvalid, AsstError, NotCreated, SchemaWarning
 from ..sdk.deadline import Deadline
 from ..store.file_storage import FileStorage
@@ -225,7 +226,7 @@ def run(
     Raises:
         AsstError: as ``replied``; or there is no such assistant.
     """
-    declaration = Project.load(root, [name]).chosen()[0]
+    declaration = Project.load(root, [name]).selected()[0]
     _, here, record = instance(declaration, env, root)
     row = Step(name, here.name, here.location.platform, None, id=record.id, digest=record.digest)
     if dry:
@@ -262,7 +263,7 @@ def _turn(
     had = _runtime.conversations.owner(session) if session else None
     _warn_of_schema(declaration, here, record, payload)
     turn = Turn(
-        owner, record.id, payload, prompt, session, had is not None, functions(declaration, here.name),
+        owner, record.id, payload, prompt, session, had is not None, tool_functions(declaration, here.name),
         lambda text: follows(declaration.output, text), shown, deadline,
     )  # fmt: skip
     refuse_other(turn, had)
@@ -274,7 +275,7 @@ def _warn_of_schema(declaration: Declaration[Any], here: Environment, record: Re
     if key in _runtime.warned:
         return
     _runtime.warned.add(key)
-    declared = build(declaration, here.name)["text"]["format"]
+    declared = build_payload(declaration, here.name)["text"]["format"]
     if canonical(declared) != canonical(payload["text"]["format"]):
         name = declaration.output.__name__ if declaration.output else "text"
         message = (

@@ -44,7 +44,7 @@ class EmbeddedAPI:
         self.clock = clock
         self._thread_lock = threading.Lock()
         self._preview: JSONObject | None = None  # what is served instead of the file while nothing may be written
-        files.close_to_others(path.parent)
+        files.restrict_to_owner(path.parent)
         session_files = SessionFiles(path.parent / "sessions")
         self._sessions = Sessions(session_files, self._retrieve, _make_responder(local_model), clock)
 
@@ -171,8 +171,8 @@ class EmbeddedAPI:
     def _transaction(self) -> Generator[JSONObject]:
         """Yield the file's content under the lock; write it back unless the block raises."""
         with self._thread_lock:
-            files.make_private(self.path.parent)
-            with files.locked(self.path, "the embedded platform", lambda _: None, private=True):
+            files.make_private_folder(self.path.parent)
+            with files.lock_file(self.path, "the embedded platform", lambda _: None, private=True):
                 state = self._read()
                 yield state
                 content = json.dumps(state, ensure_ascii=False, separators=(",", ":"))

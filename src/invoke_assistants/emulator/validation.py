@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from ..declare.configuration import Strict, faults
+from ..declare.configuration import Strict, field_errors
 from ..declare.strict_schema import lint
 from ..types import JSONObject
 from .event_stream import EventStream
@@ -69,7 +69,7 @@ def _is_deeper(value: Any, levels: int) -> bool:
 
 def validation_error(model: type[Strict], error: ValidationError) -> RequestError:
     """400 for the first problem that a model's validation found."""
-    first = faults(model, error)[0]
+    first = field_errors(model, error)[0]
     message = {
         "missing_required_parameter": f"Missing required parameter: '{first.param}'.",
         "unknown_parameter": f"Unknown parameter: '{first.param}'.",

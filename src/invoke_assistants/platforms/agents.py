@@ -10,7 +10,8 @@ from typing import Any
 import httpx2
 import openai
 
-from ..config.settings import Environment, Settings
+from ..config.environment import Environment
+from ..config.settings import Settings
 from ..errors import PlatformError
 from ..sdk import connections
 from ..sdk.error_translator import SDK_ERRORS, ErrorTranslator

@@ -60,7 +60,7 @@ class ErrorTranslator:
 
     def error(self, text: str, **fields: Any) -> PlatformError:
         """An error of one line, limited in length, without the secret or anything that controls a terminal."""
-        return PlatformError(self.secret.masked(one_line(text))[:MAX_MESSAGE], where=self.where, **fields)
+        return PlatformError(self.secret.mask(one_line(text))[:MAX_MESSAGE], where=self.where, **fields)
 
     def retry_delay(self, error: PlatformError, attempt: int, *, repeatable: bool = False) -> float | None:
         """Seconds to wait before a retry, or None if a retry cannot help or might do something twice.

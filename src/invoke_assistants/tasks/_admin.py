@@ -102,7 +102,7 @@ def _raise(error: AsstError, *_: object, **__: object) -> list[Step]:
 
 
 def _action(action: str) -> AsstTask:
-    from ..text import nearest
+    from ..text import did_you_mean
 
     if action in ACTIONS:
         return ACTIONS[action]
@@ -111,7 +111,7 @@ def _action(action: str) -> AsstTask:
         raise SettingsError(f"ACTION={action}: asst.admin does {known} alone; run inv asst.{action}")
     if not action:
         raise SettingsError(f"the variable ACTION is not set: ACTION=NAME inv asst.admin, with one of {known}")
-    raise SettingsError(f"no ACTION {action!r:.80}; known: {known}{nearest(action, ACTIONS)}")
+    raise SettingsError(f"no ACTION {action!r:.80}; known: {known}{did_you_mean(action, ACTIONS)}")
 
 
 def _through(c: Context, action: str) -> str | None:

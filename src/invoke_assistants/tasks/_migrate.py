@@ -11,7 +11,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from ..errors import AsstError, SettingsError, StoreError
-from ..store.files import load_json
+from ..store.strict_json import load_json
 from ..text import one_line
 from ._task import JSON, task
 from .exit_codes import format_error

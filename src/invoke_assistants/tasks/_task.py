@@ -15,7 +15,7 @@ from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
 from ..errors import AsstError
-from ..text import encodable
+from ..text import escape_unencodable
 from .exit_codes import PENDING, exit_code_of, format_error, interruptible
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
         Raises:
             Exit: instead of every error of ours, an interruption, and what nobody foresaw.
         """
-        encodable()
+        escape_unencodable()
         try:
             with interruptible():
                 return super().__call__(*args, **kwargs)

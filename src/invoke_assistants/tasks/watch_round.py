@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .. import commands
 from ..errors import AsstError
-from ..text import encodable
+from ..text import escape_unencodable
 from ..types import Step
 from . import output
 from .exit_codes import format_error, interruptible
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     root, *only = arguments
     reporter = output.Terminal()
-    encodable()
+    escape_unencodable()
     with interruptible():
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
