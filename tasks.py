@@ -10,6 +10,8 @@ from invoke import Collection, Context, Exit, task
 from invoke_assistants import AsstError
 from invoke_assistants.tasks import ns as asst
 
+CHECKS = ["ruff check .", "ruff format --check .", "mypy", f"pyright --pythonpath {shlex.quote(sys.executable)}"]
+
 
 @task
 def play(c: Context) -> None:
@@ -40,7 +42,7 @@ def soak(c: Context, rounds: int = 50, seed: str = "", kind: str = "") -> None:
 @task
 def check(c: Context) -> None:
     """Run the linters and the type checkers."""
-    for tool in ("ruff check .", "ruff format --check .", "mypy", f"pyright --pythonpath {sys.executable}"):
+    for tool in CHECKS:
         c.run(f"{sys.executable} -m {tool}")
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forking import Forking
+from forking import Forked, Forking, Written
 from loopback import Loopback
 
-from invoke_assistants.ask import runtime
+from invoke_assistants.ask import process_state
 
 ROOT = Path(__file__).parent.parent
 CANARY = "sk-canary-0000000000"  # the key of every client; it must be in no output and no file
@@ -122,7 +122,7 @@ class Host:
         self.declare(THREE)
 
     def declare(self, source: str, asst: str = "") -> None:
-        """Put these declarations in place; each time in a module of a new name, so that this process imports it anew."""
+        """Write these declarations, each time to a module of a new name, so that this process imports it anew."""
         module = f"hosted_{os.getpid()}_{next(_numbers)}"
         (self.root / f"{module}.py").write_text(source)
         text = f'[project]\nname = "host"\n[tool.asst]\nassistants = "{module}:ASSISTANTS"\n{asst}'
@@ -143,25 +143,30 @@ class Host:
 
     def inv(self, *args: str, env: dict[str, str] | None = None, timeout: float = 60) -> Result:
         """Run ``inv ARGS`` as a user would, with no terminal."""
-        environ = self.environ(env)
-        if any(name.startswith(READ_AT_THE_START) for name in {**self.env, **(env or {})}):
-            done = subprocess.run(
-                [sys.executable, "-m", "invoke", *args], cwd=self.root, env=environ, timeout=timeout,
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            result = Result(done.returncode, done.stdout, done.stderr)
-        else:
-            result = Result(*_forking.run(args, self.root, environ, timeout))
+        process = self.start(*args, env=env)
+        try:
+            out, err = process.communicate(timeout)
+        except BaseException:  # one that hangs must not go on after its test
+            process.kill()
+            raise
+        result = Result(process.returncode or 0, out, err)
         assert "Traceback" not in result.err, result.err
         assert CANARY not in result.out + result.err
         return result
 
-    def start(self, *args: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
-        """Start ``inv ARGS`` and return at once."""
+    def start(self, *args: str, env: dict[str, str] | None = None) -> Written | subprocess.Popen[str]:
+        """Start ``inv ARGS``: forked, or a new Python where a variable is read at its start."""
+        environ = self.environ(env)
+        if not any(name.startswith(READ_AT_THE_START) for name in {**self.env, **(env or {})}):
+            return _forking.start(args, self.root, environ)
         return subprocess.Popen(
-            [sys.executable, "-m", "invoke", *args], cwd=self.root, env=self.environ(env), stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "invoke", *args], cwd=self.root, env=environ, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+
+    def start_on(self, streams: list[int], *args: str, env: dict[str, str] | None = None) -> Forked:
+        """Start ``inv ARGS`` with these file descriptors as stdin, stdout and stderr."""
+        return _forking.start_on(streams, args, self.root, self.environ(env))
 
     def environ(self, extra: dict[str, str] | None = None) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
@@ -193,20 +198,20 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def own_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No test knows what another has learnt; its connections are closed here, since collected later they warn in another test."""
+    """Each test has a runtime of its own. Its connections are closed here: collected later, they would warn in another test."""
     as_another_process(monkeypatch)
     yield
     _close_connections()
 
 
 def as_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget what this process has learnt while it asked."""
+    """Forget what this process knows about servers and sessions."""
     _close_connections()
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    monkeypatch.setattr(process_state, "_state", process_state.ProcessState())
 
 
 def _close_connections() -> None:
-    clients = runtime._runtime._clients
+    clients = process_state.process_state()._clients
     for client in clients._clients.values() if clients else ():
         client.close()
 
@@ -222,7 +227,7 @@ def server(tmp_path: Path) -> Iterator[Loopback]:
 
 @pytest.fixture
 def host(tmp_path: Path, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    """A project with three assistants on the loopback server; this process has its environment, too. No file gets the key."""
+    """A project with three assistants on the loopback server, also for this process. No file may get the key."""
     for name, value in server.env(CANARY).items():
         monkeypatch.setenv(name, value)
     yield Host(tmp_path / "host", server.env(CANARY))

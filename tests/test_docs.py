@@ -1,4 +1,4 @@
-"""What the README says is so."""
+"""The README and the docs say what is so."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_every_command_and_flag_is_in_the_table() -> None:
-    """Each command has a row, with each of its flags."""
+    """Each command has a row in the README, with each of its flags."""
     for name, task in tasks.ns.tasks.items():
         [row] = re.findall(rf"^\| `inv asst\.{name}(?: [A-Z ]+)?` \|(.*)$", README, re.M)
         flags = {f"--{argument.name.replace('_', '-')}" for argument in task.get_arguments()} - {"--only"}
@@ -28,7 +28,7 @@ def test_every_command_and_flag_is_in_the_table() -> None:
 
 
 def test_every_setting_is_in_the_table() -> None:
-    """Each key of [tool.asst] and each variable that is read from a file has a place."""
+    """The README names each key of [tool.asst] and each variable that is read from a file."""
     for key in sources._KEYS:
         assert re.search(rf"^\| `{key}` \|", README, re.M), key
     for variable in {*sources._OUR_VARIABLES, *sources._OPENAI}:
@@ -63,7 +63,7 @@ def test_the_changelog_has_an_entry() -> None:
 
 
 def test_the_tests_named_in_the_docs_exist() -> None:
-    """What docs/reliability.md says was tried names tests that are there."""
+    """Each test that docs/reliability.md names exists."""
     named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "reliability.md").read_text()))
     defined = {
         name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
@@ -73,7 +73,7 @@ def test_the_tests_named_in_the_docs_exist() -> None:
 
 
 def test_the_counts_in_the_docs_are_those_of_the_suite(request: pytest.FixtureRequest) -> None:
-    """Where docs/reliability.md says how many tests hold something, so many run; a row is counted if all its tests are here."""
+    """The numbers of tests in docs/reliability.md are right, in the rows whose tests are all collected."""
     here = Counter(item.originalname for item in request.session.items if isinstance(item, pytest.Function))
     wrong: list[str] = []
     for said, tests in re.findall(r"\| (\d+), (`test_.*) \|$", (ROOT / "docs" / "reliability.md").read_text(), re.M):

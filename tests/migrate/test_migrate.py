@@ -1,4 +1,4 @@
-"""From an export of the old Assistants API to declarations: the source, the report, and what is refused."""
+"""An export of the old Assistants API becomes declarations: the source, the report, and what is refused."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from invoke_assistants.declare.strict_schema import lint, output_schema
 from invoke_assistants.errors import AsstError, DeclarationError
 from invoke_assistants.migrate.migration import Migration, migrate
 from invoke_assistants.migrate.names import class_name, slug, variable
-from invoke_assistants.migrate.python_source import literal, text
-from invoke_assistants.migrate.report import report
+from invoke_assistants.migrate.python_source import format_literal, format_prose
+from invoke_assistants.migrate.report import format_report
 from invoke_assistants.migrate.schema_comparison import differences
-from invoke_assistants.tasks._migrate import read
+from invoke_assistants.tasks._migrate import read_export
 from invoke_assistants.types import SLUG
 
 TRIVIA = {
@@ -82,7 +82,7 @@ INSTRUCTIONS = 'You create trivia games.\n\n- Three questions.  \n- Never "repea
 
 
 def old(id: str, **fields: Any) -> dict[str, Any]:
-    """An assistant as the list endpoint showed it."""
+    """An assistant as the list endpoint answered it."""
     return {
         "id": id, "object": "assistant", "created_at": 1_698_984_975, "name": None, "description": None, "model": "gpt-4o",
         "instructions": None, "tools": [], "top_p": 1.0, "temperature": 1.0, "tool_resources": {}, "metadata": {},
@@ -117,7 +117,7 @@ _numbers = itertools.count()
 
 
 def imported(source: str | None, folder: Path) -> ModuleType:
-    """The module that an app would have, imported from a file of it."""
+    """Write the source to a file, and import it as an app would."""
     assert source is not None
     name = f"migrated_{next(_numbers)}"
     path = folder / f"{name}.py"
@@ -136,7 +136,7 @@ def outcomes(made: Migration, name: str | None) -> dict[str, tuple[str, str]]:
 
 
 def one(schema: Any, folder: Path, **more: Any) -> tuple[Any, tuple[str, str]]:
-    """The strict schema of the output model made from a schema, and what is told about it."""
+    """The strict schema of the output model made from a schema, and its note in the report."""
     made = migrate(old("asst_a", name="one", response_format=formatted(schema, **more)))
     assert made.errors == ()
     [assistant] = imported(made.source, folder).ASSISTANTS
@@ -144,7 +144,7 @@ def one(schema: Any, folder: Path, **more: Any) -> tuple[Any, tuple[str, str]]:
 
 
 def spelled(node: Any, root: Any, depth: int = 5) -> Any:
-    """A schema without titles, references written out some objects deep, nulls and constants in one spelling."""
+    """A schema without titles, with references resolved some objects deep, and one spelling of nulls and constants."""
     if isinstance(node, list):
         return [spelled(item, root, depth) for item in node]
     if not isinstance(node, dict):
@@ -169,13 +169,13 @@ def spelled(node: Any, root: Any, depth: int = 5) -> Any:
 
 
 def test_the_fixture_is_what_the_old_api_answered() -> None:
-    """Each of its objects fits the SDK's type of it."""
+    """Each object of the fixture fits the SDK's type."""
     for item in EXPORT["data"]:
         TypeAdapter(OldAssistant).validate_python(item)
 
 
 def test_every_assistant_is_declared(tmp_path: Path) -> None:
-    """The source imports, and has each assistant with what it had."""
+    """The source can be imported, and declares each assistant with its old values."""
     made = migrate(EXPORT)
     assert made.errors == ()
     module = imported(made.source, tmp_path)
@@ -196,7 +196,7 @@ def test_every_assistant_is_declared(tmp_path: Path) -> None:
 
 
 def test_every_payload_fits_the_types_of_the_agents_api(tmp_path: Path) -> None:
-    """What would be sent for each declaration is what the SDK's create takes."""
+    """The payload of each declaration fits the SDK's type of a create."""
     for assistant in imported(migrate(EXPORT).source, tmp_path).ASSISTANTS:
         TypeAdapter(AgentCreateParams).validate_python(assistant.payload("development"))
 
@@ -210,7 +210,7 @@ def test_the_output_model_has_the_schema_it_came_from(tmp_path: Path) -> None:
 
 
 def test_each_field_is_told() -> None:
-    """Each field of the export has its outcome; what has no successor is named with its value."""
+    """The report has the outcome of each field, with the value of those that are dropped."""
     made = migrate(EXPORT)
     master, helper, reader = (outcomes(made, name) for name in ("trivia_master", "weather-helper", "handbuch_fur_alle"))
     assert {field: outcome for field, (outcome, _) in master.items()} == {
@@ -253,7 +253,7 @@ def test_a_dump_of_the_sdk_is_read() -> None:
 
 
 def test_a_page_with_more_behind_it_is_told() -> None:
-    """Nobody takes one page of several for all assistants; where the last one is there, in whatever order, all is well."""
+    """The report says that pages are missing, unless the last page is there, in whatever order."""
     first, last = ({**EXPORT, "data": [MASTER], "has_more": True}, {**EXPORT, "data": [HELPER], "has_more": False})
     for document in ({**EXPORT, "has_more": True}, [first, {**last, "has_more": True}]):
         assert outcomes(migrate(document), None)["has_more"][0] == "dropped"
@@ -278,21 +278,21 @@ PAGES = [
     ids=["concatenated", "lines", "array", "objects", "lists", "mixed"],
 )  # fmt: skip
 def test_several_pages_are_one_export(tmp_path: Path, content: str) -> None:
-    """However they were put into one file: one behind the other, as JSON Lines, in an array."""
+    """Pages may follow each other in one file, be JSON Lines, or stand in an array."""
     path = tmp_path / "export.json"
     path.write_text(content, encoding="utf-8", newline="")
-    assert migrate(read(path)) == migrate(EXPORT)
+    assert migrate(read_export(path)) == migrate(EXPORT)
 
 
 def test_what_two_pages_both_have_is_declared_once() -> None:
-    """An object that was fetched twice is told; one that has changed in between is another one."""
+    """The report names an object that was fetched twice; one that changed in between is declared as well."""
     made = migrate([{"data": [MASTER, HELPER]}, {"data": [HELPER, {**MASTER, "model": "gpt-4.1"}]}])
     assert outcomes(made, None) == {"data": ("dropped", "weather-helper stands in it twice, and is declared once")}
     assert [note.name for note in made.fields if note.field == "name"] == ["trivia_master", "weather-helper", "trivia_master_2"]
 
 
 def test_an_error_among_the_pages_is_told() -> None:
-    """The answer to a request that failed is no assistant, and none is missed in silence."""
+    """The answer to a failed request is no assistant, and is named as left out."""
     made = migrate([PAGES[0], {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}, PAGES[2]])
     assert made.errors == ("assistant 'data[2]' is left out: it is no object of the kind 'assistant'",)
     assert made.source == migrate([MASTER, HELPER]).source
@@ -317,7 +317,7 @@ def test_camel_case_becomes_snake_case(tmp_path: Path, name: str, expected: str)
 
 
 def test_an_id_is_no_camel_case() -> None:
-    """Where there is no name, the id is only put into lower case."""
+    """An assistant without a name gets its id in lower case."""
     assert migrate(old("asst_q7sXmLd2KP")).fields[0].note == "it has none, and is called asst_q7sxmld2kp"
 
 
@@ -336,7 +336,7 @@ QUOTES = [
 
 @pytest.mark.parametrize("instructions", QUOTES)
 def test_instructions_that_end_in_quotes_come_back_exactly(tmp_path: Path, instructions: str) -> None:
-    """The module parses, and the assistant has them."""
+    """The module parses, and the instructions are the same."""
     made = migrate(old("asst_a", name="a", instructions=instructions))
     assert made.errors == ()
     assert imported(made.source, tmp_path).ASSISTANTS[0].instructions == instructions
@@ -347,7 +347,7 @@ def nested(levels: int) -> dict[str, Any]:
 
 
 def test_nothing_is_called_carried_that_cannot_be_imported(tmp_path: Path) -> None:
-    """An assistant whose source Python does not parse is left out and named; the others are declared."""
+    """An assistant whose source Python cannot parse is left out and named; the others are declared."""
     deep = {"type": "function", "function": {**WEATHER, "parameters": nested(120)}}
     made = migrate([MASTER, old("asst_b", name="deep", tools=[deep]), HELPER])
     [error] = made.errors
@@ -358,7 +358,7 @@ def test_nothing_is_called_carried_that_cannot_be_imported(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", ["s", "S", "_s", "assistants", "Assistants", "games", "fields"])
 def test_a_list_of_objects_may_have_any_name(tmp_path: Path, name: str) -> None:
-    """Its items are a class of their own, which takes the name of nothing else in the module."""
+    """The items are a class of their own, whose name is not that of anything else in the module."""
     game = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
     schema = {
         "type": "object", "properties": {name: {"type": "array", "items": game}}, "required": [name],
@@ -405,7 +405,7 @@ def test_names_are_unique_valid_and_keep_the_builtins(tmp_path: Path) -> None:
 
 
 def test_class_names_do_not_clash(tmp_path: Path) -> None:
-    """Equal schemas share a class; others of the same name, nested ones and reserved names are told apart."""
+    """Equal schemas share a class. Other schemas of the same name, nested ones and reserved names get names of their own."""
 
     def game(**properties: Any) -> dict[str, Any]:
         return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
@@ -426,7 +426,7 @@ def test_class_names_do_not_clash(tmp_path: Path) -> None:
 
 
 def test_metadata_that_has_no_room_is_dropped_and_told(tmp_path: Path) -> None:
-    """The first 11 pairs stay; the others and our own keys are named with their values."""
+    """The first 11 pairs stay. The report names the others and our own keys, with their values."""
     made = migrate(old("asst_a", name="a", metadata={"asst.name": "x", **{f"k{n}": str(n) for n in range(13)}}))
     [assistant] = imported(made.source, tmp_path).ASSISTANTS
     assert list(assistant.metadata) == [f"k{n}" for n in range(11)]
@@ -435,7 +435,7 @@ def test_metadata_that_has_no_room_is_dropped_and_told(tmp_path: Path) -> None:
 
 
 def test_a_schema_that_is_not_strict_is_changed_and_told(tmp_path: Path) -> None:
-    """A property that may be left out may be null; what strict structured outputs refuse is said."""
+    """A property that may be left out may be null; the report says what strict structured outputs refuse."""
     schema = {
         "type": "object",
         "properties": {
@@ -453,7 +453,7 @@ def test_a_schema_that_is_not_strict_is_changed_and_told(tmp_path: Path) -> None
 
 
 def test_a_union_with_a_discriminator_is_carried_as_strict_mode_has_it(tmp_path: Path) -> None:
-    """Its model tells the kinds apart as before; that the schema says anyOf is told."""
+    """The model tells the kinds apart as before; the report says that the schema has anyOf."""
 
     def kind(name: str) -> dict[str, Any]:
         return {
@@ -481,7 +481,7 @@ def test_a_union_with_a_discriminator_is_carried_as_strict_mode_has_it(tmp_path:
     ],
 )  # fmt: skip
 def test_a_difference_is_found(before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Whatever one schema says and the other does not is named with its field."""
+    """A keyword that only one schema has, or that differs, is named with its field."""
 
     def schema(field: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -528,7 +528,7 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("fields", "expected"), BROKEN, ids=[expected for _, expected in BROKEN])
 def test_a_broken_assistant_does_not_take_the_others_with_it(tmp_path: Path, fields: dict[str, Any], expected: str) -> None:
-    """It is named with what is wrong; the others are declared."""
+    """The broken assistant is named with its error; the others are declared."""
     made = migrate([HELPER, {**old("asst_b", name="broken"), **fields}, MASTER])
     [error] = made.errors
     assert expected in error
@@ -538,7 +538,7 @@ def test_a_broken_assistant_does_not_take_the_others_with_it(tmp_path: Path, fie
 
 
 def test_the_source_is_as_ruff_formats_it(tmp_path: Path) -> None:
-    """The formatter changes nothing, and its linter finds no fault with imports and names."""
+    """ruff's formatter changes nothing, and its linter finds nothing."""
     path = tmp_path / "assistants.py"
     path.write_text(str(migrate(EXPORT).source))
     for command in (["format", "--check"], ["check", "--select", "F,I,N,W,UP"]):
@@ -555,8 +555,8 @@ def test_the_source_is_as_ruff_formats_it(tmp_path: Path) -> None:
 @settings(max_examples=300)
 @given(st.text() | st.text(alphabet="ab \"'\\\n\r\t{}\x00\u202e\ud800é", max_size=200), st.integers(0, 12))
 def test_prose_comes_back_exactly(value: str, before: int) -> None:
-    """Whatever the instructions are, their literal is source that can be written, with exactly that value."""
-    source = text(value, 4, before)
+    """The literal of any instructions is source that can be encoded, with exactly that value."""
+    source = format_prose(value, 4, before)
     assert eval(f"({source})") == value
     assert "\r" not in source
     assert source.encode().decode() == source
@@ -571,13 +571,13 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_json_comes_back_exactly(value: Any) -> None:
-    """So do tools and metadata."""
-    assert eval(literal(value)) == value
+    """The literal of any JSON has exactly that value."""
+    assert eval(format_literal(value)) == value
 
 
 @given(st.text())
 def test_any_name_becomes_a_slug(name: str) -> None:
-    """Or nothing, where nothing of it can stay; the variable and the class made from it are identifiers."""
+    """A slug is valid or empty; the variable and the class made from the name are identifiers."""
     made = slug(name)
     assert made == "" or SLUG.fullmatch(made)
     assert variable(made or "x", set()).isidentifier()
@@ -601,7 +601,7 @@ def test_any_json_ends_in_source_or_in_one_line(document: Any) -> None:
 
 
 def schemas() -> st.SearchStrategy[dict[str, Any]]:
-    """Strict schemas with words of all sorts for names, descriptions and enums."""
+    """Strict schemas with all sorts of names, descriptions and enums."""
     words = st.text(min_size=1, max_size=8)
     names = st.sampled_from(
         ["class", "self", "schema", "model_config", "copy", "_a", "a-b", "str", "list", "BaseModel", "Field", "x"]
@@ -632,7 +632,7 @@ def schemas() -> st.SearchStrategy[dict[str, Any]]:
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(schemas())
 def test_any_strict_schema_becomes_a_model_of_the_same_meaning(schema: dict[str, Any]) -> None:
-    """The source imports, and its model has that schema again, or the report says that it has not."""
+    """The model that is made from a strict schema has the same schema."""
     made = migrate(old("asst_a", name="a", response_format=formatted(schema)))
     assert made.errors == ()
     outcome, note = outcomes(made, "a")["response_format"]
@@ -641,7 +641,7 @@ def test_any_strict_schema_becomes_a_model_of_the_same_meaning(schema: dict[str,
 
 @pytest.fixture
 def export(tmp_path: Path) -> Path:
-    """A host project's folder has no settings, no key and no app: none is needed."""
+    """An export in a project without settings, key and app: none is needed."""
     (tmp_path / "tasks.py").write_text("from invoke_assistants.tasks import ns\n")
     path = tmp_path / "export.json"
     path.write_text(json.dumps(EXPORT))
@@ -656,7 +656,7 @@ def inv(export: Path, *args: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def run(capfdbinary: pytest.CaptureFixture[bytes], *args: str | Path) -> tuple[int, bytes, bytes]:
-    """The task in this process: its exit code, stdout and stderr."""
+    """Run the task in this process; return its exit code, stdout and stderr."""
     code = 0
     try:
         Program(namespace=copy.deepcopy(tasks.ns)).run(["inv", "migrate", *map(str, args)])
@@ -666,7 +666,7 @@ def run(capfdbinary: pytest.CaptureFixture[bytes], *args: str | Path) -> tuple[i
 
 
 def test_the_source_goes_to_stdout_and_the_report_to_stderr(export: Path) -> None:
-    """So that a redirection makes a module; nothing else is written, and dropped fields are no failure."""
+    """A redirection makes a module. No file is written, and dropped fields are no failure."""
     before = sorted(export.parent.iterdir())
     done = inv(export, "export.json")
     assert done.returncode == 0
@@ -691,7 +691,7 @@ def test_a_new_file_is_written_and_an_old_one_is_not(export: Path, capfdbinary: 
 
 
 def test_the_folder_of_a_new_file_is_made(export: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    """A project that begins with an export has no app yet; where no folder can be, one line says so."""
+    """Missing folders are made; where that is impossible, one line says so."""
     path = export.parent / "app" / "bots" / "assistants.py"
     code, _, err = run(capfdbinary, export, "--to", path)
     assert (code, err) == (0, b"")
@@ -702,7 +702,7 @@ def test_the_folder_of_a_new_file_is_made(export: Path, capfdbinary: pytest.Capt
 
 
 def test_json_is_one_document(export: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    """With the source and every field, on failure too."""
+    """The document has the source and every field, on failure too."""
     code, out, _ = run(capfdbinary, export, "--json")
     document = json.loads(out)
     assert code == 0
@@ -720,7 +720,7 @@ def test_json_is_one_document(export: Path, capfdbinary: pytest.CaptureFixture[b
 
 
 def test_what_is_broken_ends_with_1_and_the_rest_is_written(export: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    """One line on stderr names the broken one behind the report; the source of the others is on stdout."""
+    """One line on stderr names the broken assistant after the report; the source of the others is on stdout."""
     export.write_text(json.dumps([{**HELPER, "model": 3}, READER]))
     code, out, err = run(capfdbinary, export)
     assert code == 1
@@ -748,7 +748,7 @@ def test_what_is_broken_ends_with_1_and_the_rest_is_written(export: Path, capfdb
 def test_what_is_no_export_is_one_line(
     tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], content: bytes | None, expected: str
 ) -> None:
-    """It says what is expected; a folder is no file either."""
+    """The error says what is expected. A folder is refused, too."""
     path = tmp_path / "export.json"
     if content is not None:
         path.write_bytes(content)
@@ -761,7 +761,7 @@ def test_what_is_no_export_is_one_line(
 
 
 def test_a_missing_generator_is_named_where_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the extra, exports with schemas are refused with what to install; those without go on."""
+    """Without the extra, an export with schemas is refused with what to install; one without schemas is migrated."""
     monkeypatch.setitem(sys.modules, "datamodel_code_generator", None)
     with pytest.raises(DeclarationError, match=r"pip install 'invoke-assistants\[migrate\]'"):
         migrate(EXPORT)
@@ -769,23 +769,23 @@ def test_a_missing_generator_is_named_where_it_is_needed(monkeypatch: pytest.Mon
 
 
 def test_the_message_of_the_old_platform_names_the_command() -> None:
-    """One line: what was shut down, when, each platform that goes on, and the command."""
+    """One line says what was shut down and when, which platforms there are, and names the command."""
     for word in ("Assistants API", "2026-08-26", "inv asst.migrate FILE", *map(repr, PLATFORMS)):
         assert word in SHUT_DOWN
     assert "\n" not in SHUT_DOWN
 
 
 def test_an_export_cannot_steer_the_terminal() -> None:
-    """Control characters of an export are shown as what they are, in the source and in the report."""
+    """Control characters of an export are escaped in the source and in the report."""
     made = migrate(old("asst_a", name="a\x1b[2J\u202e", description="x", model="m\x07", instructions="i"))
-    for shown in (str(made.source), "\n".join(report(made.fields))):
+    for shown in (str(made.source), "\n".join(format_report(made.fields))):
         assert all(c.isprintable() or c == "\n" for c in shown)
 
 
 def test_the_example_in_the_readme_is_what_it_prints() -> None:
-    """The report and the source stand there as they come out."""
+    """The README shows the report and the source as they are printed."""
     section = (ROOT / "README.md").read_text().partition("## Coming from the Assistants API\n")[2].partition("\n## ")[0]
     blocks = dict(re.findall(r"```(json|console|python)\n(.*?)```", section, re.S))
     made = migrate(json.loads(blocks["json"]))
     assert blocks["python"] == made.source
-    assert blocks["console"].splitlines()[1:] == list(report(made.fields))
+    assert blocks["console"].splitlines()[1:] == list(format_report(made.fields))

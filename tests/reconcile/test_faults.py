@@ -82,7 +82,7 @@ def test_a_read_timeout_after_the_commit(one: Host, server: Loopback, monkeypatc
 
 @pytest.mark.parametrize("fault", [Fault(reset=True), Fault(status=500), Fault(status=408), Fault(status=409), Fault(raw=b"{}")])
 def test_an_unknown_outcome_that_was_none_keeps_the_intent(one: Host, server: Loopback, fault: Fault) -> None:
-    """No answer and no agent: exit 1 with the pending create kept; no second POST in that run; the rerun makes one under its nonce."""
+    """No answer and no agent: exit 1 with the pending create kept; no second POST; the rerun makes one under its nonce."""
     server.once(fault)
     with pytest.raises(RowsFailed, match=r"run inv asst\.create again to settle it"):
         quick_create(one)

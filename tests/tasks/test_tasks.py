@@ -10,12 +10,11 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from compatible import Compatible, ModelAnswer
@@ -30,7 +29,7 @@ KEYS = {"name", "environment", "platform", "id", "state", "action", "digest", "c
 
 
 def test_the_main_job_on_the_command_line(host: Host, server: Loopback) -> None:
-    """create, edit, plan --check, update, deploy: exit codes and JSON as designed, one write each."""
+    """create, edit, plan --check, update, deploy: each has its exit code and its JSON, and writes once."""
     created = host.inv("asst.create", "--json")
     assert created.code == 0, created.err
     assert created.json["command"] == "create"
@@ -109,7 +108,7 @@ def test_drift_exits_with_3(host: Host, server: Loopback) -> None:
 def test_bad_input_is_one_line_and_exit_1(
     host: Host, server: Loopback, args: list[str], env: dict[str, str], expected: str
 ) -> None:
-    """What, which one, and what would do, on one line of stderr; nothing is written anywhere, nothing asked."""
+    """One line on stderr says what is wrong, where, and what would help. Nothing is written, no request is sent."""
     result = host.inv(*args, env=env)
     assert result.code == 1
     assert expected in result.err
@@ -120,14 +119,14 @@ def test_bad_input_is_one_line_and_exit_1(
 
 
 def test_a_flag_without_its_value_does_not_mean_all(local_host: Host) -> None:
-    """A bare --only or --env, and an empty one, is an error, not every assistant or environment."""
+    """--only and --env without a value, or with an empty one, are errors and do not mean all."""
     for args in (["--only"], ["--only", ""], ["--env"], ["--env", ""]):
         assert local_host.inv("asst.create", *args).code == 1
     assert not local_host.path.exists()
 
 
 def test_json_on_every_failure(host: Host, server: Loopback) -> None:
-    """One document on stdout, with the error in it, whatever goes wrong."""
+    """Whatever goes wrong, stdout holds one document, which holds the error."""
     for args, env in (
         (["asst.create"], {"OPENAI_API_KEY": ""}),
         (["asst.admin"], {}),
@@ -143,7 +142,7 @@ def test_json_on_every_failure(host: Host, server: Loopback) -> None:
 
 
 def test_json_when_interrupted(host: Host, server: Loopback) -> None:
-    """Also then there is one document."""
+    """An interrupted command prints one document, too."""
     server.faults.append(lambda seen: Fault(hang=5))
     process = host.start("asst.create", "--json")
     while not server.seen:
@@ -156,7 +155,7 @@ def test_json_when_interrupted(host: Host, server: Loopback) -> None:
 
 
 def test_what_the_app_prints_is_not_on_stdout(local_host: Host) -> None:
-    """Noise at import, a child's too, goes to stderr: stdout holds the document alone."""
+    """Output of the app's import and of its child processes goes to stderr: stdout holds the document alone."""
     local_host.declare("import subprocess\nprint('noise')\nsubprocess.run(['echo', 'more noise'])\n" + MODELS + "ASSISTANTS = []")
     result = local_host.inv("asst.check", "--json")
     assert result.json["rows"] == []
@@ -178,7 +177,7 @@ def test_what_the_app_prints_is_not_on_stdout(local_host: Host) -> None:
     ],
 )
 def test_admin_does_the_action(local_host: Host, action: str, app_env: str | None, environments: set[str]) -> None:
-    """ACTION chooses the command; APP_ENV matters for update alone, where a later environment means deploy up to it."""
+    """ACTION chooses the command. APP_ENV matters for update alone: a later environment means deploy up to it."""
     local_host.inv("asst.create")
     env = {"ACTION": action} | ({"APP_ENV": app_env} if app_env else {})
     result = local_host.inv("asst.admin", "--json", env=env)
@@ -187,7 +186,7 @@ def test_admin_does_the_action(local_host: Host, action: str, app_env: str | Non
 
 
 def test_a_env_file_cannot_choose_the_action(local_host: Host) -> None:
-    """ACTION and the APP_ENV of admin come from the real environment only."""
+    """asst.admin reads ACTION and APP_ENV from the real environment only."""
     local_host.inv("asst.create")
     (local_host.root / ".env").write_text("ACTION=deploy\nAPP_ENV=production\n")
     assert "ACTION is not set" in local_host.inv("asst.admin").err
@@ -196,7 +195,7 @@ def test_a_env_file_cannot_choose_the_action(local_host: Host) -> None:
 
 
 def test_the_tasks_work_from_other_tasks(local_host: Host) -> None:
-    """Called by a host task, as pre=, or named twice on one line: same settings, same result."""
+    """A task called by a host task, used as pre=, or run beside another task has the same settings and the same result."""
     assert local_host.inv("asst.create", "hello").out.endswith("hello\n")
     assert "shipped 6" in local_host.inv("ship").out
     after = local_host.inv("after")
@@ -208,7 +207,7 @@ def test_the_tasks_work_from_other_tasks(local_host: Host) -> None:
 
 
 def test_a_failing_task_fails_the_task_that_called_it(local_host: Host) -> None:
-    """The exit code and the line come through."""
+    """The exit code and the error line of the inner task reach the user."""
     result = local_host.inv("ship")
     assert result.code == 1
     assert "run inv asst.create" in result.err
@@ -217,18 +216,18 @@ def test_a_failing_task_fails_the_task_that_called_it(local_host: Host) -> None:
 
 
 def test_invokes_own_dry_run_is_honoured(local_host: Host) -> None:
-    """inv -R writes nothing either."""
+    """``inv -R`` writes nothing either."""
     assert local_host.inv("-R", "asst.create").code == 2
     assert not local_host.path.exists()
 
 
 def test_plain_asst_is_status(local_host: Host) -> None:
-    """inv asst shows what is."""
+    """``inv asst`` prints what ``inv asst.status`` prints."""
     assert local_host.inv("asst").out == local_host.inv("asst.status").out
 
 
 def test_every_command_has_help_and_lists(local_host: Host) -> None:
-    """Each command is listed with its first line, and describes every flag."""
+    """``inv --list`` names each command, and ``--help`` describes every flag."""
     listed = local_host.inv("--list").out
     for command in [*COMMANDS, "serve"]:
         assert f"asst.{command}" in listed
@@ -239,12 +238,9 @@ def test_every_command_has_help_and_lists(local_host: Host) -> None:
 
 
 def run_on_a_terminal(host: Host, *args: str, answer: str = "", env: dict[str, str] | None = None) -> tuple[int, str]:
-    """Run a command with a terminal of its own; what it showed comes back."""
+    """Run a command on a terminal of its own; return its exit code and what it showed."""
     main, side = pty.openpty()
-    environ = {**host.environ(env), "TERM": "xterm-256color", "COLUMNS": "200"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "invoke", *args], cwd=host.root, env=environ, stdin=side, stdout=side, stderr=side, close_fds=True
-    )
+    process = host.start_on([side] * 3, *args, env={"TERM": "xterm-256color", "COLUMNS": "200", **(env or {})})
     os.close(side)
     os.write(main, answer.encode())
     shown = b""
@@ -261,7 +257,7 @@ def run_on_a_terminal(host: Host, *args: str, answer: str = "", env: dict[str, s
 
 
 def test_colours_are_for_terminals(host: Host, server: Loopback) -> None:
-    """A terminal gets colours, NO_COLOR none, a pipe none."""
+    """Output is coloured on a terminal, but not with NO_COLOR and not in a pipe."""
     host.inv("asst.create")
     server.edit(host.ids()["judge", "development"], instructions="Be kind.")
     _, shown = run_on_a_terminal(host, "asst.status")
@@ -272,7 +268,7 @@ def test_colours_are_for_terminals(host: Host, server: Loopback) -> None:
 
 
 def test_a_progress_bar_for_long_work_on_a_terminal(host: Host, server: Loopback) -> None:
-    """Work of more than a second shows a bar on a terminal; a pipe gets plain lines only."""
+    """Work of more than a second shows a bar on a terminal, and none elsewhere."""
     server.faults.append(lambda seen: time.sleep(0.5) or None if seen.method == "POST" else None)
     code, shown = run_on_a_terminal(host, "asst.create", env={"ASST_CONCURRENCY": "1"})
     assert code == 0
@@ -283,7 +279,7 @@ def test_a_progress_bar_for_long_work_on_a_terminal(host: Host, server: Loopback
 
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 3), ("\n", 3)])
 def test_a_terminal_is_asked_before_drift_is_overwritten(host: Host, server: Loopback, answer: str, code: int) -> None:
-    """Yes goes on as --overwrite would; anything else changes nothing."""
+    """Yes has the effect of --overwrite; anything else changes nothing."""
     host.inv("asst.create")
     id = host.ids()["judge", "development"]
     server.edit(id, instructions="Be kind.")
@@ -303,7 +299,7 @@ def test_what_others_wrote_does_not_steer_the_terminal(host: Host, server: Loopb
 
 
 def test_a_plan_shows_every_edit_of_a_long_prompt(local_host: Host) -> None:
-    """Two edits of one line, far apart, are both in the plan, each a line of what was and one of what is."""
+    """Two edits of one line, far apart, are both in the plan, each with a line before and a line after."""
     filler = " ".join(f"rule{number}" for number in range(1000))
     local_host.declare(THREE.replace("Talk.", f"Never offer a refund. {filler} Be kind."))
     local_host.inv("asst.create")
@@ -319,7 +315,7 @@ def test_a_plan_shows_every_edit_of_a_long_prompt(local_host: Host) -> None:
 
 
 def test_what_many_requests_wait_for_is_said_once(host: Host, server: Loopback) -> None:
-    """Each of several updates is put off by the service: one line says so."""
+    """The service delays each of several updates: one line says so."""
     host.inv("asst.create")
     host.declare(THREE.replace('"gpt-6-luna"', '"gpt-6-astra"'))
     server.once(Fault(status=429, raw=b"{}", headers={"retry-after-ms": "50"}), path="/v1/agents/", times=3)
@@ -329,13 +325,13 @@ def test_what_many_requests_wait_for_is_said_once(host: Host, server: Loopback) 
 
 
 def test_the_help_of_run_names_what_chooses_the_environment(local_host: Host) -> None:
-    """ASST_ENV and APP_ENV, as at run time."""
+    """The help of --env names ASST_ENV and APP_ENV, as at run time."""
     text = " ".join(local_host.inv("--help", "asst.run").out.split())
     assert "by default what ASST_ENV or APP_ENV says, else the first environment's" in text
 
 
 def test_a_streamed_answer_does_not_steer_the_terminal(host: Host, server: Loopback) -> None:
-    """Its pieces are shown as they come, whichever way a sequence is cut in two."""
+    """Pieces of an answer are escaped as they come, wherever an escape sequence is cut in two."""
     model = Compatible(lambda asked: ModelAnswer("1234567\n::error::x\n123456\x1b]0;owned\x07\tend"))  # in pieces of eight
     try:
         env = model.env()
@@ -350,11 +346,19 @@ def test_a_streamed_answer_does_not_steer_the_terminal(host: Host, server: Loopb
     assert answer in shown
 
 
+def line_of(stream: IO[str] | None) -> str:
+    """The next line of a running command, which may write to a file."""
+    line, end = "", time.monotonic() + 20
+    while stream and not line.endswith("\n") and time.monotonic() < end:
+        line += stream.readline()
+        time.sleep(0.01)
+    return line.strip()
+
+
 def test_serve(local_host: Host) -> None:
-    """The base URL is printed; any client can use it; SIGTERM ends it; a taken port is one line."""
+    """serve prints its base URL and answers any client; SIGTERM ends it; a port in use is an error of one line."""
     process = local_host.start("asst.serve", "--port", "0")
-    assert process.stdout
-    url = process.stdout.readline().strip()
+    url = line_of(process.stdout)
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v1", url)
     client = {"ASST_PLATFORM": "agents", "OPENAI_API_KEY": "x", "OPENAI_BASE_URL": url}
     assert local_host.inv("asst.create", env=client).code == 0
@@ -370,7 +374,7 @@ def test_serve(local_host: Host) -> None:
 
 
 def test_no_output_holds_the_key(host: Host, server: Loopback) -> None:
-    """Success, refusal, every error, inv --debug and the SDK's debug log: the key is in none of it, nor in any file."""
+    """The key is in no output, whether of success, of errors, of ``inv --debug`` or of the SDK's debug log, and in no file."""
     shown = ""
     debug = {"OPENAI_LOG": "debug"}
     runs: list[tuple[tuple[str, ...], dict[str, str], Fault | None]] = [
@@ -393,7 +397,7 @@ def test_no_output_holds_the_key(host: Host, server: Loopback) -> None:
 
 
 def test_the_example_is_in_sync_in_a_fresh_clone(tmp_path: Path) -> None:
-    """Clone, no key: status, plan, create, update and deploy work, and git sees at most the store."""
+    """In a clone without a key, status, plan, create, update and deploy find everything in sync and change no file."""
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
     for name in ("app", "tasks.py", ".env", ".gitignore", "pyproject.toml", "assistants_store.json", "src"):
@@ -403,7 +407,7 @@ def test_the_example_is_in_sync_in_a_fresh_clone(tmp_path: Path) -> None:
         ["git", "-C", str(clone), "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x", "--allow-empty"], check=True
     )
     host = Host.__new__(Host)
-    host.root, host.env = clone, {"PYTHONDONTWRITEBYTECODE": "1", "HOME": str(tmp_path)}
+    host.root, host.env = clone, {"HOME": str(tmp_path)}
     states: list[set[Any]] = []
     for command in ("status", "plan", "create", "update", "deploy"):
         result = host.inv(f"asst.{command}", "--json")
@@ -417,7 +421,7 @@ def test_the_example_is_in_sync_in_a_fresh_clone(tmp_path: Path) -> None:
 
 
 def test_a_refusal_is_said_once(host: Host, server: Loopback) -> None:
-    """All of production is missing: one sentence with its way out, not one a row, and not on both streams."""
+    """All of production is missing: one sentence says so and how to go on, once for all rows and both streams."""
     assert host.inv("asst.create").code == 0
     for (_, environment), id in host.ids().items():
         if environment == "production":
@@ -437,7 +441,7 @@ def test_a_refusal_is_said_once(host: Host, server: Loopback) -> None:
 def test_an_interrupt_that_strikes_in_a_finalizer_is_not_lost(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    """Python swallows what a finalizer raises: the command ends all the same, and prints no traceback."""
+    """Python swallows what a finalizer raises. The command is interrupted all the same, without a traceback."""
     monkeypatch.setattr(exit_codes, "_terminated", threading.Event())
     handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
 
@@ -461,7 +465,7 @@ def test_an_interrupt_that_strikes_in_a_finalizer_is_not_lost(
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_second_signal_has_the_same_exit_code(host: Host, server: Loopback, number: signal.Signals, code: int) -> None:
-    """Impatience while the process is on its way out is no death by the signal."""
+    """A second signal while the process ends does not kill it by the signal."""
     assert host.inv("asst.create", "--only", "judge").code == 0
     for pause in (0.02, 0.05, 0.1):
         asked = threading.Event()
@@ -478,7 +482,7 @@ def test_a_second_signal_has_the_same_exit_code(host: Host, server: Loopback, nu
 
 
 def test_create_says_what_it_left_changed(local_host: Host) -> None:
-    """A row that differs from the code is not called unchanged, and the last line says what shows the difference."""
+    """An instance that differs from the code is not called unchanged, and the last line names the command that shows how."""
     local_host.inv("asst.create")
     local_host.edit("Talk.", "Talk well.")
     lines = local_host.inv("asst.create").out.splitlines()
@@ -487,7 +491,7 @@ def test_create_says_what_it_left_changed(local_host: Host) -> None:
 
 
 def test_a_plan_says_once_what_was_deleted_remotely(host: Host, server: Loopback) -> None:
-    """The note says no more than the error that stands above it."""
+    """A note that repeats the error of its row is not printed."""
     host.inv("asst.create")
     id = host.ids()["judge", "production"]
     server.call("DELETE", f"/agents/{id}")
@@ -496,7 +500,7 @@ def test_a_plan_says_once_what_was_deleted_remotely(host: Host, server: Loopback
 
 
 def test_output_that_is_not_utf_8(local_host: Host) -> None:
-    """What an encoding has not stands as its escape, on stdout as on stderr."""
+    """Characters that the encoding lacks are printed as escapes, on stdout and on stderr."""
     local_host.edit("Talk.", "Talk.\u2026 \u00e9")
     assert local_host.inv("asst.create").code == 0
     local_host.edit("Talk.\u2026 \u00e9", "Talk \u00fcber \u732b.")
@@ -506,7 +510,7 @@ def test_output_that_is_not_utf_8(local_host: Host) -> None:
 
 
 def test_a_schema_warning_on_the_command_line_is_one_line(local_host: Host) -> None:
-    """What stands on stderr is a sentence, without the path and the line of source that Python adds."""
+    """The warning is one sentence on stderr, without the path and the source line that Python adds."""
     local_host.inv("asst.create")
     local_host.edit("    good: bool", "    good: bool\n    points: int")
     done = local_host.inv("asst.run", "judge", "well?")
@@ -517,7 +521,7 @@ def test_a_schema_warning_on_the_command_line_is_one_line(local_host: Host) -> N
 
 
 def test_what_is_recorded_elsewhere_alone_makes_the_last_line_ask(host: Host, server: Loopback) -> None:
-    """A forgotten platform or URL is likelier than the wish for a second set of instances."""
+    """The last line asks whether platform and URL are right, which is likelier wrong than a second set of instances wanted."""
     host.inv("asst.create")
     for command in ("asst.status", "asst.plan"):
         last = host.inv(command, env={"ASST_PLATFORM": "local"}).out.splitlines()[-1]
@@ -528,7 +532,7 @@ def test_what_is_recorded_elsewhere_alone_makes_the_last_line_ask(host: Host, se
 
 
 def test_an_interrupt_while_the_event_loop_is_made(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is kept back until the loop can take it: no half-made loop, no coroutine that nobody awaits."""
+    """The interrupt is delivered once the loop can take it: no half-made loop, no coroutine that nobody awaits."""
     made = asyncio.SelectorEventLoop.__init__
 
     def struck(self: Any, *args: Any) -> None:
@@ -542,8 +546,51 @@ def test_an_interrupt_while_the_event_loop_is_made(local_host: Host, monkeypatch
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) & {signal.SIGINT, signal.SIGTERM} == set()
 
 
+@pytest.mark.parametrize("args", [("asst.plan",), ("asst.plan", "--json"), ("asst.create",), ("asst.run", "talker", "Hi.")])
+def test_a_closed_pipe_ends_a_command_quietly(local_host: Host, tmp_path: Path, args: tuple[str, ...]) -> None:
+    """``inv asst.plan | head -1`` has the exit code of a death by SIGPIPE and no message; the work is done."""
+    assert local_host.inv("asst.create", "--only", "talker").code == 0
+    reading, writing = os.pipe()
+    os.close(reading)
+    with Path(os.devnull).open() as stdin, (tmp_path / "err").open("w") as err:
+        process = local_host.start_on([stdin.fileno(), writing, err.fileno()], *args)
+        os.close(writing)
+        assert process.wait(30) == 141
+    said = (tmp_path / "err").read_text()
+    assert said == "" or ("--json" in args and said.endswith("next: inv asst.create\n"))
+    assert len(local_host.ids()) == (6 if args == ("asst.create",) else 2)
+
+
+def test_a_message_to_a_closed_pipe_does_not_stop_the_work(host: Host, server: Loopback, tmp_path: Path) -> None:
+    """With ``2>&1 | head``, messages of the run are lost, and nothing else."""
+    server.once(Fault(status=429, raw=b"{}", headers={"retry-after-ms": "50"}), path="/v1/agents", times=1)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with Path(os.devnull).open() as stdin:
+        process = host.start_on([stdin.fileno(), writing, writing], "asst.create")
+        os.close(writing)
+        assert process.wait(30) == 141
+    assert len(host.ids()) == len(server.agents()) == 6
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_json_where_a_server_sent_what_json_does_not_have(host: Host, server: Loopback, number: float) -> None:
+    """NaN and the infinities, which Python's parser takes and others refuse, become strings."""
+    host.inv("asst.create")
+    server.edit(host.ids()["judge", "development"], instructions="a number")
+    page = json.dumps(server.call("GET", "/agents")).replace('"a number"', json.dumps(number))
+    server.once(Fault(raw=page.encode()), method="GET")
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    result = host.inv("asst.status", "--json")
+    [row] = [row for row in json.loads(result.out, parse_constant=refuse)["rows"] if row["state"] == "drifted"]
+    assert row["changes"] == [{"field": "instructions", "before": json.dumps(number), "after": "Judge it."}]
+
+
 def test_admin_knows_every_other_task() -> None:
-    """What asst.admin does not do, it names: each task is either an action or one of those."""
+    """Each task is an action of asst.admin, or one that its message names."""
     from invoke_assistants.tasks import _admin, ns
 
     assert {*_admin.ACTIONS, *_admin.OTHERS, "admin"} == set(ns.tasks)

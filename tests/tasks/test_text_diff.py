@@ -1,4 +1,4 @@
-"""How an edit is shown: every edited word is there, in a few words of what surrounds it, as plain text."""
+"""The lines that show an edit: every edited word, with a few words of context, as plain text."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_assistants.tasks.text_diff import edits
+from invoke_assistants.tasks.text_diff import diff_lines
 
 VOCABULARY = [f"word{number}" for number in range(400)]
 PROMPT = " ".join(random.Random(1).choices(VOCABULARY, k=1400))  # about 10,000 characters
 
 
 def sides(before: Any, after: Any) -> tuple[list[str], list[str]]:
-    """The lines that show what was and what is, without their signs."""
-    lines = list(edits(before, after))
+    """The lines of before and of after, without their signs."""
+    lines = list(diff_lines(before, after))
     return [line[1:].strip() for line in lines if line[0] == "-"], [line[1:].strip() for line in lines if line[0] == "+"]
 
 
@@ -32,7 +32,7 @@ def replaced(text: str, *locations: tuple[int, str]) -> str:
 
 
 def test_every_edit_of_a_long_line_is_shown() -> None:
-    """At the start, in the middle, at the end: a hunk each, of a few words, in order."""
+    """Edits at the start, in the middle and at the end make a hunk of a few words each, in order."""
     before = f"Never offer a refund. {PROMPT} Be brief. {PROMPT} The end."
     after = f"Always offer a refund. {PROMPT} Be very brief. {PROMPT} The start."
     old, new = sides(before, after)
@@ -48,7 +48,7 @@ def test_every_edit_of_a_long_line_is_shown() -> None:
 
 
 def test_edits_close_to_each_other_are_one_hunk() -> None:
-    """Two words apart are read together; far apart, each by itself."""
+    """Edits two words apart share a hunk; those far apart have one each."""
     old, new = sides(PROMPT, replaced(PROMPT, (700, "first"), (703, "second")))
     assert len(old) == len(new) == 1
     assert re.search(r" first \w+ \w+ second ", new[0])
@@ -76,21 +76,21 @@ def test_white_space_alone_is_seen(before: str, after: str, shown: tuple[str, st
 
 
 def test_texts_of_lines_are_compared_by_lines() -> None:
-    """Whole lines with one of what surrounds them; in a long line only where it differs; what stands alike is cut short."""
+    """Edited lines are whole, with one line of context, which is cut short; a long line is shown where it differs."""
     before = f"Intro.\n{PROMPT}\nOne.\nTwo.\nThree.\nFour."
     after = f"Intro.\n{replaced(PROMPT, (3, 'early'), (1300, 'late'))}\nOne.\nTwo.\n3.\nThree and a half.\nFour."
-    lines = list(edits(before, after))
+    lines = list(diff_lines(before, after))
     assert lines[:2] == ["@@ -1,6 +1,7 @@", " Intro."]
     old, new = sides(before, after)
     assert " early " in new[0]
     assert " late " in new[1]
     assert (old[2:], new[2:]) == (["Three."], ["3.", "Three and a half."])
     assert all(len(line) < 150 for line in lines)
-    assert list(edits(f"{PROMPT}\na", f"{PROMPT}\nb"))[1] == f" {PROMPT[:100]}…"
+    assert list(diff_lines(f"{PROMPT}\na", f"{PROMPT}\nb"))[1] == f" {PROMPT[:100]}…"
 
 
 def test_json_is_compared_by_words() -> None:
-    """A property that is added or a bound that moves shows in full, however large the rest is."""
+    """An added property or a changed bound shows in full, however large the schema is."""
     schema: dict[str, Any] = {"properties": {f"field{index}": {"type": "string"} for index in range(90)}}
     wider = {"properties": {**schema["properties"], "field40": {"type": "integer", "maximum": 7}, "new": {"type": "null"}}}
     old, new = sides(schema, wider)
@@ -113,13 +113,13 @@ def test_scripts_without_spaces_are_compared_by_characters() -> None:
 
 def test_what_a_text_holds_does_not_steer_the_terminal() -> None:
     """Each line is printable, and none is a command of a CI."""
-    for line in edits("a\n::error::x\nb\n", "a\n::error::x\n\x1b[2Jc\n"):
+    for line in diff_lines("a\n::error::x\nb\n", "a\n::error::x\n\x1b[2Jc\n"):
         assert line.isprintable()
         assert not line.lstrip().startswith("::")
 
 
 def test_a_text_of_one_word_takes_no_minutes() -> None:
-    """Texts that repeat a word thousands of times, in which every word fits every other one."""
+    """A text that repeats a word thousands of times, so that every word matches every other, takes no minutes."""
     before = time.perf_counter()
     assert "different" in sides("same " * 50_000, "same " * 25_000 + "different " + "same " * 25_001)[1][0]
     assert time.perf_counter() - before < 10
@@ -131,7 +131,7 @@ gaps = st.sampled_from([" ", " ", " ", "  ", "\n"])
 
 @st.composite
 def edited(draw: st.DrawFn) -> tuple[str, str]:
-    """A text and what became of it by replacing, removing and adding words in a few places."""
+    """A text, and the same with words replaced, removed and added in a few places."""
     before = draw(st.lists(words | st.sampled_from(VOCABULARY), min_size=1, max_size=60)) * draw(st.integers(1, 6))
     after = list(before)
     for _ in range(draw(st.integers(1, 5))):
@@ -143,7 +143,7 @@ def edited(draw: st.DrawFn) -> tuple[str, str]:
 
 @given(edited())
 def test_every_edited_word_is_found_in_the_lines(texts: tuple[str, str]) -> None:
-    """A word that stands on one side more often than on the other, wherever, is in the lines of that side."""
+    """A word that one side has more often than the other is in the lines of that side."""
     before, after = texts
     old, new = (" ".join(lines) for lines in sides(before, after))
     was, is_ = Counter(before.split()), Counter(after.split())
@@ -153,7 +153,7 @@ def test_every_edited_word_is_found_in_the_lines(texts: tuple[str, str]) -> None
 
 @given(st.lists(st.sampled_from(VOCABULARY), min_size=30, max_size=300, unique=True), st.data())
 def test_the_lines_make_the_one_text_of_the_other(words: list[str], data: st.DataObject) -> None:
-    """Put each ``+`` line in the place of its ``-`` line: nothing that differs is missing, and no more."""
+    """Putting each ``+`` line in the place of its ``-`` line makes the new text of the old one."""
     before, after = " ".join(words), list(words)
     for location in data.draw(st.lists(st.integers(0, len(words) - 1), min_size=1, max_size=5)):
         after[location] = data.draw(st.sampled_from(["other", "", "two words", after[location] + "."]))
@@ -175,7 +175,7 @@ def test_the_lines_make_the_one_text_of_the_other(words: list[str], data: st.Dat
     ],
 )  # fmt: skip
 def test_two_texts_never_look_the_same(before: str, after: str) -> None:
-    """What shows nothing has its escape, and a text that holds an escape differs from the character it stands for."""
-    lines = list(edits(before, after))
+    """Invisible characters are escaped, and a text that holds an escape differs from the character itself."""
+    lines = list(diff_lines(before, after))
     assert [line[1:] for line in lines if line.startswith("-")] != [line[1:] for line in lines if line.startswith("+")]
     assert all(line.isprintable() for line in lines)

@@ -1,4 +1,4 @@
-"""asst.watch: every save is a round, whatever it holds; only the person at the keyboard ends it."""
+"""asst.watch: every save starts a round, whatever it holds; only the person at the keyboard ends the watch."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 import queue
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from conftest import THREE, Host
@@ -28,19 +28,20 @@ class Watching:
         self.app = host.root / "hosted.py"
         self.seen: list[str] = []
         self._lines: queue.Queue[str] = queue.Queue()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "invoke", "asst.watch", *args], cwd=host.root, stdin=subprocess.DEVNULL, text=True,
-            env=host.environ({"ASST_ASSISTANTS": "hosted:ASSISTANTS"}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        threading.Thread(target=self._read, daemon=True).start()
+        reading, writing = os.pipe()
+        with Path(os.devnull).open() as stdin:
+            streams = [stdin.fileno(), writing, writing]
+            self.process = host.start_on(streams, "asst.watch", *args, env={"ASST_ASSISTANTS": "hosted:ASSISTANTS"})
+        os.close(writing)
+        threading.Thread(target=self._read, args=[reading], daemon=True).start()
 
-    def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self._lines.put(line)
+    def _read(self, reading: int) -> None:
+        with os.fdopen(reading) as output:
+            for line in output:
+                self._lines.put(line)
 
     def until(self, pattern: str) -> str:
-        """The next line that matches; those before it are in ``seen``, too."""
+        """The next line that matches; it and those before it are added to ``seen``."""
         end = time.monotonic() + 30
         while True:
             try:
@@ -69,7 +70,7 @@ def project(local_host: Host) -> Host:
 
 @pytest.fixture
 def watching(project: Host) -> Iterator[Watching]:
-    """A watch that has played its first round."""
+    """A watch after its first round."""
     watch = Watching(project)
     watch.until("watching .*every save is checked and goes to development; Ctrl-C ends it")
     watch.until("^3 unchanged$")
@@ -77,19 +78,17 @@ def watching(project: Host) -> Iterator[Watching]:
     if watch.process.poll() is None:
         watch.process.kill()
         watch.process.wait()
-    assert watch.process.stdout
-    watch.process.stdout.close()
 
 
 def instructions(host: Host) -> str:
-    """Of the planner in development, as the store has them."""
+    """The planner's instructions in development, as recorded."""
     store = host.store
     digest: str = store["assistants"]["planner"]["development"]["digest"]
     return str(store["payloads"][digest]["instructions"])
 
 
 def test_what_is_saved_is_updated_and_what_is_wrong_is_survived(project: Host, watching: Watching) -> None:
-    """A good save is in the store, a broken one is an error on one line, a mended one goes on; Ctrl-C is 130."""
+    """A good save reaches the store, a broken one is an error of one line, a mended one goes on; Ctrl-C exits with 130."""
     production = project.store["assistants"]["planner"]["production"]
     watching.save(THREE.replace("Plan it.", "Plan it well."))
     watching.until("saved: hosted.py$")
@@ -112,7 +111,7 @@ def test_what_is_saved_is_updated_and_what_is_wrong_is_survived(project: Host, w
 
 
 def test_only_a_save_starts_a_round(project: Host, watching: Watching) -> None:
-    """Not what a round or another command writes, the store, its lock and the platform's file; nor a virtual environment."""
+    """No round starts for what commands write (the store, its lock, the platform's file), nor for a virtual environment."""
     watching.save(THREE.replace("Plan it.", "Plan it well."))
     watching.until("^1 updated$")
     project.inv("asst.deploy", env={"ASST_ASSISTANTS": "hosted:ASSISTANTS"})
@@ -127,7 +126,7 @@ def test_only_a_save_starts_a_round(project: Host, watching: Watching) -> None:
 
 
 def test_a_moved_store_is_no_save_either(project: Host, watching: Watching) -> None:
-    """Where the settings name another store from now on, its writes start no endless rounds."""
+    """Once the settings name another store, writing it starts no round either."""
     settings = project.root / "pyproject.toml"
     settings.write_text(settings.read_text() + 'store = "moved.json"\n')
     watching.until("saved: pyproject.toml$")
@@ -140,7 +139,7 @@ def test_a_moved_store_is_no_save_either(project: Host, watching: Watching) -> N
 
 
 def test_a_save_during_a_round_leads_to_one_more(project: Host, watching: Watching) -> None:
-    """A round that is on imports what was saved before it; what comes meanwhile is not lost, and not run at the same time."""
+    """A running round has what was saved before it. A later save is not lost, and not run at the same time."""
     going, on = project.root / "going", project.root / "on"
     os.mkfifo(going)
     os.mkfifo(on)
@@ -156,7 +155,7 @@ def test_a_save_during_a_round_leads_to_one_more(project: Host, watching: Watchi
 
 
 def test_two_saves_alike_in_second_and_size_are_two(project: Host, watching: Watching) -> None:
-    """Python would take the first one's bytecode for the second one's, too."""
+    """The second save is not run with the bytecode of the first, which Python takes for current."""
     for text in ("Plan ten.", "Plan two."):
         watching.save(THREE.replace("Plan it.", text))
         os.utime(watching.app, (1_800_000_000, 1_800_000_000))
@@ -165,7 +164,7 @@ def test_two_saves_alike_in_second_and_size_are_two(project: Host, watching: Wat
 
 
 def test_an_interrupted_round_ends_before_the_watch_does(project: Host, watching: Watching) -> None:
-    """SIGTERM in the middle of a round is passed on to it, says so on one line, and is 143; the store is whole."""
+    """SIGTERM in a round interrupts the round first, prints one line, and exits with 143; the store is whole."""
     going = project.root / "going"
     os.mkfifo(going)
     watching.save(THREE + f"\nopen({str(going)!r}, 'w').close()\nimport time; time.sleep(60)\n")
@@ -178,7 +177,7 @@ def test_an_interrupted_round_ends_before_the_watch_does(project: Host, watching
 
 
 def test_only_narrows_every_round(project: Host) -> None:
-    """``--only`` is as elsewhere, and a wrong name is told like any other error, each round."""
+    """``--only`` narrows each round, and a wrong name is an error of each round."""
     watch = Watching(project, "--only", "planner", "--only", "judge")
     watch.until("^2 unchanged$")
     watch.save(THREE.replace("Talk.", "Talk more.").replace("Plan it.", "Plan it well."))
@@ -187,12 +186,10 @@ def test_only_narrows_every_round(project: Host) -> None:
     watch.save(THREE.replace('"judge"', '"jury"'))
     watch.until("no assistant 'judge'; declared: planner, jury, talker")
     assert watch.end(signal.SIGINT) == 130
-    assert watch.process.stdout
-    watch.process.stdout.close()
 
 
 def test_without_its_extra_it_says_what_to_install(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line, before anything is done; ``inv -R``, which must not write, is refused as clearly."""
+    """One line before anything is done; ``inv -R``, which must not write, is refused as clearly."""
     monkeypatch.chdir(local_host.root)
     monkeypatch.setitem(sys.modules, "watchfiles", None)
     with pytest.raises(Exit) as missing:

@@ -1,4 +1,4 @@
-"""Output models from JSON schemas: their source, by datamodel-code-generator, and how far it means the same."""
+"""Generate output models from JSON schemas, by datamodel-code-generator, and import them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ..errors import DeclarationError
 from ..types import JSONObject
 from .names import class_name
 
-__all__ = ["LINE", "generate", "load", "require"]
+__all__ = ["LINE", "generate", "load", "require_generator"]
 
-LINE = 88  # characters of a line: ruff's and black's default
+LINE = 88  # characters: the default of ruff and black
 MISSING = "output models need datamodel-code-generator: pip install 'invoke-assistants[migrate]'"
-# Formats whose Python types need a further package or are none: they stay strings that say their format.
+# Formats without a Python type, or whose type needs another package: they stay strings that say their format.
 PLAIN_FORMATS = frozenset({"email", "idn-email", "hostname", "idn-hostname", "uri", "uri-reference", "iri"})
-KEPT = ("format", "items", "anyOf")  # what is handed to pydantic as it is, under a key that begins with x-
-OUTPUT = "output model "  # begins the name of a definition that is one
+KEPT = ("format", "items", "anyOf")  # keywords that go to pydantic unchanged, under a key that begins with x-
+OUTPUT = "output model "  # the prefix of the definitions that are output models
 _PROBE = "invoke_assistants_migrated_models"
 
 
-def require() -> None:
-    """Look whether models can be made.
+def require_generator() -> None:
+    """Check that models can be generated.
 
     Raises:
         DeclarationError: datamodel-code-generator is not installed; the message says how to.
@@ -37,7 +37,7 @@ def require() -> None:
 
 
 def generate(schemas: Mapping[str, JSONObject]) -> str:
-    """The source of Pydantic models, one named as each key and those that it needs.
+    """The source of Pydantic models: one for each key, named like it, and the models that it needs.
 
     Raises:
         Exception: a schema could not be read.
@@ -59,7 +59,7 @@ def generate(schemas: Mapping[str, JSONObject]) -> str:
             target_python_version=PythonVersion.PY_311,
             formatters=[Formatter.BUILTIN],
             builtin_format_line_length=LINE,
-            custom_class_name_generator=lambda name: _called(name, schemas),
+            custom_class_name_generator=lambda name: _class_name(name, schemas),
             enum_field_as_literal=LiteralType.All,
             field_constraints=True,
             use_schema_description=True,
@@ -73,31 +73,31 @@ def generate(schemas: Mapping[str, JSONObject]) -> str:
     return source
 
 
-def _called(name: str, schemas: Mapping[str, Any]) -> str:
-    """The class name for a definition or a property, which leaves those of the output models to them."""
+def _class_name(name: str, schemas: Mapping[str, Any]) -> str:
+    """The class name for a definition or a property; it is never that of an output model."""
     if name.startswith(OUTPUT):
         return name.removeprefix(OUTPUT)
     out = class_name(name)
-    # For what is in a list, the generator makes the singular of it: none for S, and for Assistants what we import.
+    # The generator takes the singular for the items of a list: S has none, and that of Assistants is a name that we import.
     return f"{out}Model" if out in schemas or out in ("S", "Assistants") else out
 
 
 def _definitions(name: str, schema: JSONObject) -> JSONObject:
-    """A schema and its definitions as definitions of one document, which all schemas share."""
+    """A schema and its definitions as definitions of the document that all schemas share."""
     tables = {f"#/{table}/{key}": f"{name}_{key}" for table in ("$defs", "definitions") for key in schema.get(table, {})}
     locations = {reference: f"#/$defs/{target}" for reference, target in tables.items()} | {"#": f"#/$defs/{OUTPUT}{name}"}
     root = {key: value for key, value in schema.items() if key not in ("$defs", "definitions", "$schema", "$id", "title")}
-    out = {OUTPUT + name: _prepared(root, locations)}
+    out = {OUTPUT + name: _prepare(root, locations)}
     for reference, target in tables.items():
         _, table, key = reference.split("/", 2)
-        out[target] = _prepared(schema[table][key], locations)
+        out[target] = _prepare(schema[table][key], locations)
     return out
 
 
-def _prepared(node: Any, locations: Mapping[str, str]) -> Any:
-    """A schema as the generator is given it: references into the shared document, and what it would lose kept for pydantic."""
+def _prepare(node: Any, locations: Mapping[str, str]) -> Any:
+    """Point references into the shared document, and keep for pydantic what the generator would lose."""
     if isinstance(node, list):
-        return [_prepared(item, locations) for item in node]
+        return [_prepare(item, locations) for item in node]
     if not isinstance(node, Mapping):
         return node
     out: JSONObject = {}
@@ -105,14 +105,14 @@ def _prepared(node: Any, locations: Mapping[str, str]) -> Any:
         if key == "$ref":
             out[key] = locations.get(value, value)
         elif key == "properties" and isinstance(value, Mapping):
-            out[key] = {name: _prepared(entry, locations) for name, entry in value.items()}
+            out[key] = {name: _prepare(entry, locations) for name, entry in value.items()}
         elif key in ("enum", "const", "default", "examples", "title"):
             out |= {} if key == "title" else {key: value}
         else:
-            out[key] = _prepared(value, locations)
-    if node.get("type") == "array" and _loses(node.get("items")):
+            out[key] = _prepare(value, locations)
+    if node.get("type") == "array" and _loses_keywords(node.get("items")):
         out["x-items"] = node["items"]
-    if _loses(node.get("anyOf")):
+    if _loses_keywords(node.get("anyOf")):
         out["x-anyOf"] = node["anyOf"]
     if node.get("format") in PLAIN_FORMATS:
         form = out.pop("format")
@@ -120,25 +120,25 @@ def _prepared(node: Any, locations: Mapping[str, str]) -> Any:
     return out
 
 
-def _loses(node: Any) -> bool:
-    """Whether plain values inside a list or a union say more than Python types do."""
-    nodes = list(_below(node))
+def _loses_keywords(node: Any) -> bool:
+    """Whether the schemas of plain values inside a list or a union say more than Python types do."""
+    nodes = list(_nested(node))
     plain = not any(each.keys() & {"$ref", "properties", "allOf", "oneOf"} for each in nodes)
     return plain and any("description" in each or each.get("format") in PLAIN_FORMATS for each in nodes)
 
 
-def _below(node: Any) -> Iterator[Mapping[str, Any]]:
+def _nested(node: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(node, Mapping):
         yield node
-        yield from _below(node.get("items"))
-        yield from _below(node.get("anyOf"))
+        yield from _nested(node.get("items"))
+        yield from _nested(node.get("anyOf"))
     elif isinstance(node, list):
         for item in node:
-            yield from _below(item)
+            yield from _nested(item)
 
 
 def load(source: str, names: Iterable[str]) -> dict[str, Any]:
-    """What source binds to these names: it is run as the app's import will run it.
+    """Run source as the app's import will, and return what it binds to these names.
 
     Raises:
         Exception: it cannot be imported.

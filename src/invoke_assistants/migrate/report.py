@@ -1,4 +1,4 @@
-"""What became of each field, for people."""
+"""Say for people what became of each field."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from ..text import printable
 from .field_mapping import FieldNote
 
-__all__ = ["report"]
+__all__ = ["format_report"]
 
 
-def report(fields: Iterable[FieldNote]) -> Iterator[str]:
-    """Lines: each assistant, below it its fields, at the end how many were carried, changed and dropped."""
+def format_report(fields: Iterable[FieldNote]) -> Iterator[str]:
+    """The lines: each assistant with its fields, and at the end how many were carried, changed and dropped."""
     fields = list(fields)
     width = max((len(printable(note.field)) for note in fields), default=0)
     before: object = ...

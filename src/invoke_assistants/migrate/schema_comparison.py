@@ -1,4 +1,4 @@
-"""Whether two JSON schemas mean the same: where they differ, up to titles, references and the ways to spell a null."""
+"""Find where two JSON schemas differ, apart from titles, references and the ways to spell a null."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from ..declare.strict_schema import to_strict
 
-__all__ = ["differences", "optional"]
+__all__ = ["differences", "optional_properties"]
 
 Schema = Mapping[str, Any]
 
-BESIDE = ("description", "default", "examples", "deprecated")  # said about a value, whatever its type
-INSIDE = ("properties", "items")  # compared by going into them
+BESIDE = ("description", "default", "examples", "deprecated")  # about a value of whatever type
+INSIDE = ("properties", "items")  # compared schema by schema
 SPELLING = frozenset(
     {"title", "$schema", "$id", "$comment", "$defs", "definitions", "required", "anyOf", "type", "enum", "const"}
 )
@@ -30,25 +30,25 @@ JSON_TYPES = {type(None): "null", bool: "boolean", int: "integer", float: "numbe
 
 
 def differences(before: Schema, after: Schema, where: str) -> list[str]:
-    """What a strict schema says otherwise than the one it comes from, as ``Model.field: keyword``; empty where nothing.
+    """Where a strict schema differs from the one that it was made from, as ``Model.field: keyword``.
 
-    A property that could be left out counts as one that may be null, which is how the strict form says it.
+    A property that may be left out counts as one that may be null, as in the strict form.
     """
     root = to_strict(_nullable(before))
     return list(dict.fromkeys(_differ(root, after, (root, after), where, set())))
 
 
-def optional(node: Any, where: str) -> list[str]:
-    """The properties in a schema that may be left out, as ``Model.field``."""
+def optional_properties(node: Any, where: str) -> list[str]:
+    """The properties that may be left out, as ``Model.field``."""
     found: list[str] = []
     if isinstance(node, Mapping):
         for name, entry in _properties(node).items():
             found += [f"{where}.{name}"] * (name not in node.get("required", ()))
-            found += optional(entry, f"{where}.{name}")
+            found += optional_properties(entry, f"{where}.{name}")
         for key in ("$defs", "definitions"):
-            found += [line for name, entry in (node.get(key) or {}).items() for line in optional(entry, name)]
-        found += optional(node.get("items"), f"{where}[]")
-        found += [line for entry in node.get("anyOf", ()) for line in optional(entry, where)]
+            found += [line for name, entry in (node.get(key) or {}).items() for line in optional_properties(entry, name)]
+        found += optional_properties(node.get("items"), f"{where}[]")
+        found += [line for entry in node.get("anyOf", ()) for line in optional_properties(entry, where)]
     return found
 
 
@@ -66,8 +66,8 @@ def _nullable(node: Any) -> Any:
     for name, entry in _properties(node).items():
         if name not in node.get("required", ()):
             beside = {key: entry[key] for key in BESIDE if key in entry}
-            rest = {key: value for key, value in _nullable(entry).items() if key not in BESIDE}
-            out["properties"][name] = {"anyOf": [rest, {"type": "null"}], **beside}
+            typed = {key: value for key, value in _nullable(entry).items() if key not in BESIDE}
+            out["properties"][name] = {"anyOf": [typed, {"type": "null"}], **beside}
     return out
 
 
@@ -75,17 +75,17 @@ def _differ(a: Schema, b: Schema, roots: tuple[Schema, Schema], where: str, seen
     if (id(a), id(b)) in seen:
         return
     seen.add((id(a), id(b)))
-    (said, variants), (said_there, variants_there) = _read(a, roots[0]), _read(b, roots[1])
-    yield from _unequal(said, said_there, where)
-    if [one["type"] for one in variants] != [one["type"] for one in variants_there]:
+    (general, variants), (other_general, other_variants) = _variants(a, roots[0]), _variants(b, roots[1])
+    yield from _unequal_keywords(general, other_general, where)
+    if [one["type"] for one in variants] != [one["type"] for one in other_variants]:
         yield f"{where}: type"
         return
-    for one, other in zip(variants, variants_there, strict=True):
-        yield from _unequal(one, other, where)
-        yield from _inside(one, other, roots, where, seen)
+    for one, other in zip(variants, other_variants, strict=True):
+        yield from _unequal_keywords(one, other, where)
+        yield from _differ_inside(one, other, roots, where, seen)
 
 
-def _inside(a: Schema, b: Schema, roots: tuple[Schema, Schema], where: str, seen: set[tuple[int, int]]) -> Iterator[str]:
+def _differ_inside(a: Schema, b: Schema, roots: tuple[Schema, Schema], where: str, seen: set[tuple[int, int]]) -> Iterator[str]:
     ours, theirs = _properties(a), _properties(b)
     if list(ours) != list(theirs):
         yield f"{where}: properties"
@@ -96,40 +96,40 @@ def _inside(a: Schema, b: Schema, roots: tuple[Schema, Schema], where: str, seen
         yield from _differ(a.get("items", {}), b.get("items", {}), roots, f"{where}[]", seen)
 
 
-def _unequal(a: Schema, b: Schema, where: str) -> Iterator[str]:
+def _unequal_keywords(a: Schema, b: Schema, where: str) -> Iterator[str]:
     for key in dict.fromkeys([*a, *b]):
         if key not in INSIDE and (key not in a or key not in b or a[key] != b[key]):
             yield f"{where}: {key}"
 
 
-def _read(node: Schema, root: Schema) -> tuple[Schema, list[Schema]]:
-    """What is said about a value, and the values it may be: one schema per type, null at the end."""
+def _variants(node: Schema, root: Schema) -> tuple[Schema, list[Schema]]:
+    """The keywords for every type, and a schema for each type that a value may have, null at the end."""
     while isinstance(reference := node.get("$ref"), str):
         target: Any = root
         for key in reference.split("/")[1:]:
             target = target[key]
         node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
-    said = {key: node[key] for key in BESIDE if node.get(key) is not None}
-    if isinstance(said.get("description"), str):
-        said["description"] = inspect.cleandoc(said["description"])  # as a docstring is read
+    general = {key: node[key] for key in BESIDE if node.get(key) is not None}
+    if isinstance(general.get("description"), str):
+        general["description"] = inspect.cleandoc(general["description"])  # as pydantic reads a docstring
     variants = []
     for entry in node.get("anyOf", ()):
-        within, read = _read(entry, root)
-        variants += [{**one, **within} for one in read]
-    return said, sorted(variants or _by_type(node), key=lambda one: one["type"] == "null")
+        within, nested = _variants(entry, root)
+        variants += [{**one, **within} for one in nested]
+    return general, sorted(variants or _by_type(node), key=lambda one: one["type"] == "null")
 
 
 def _by_type(node: Schema) -> Iterator[dict[str, Any]]:
     values = [node["const"]] if "const" in node else node.get("enum")
     found = node.get("type") or list(dict.fromkeys(JSON_TYPES.get(type(value), "") for value in values or [[]]))
     for kind in found if isinstance(found, list) else [found]:
-        rest = {key: value for key, value in node.items() if key not in SPELLING and key not in BESIDE}
-        own = {key: value for key, value in rest.items() if key not in TYPED or key in ONLY_FOR.get(kind, ())}
+        others = TYPED - ONLY_FOR.get(kind, frozenset())
+        own = {key: value for key, value in node.items() if key not in SPELLING | others and key not in BESIDE}
         if values is not None and kind != "null":
-            own["enum"] = [value for value in values if value is not None and _fits(value, kind)]
+            own["enum"] = [value for value in values if value is not None and _has_type(value, kind)]
         yield {"type": kind, **own}
 
 
-def _fits(value: Any, kind: str) -> bool:
+def _has_type(value: Any, kind: str) -> bool:
     found = JSON_TYPES.get(type(value))
     return found == kind or (kind == "number" and found == "integer")

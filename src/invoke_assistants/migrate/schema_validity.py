@@ -1,4 +1,4 @@
-"""Whether a schema of an export is a JSON Schema at all, and one that refers to nothing outside itself."""
+"""Check that a schema of an export is a JSON Schema that refers to nothing outside itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from ..declare.strict_schema import to_strict
 
-__all__ = ["broken", "nodes"]
+__all__ = ["find_problem", "subschemas"]
 
 TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
 LITERAL = frozenset({"enum", "const", "default", "examples"})  # hold values, not schemas
@@ -24,14 +24,14 @@ KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
 }
 
 
-def broken(schema: Mapping[str, Any]) -> str | None:
-    """Why a schema is none that a model can be made from, or None where nothing is seen.
+def find_problem(schema: Mapping[str, Any]) -> str | None:
+    """Why no model can be made from a schema, or None.
 
-    It comes before the generator, which would open the files and addresses that references name.
+    The generator must not see it before: it would open the files and addresses that references name.
     """
     try:
-        for node in nodes(schema):
-            if problem := _broken(node, schema):
+        for node in subschemas(schema):
+            if problem := _find_problem(node, schema):
                 return problem
         to_strict(schema)
     except (ValueError, TypeError, AttributeError) as error:
@@ -41,7 +41,7 @@ def broken(schema: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _broken(node: Any, root: Mapping[str, Any]) -> str | None:
+def _find_problem(node: Any, root: Mapping[str, Any]) -> str | None:
     if isinstance(node, bool):
         return None
     if not isinstance(node, Mapping):
@@ -56,13 +56,13 @@ def _broken(node: Any, root: Mapping[str, Any]) -> str | None:
     if any(not isinstance(name, str) for name in node.get("required", [])):
         return "required must list names"
     for key in ("$ref", "$dynamicRef", "$recursiveRef"):
-        if key in node and not _leads(node[key], root):
+        if key in node and not _is_definition(node[key], root):
             return f"the reference {node[key]!r:.80} leads to no definition of the schema"
     return None
 
 
-def nodes(node: Any) -> Iterator[Any]:
-    """Every schema inside a schema, whatever keyword it stands under."""
+def subschemas(node: Any) -> Iterator[Any]:
+    """A schema and every schema inside it, under whatever keyword."""
     yield node
     for key, value in node.items() if isinstance(node, Mapping) else ():
         if key in TABLES and isinstance(value, Mapping):
@@ -72,10 +72,10 @@ def nodes(node: Any) -> Iterator[Any]:
         else:
             below = [value] if isinstance(value, Mapping) and key not in LITERAL else []
         for entry in below:
-            yield from nodes(entry)
+            yield from subschemas(entry)
 
 
-def _leads(reference: Any, schema: Mapping[str, Any]) -> bool:
+def _is_definition(reference: Any, schema: Mapping[str, Any]) -> bool:
     parts = reference.split("/") if isinstance(reference, str) else []
     table = schema.get(parts[1]) if len(parts) == 3 and parts[0] == "#" and parts[1] in ("$defs", "definitions") else None
     return reference == "#" or (isinstance(table, Mapping) and parts[2] in table)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
 from ..errors import AsstError, SettingsError
-from ._manage import bring, check, create, deploy, plan, status, update
-from ._task import DRY, ENV, JSON, ONLY, OVERWRITE, RECREATE, YES, AsstTask, call, is_dry, root, task
+from ._manage import check, create, deploy, plan, status, update
+from ._task import DRY, ENV, JSON, ONLY, OVERWRITE, RECREATE, YES, AsstTask, CommandOutput, find_root, is_dry_run, task
 
 if TYPE_CHECKING:
     from ..types import Step
@@ -26,7 +25,7 @@ ACTIONS: dict[str, AsstTask] = {
     "status": status,
     "check": check,
 }
-OTHERS = frozenset({"adopt", "delete", "forget", "migrate", "resolve", "run", "serve", "watch"})  # tasks that it does not do
+OTHERS = frozenset({"adopt", "delete", "forget", "migrate", "resolve", "run", "serve", "watch"})  # the tasks that are no action
 
 
 @task(
@@ -59,67 +58,56 @@ def admin(
 
     With ACTION=update, APP_ENV says how far: an environment after the first means deploy up to it.
     """
-    given = {
-        "only": only, "env": env, "json": json, "dry_run": dry_run, "check": check, "offline": offline,
-        "overwrite": overwrite, "recreate": recreate, "yes": yes,
+    flags = {
+        "only": only, "env": env, "json": json, "dry_run": dry_run, "check": check, "offline": offline, "overwrite": overwrite,
+        "recreate": recreate, "yes": yes,
     }  # fmt: skip
-    return _run_action(c, given)
-
-
-def _run_action(c: Context, given: dict[str, Any]) -> list[Step]:
-    action = os.environ.get("ACTION", "")
+    given = {name: value for name, value in flags.items() if value}
     try:
-        chosen = _action(action)
-        flags = {name: value for name, value in given.items() if value}
-        taken = {argument.name for argument in chosen.get_arguments()}
-        for name in flags:
-            if name not in taken:
-                raise SettingsError(f"ACTION={action} takes no --{name.replace('_', '-')}")
-        through = _through(c, action) if not given["env"] else None
-    except AsstError as error:
-        return call(c, "admin", given["json"], functools.partial(_raise, error))
+        action = _find_action(given)
+        through = None if env else _find_last_environment(c, action)
+    except AsstError:
+        with CommandOutput("admin", json):
+            raise
     if through is None:
-        rows: list[Step] = chosen(c, **flags)
-        return rows
-    from ..commands import deploy as verb
+        steps: list[Step] = action(c, **given)
+        return steps
+    from .. import commands
 
-    dry = is_dry(c, given["dry_run"])
-    return bring(
-        c,
-        "deploy",
-        verb,
-        given["json"],
-        dry,
-        given["yes"],
-        only=given["only"] or (),
-        overwrite=given["overwrite"],
-        through=through,
-    )
+    dry = is_dry_run(c, dry_run)
+    with CommandOutput("deploy", json, planned=dry, check=dry) as output:
+        output.steps = commands.deploy(
+            find_root(c), only or (), through=through, dry_run=dry, overwrite=overwrite, confirm=output.confirm(yes),
+            reporter=output.terminal,
+        )  # fmt: skip
+    return output.steps
 
 
-def _raise(error: AsstError, *_: object, **__: object) -> list[Step]:
-    raise error
-
-
-def _action(action: str) -> AsstTask:
+def _find_action(flags: Iterable[str]) -> AsstTask:
+    """The task that ACTION names, which must take these flags."""
     from ..text import did_you_mean
 
-    if action in ACTIONS:
-        return ACTIONS[action]
+    name = os.environ.get("ACTION", "")
     known = ", ".join(ACTIONS)
-    if action in OTHERS:
-        raise SettingsError(f"ACTION={action}: asst.admin does {known} alone; run inv asst.{action}")
-    if not action:
+    if name in OTHERS:
+        raise SettingsError(f"ACTION={name}: asst.admin does {known} alone; run inv asst.{name}")
+    if not name:
         raise SettingsError(f"the variable ACTION is not set: ACTION=NAME inv asst.admin, with one of {known}")
-    raise SettingsError(f"no ACTION {action!r:.80}; known: {known}{did_you_mean(action, ACTIONS)}")
+    if name not in ACTIONS:
+        raise SettingsError(f"no ACTION {name!r:.80}; known: {known}{did_you_mean(name, ACTIONS)}")
+    arguments = {argument.name for argument in ACTIONS[name].get_arguments()}
+    for flag in flags:
+        if flag not in arguments:
+            raise SettingsError(f"ACTION={name} takes no --{flag.replace('_', '-')}")
+    return ACTIONS[name]
 
 
-def _through(c: Context, action: str) -> str | None:
-    """The environment up to which ``ACTION=update`` deploys, or None where it is a plain update."""
+def _find_last_environment(c: Context, action: AsstTask) -> str | None:
+    """The environment up to which ``ACTION=update`` deploys; None where it is a plain update."""
     from ..config.settings import Settings
 
     named = os.environ.get("APP_ENV", "")
-    if action != "update" or not named:
+    if action is not update or not named:
         return None
-    settings = Settings.load(root(c))
+    settings = Settings.load(find_root(c))
     return named if settings.environment(named, "APP_ENV").position > 0 else None

@@ -1,22 +1,22 @@
-"""The tasks that manage instances: each calls one verb."""
+"""The tasks that manage instances: each calls one command."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 
 from ..errors import SettingsError
-from ._task import ENV, JSON, ONLY, OVERWRITE, RECREATE, WRITE, call, confirm, is_dry, root, task
+from ._task import ENV, JSON, ONLY, OVERWRITE, RECREATE, WRITE, CommandOutput, find_root, is_dry_run, task
 from .exit_codes import format_error
 
 if TYPE_CHECKING:
     from ..types import Step
 
-__all__ = ["adopt", "bring", "check", "create", "delete", "deploy", "forget", "plan", "resolve", "serve", "status", "update"]
+__all__ = ["adopt", "check", "create", "delete", "deploy", "forget", "plan", "resolve", "serve", "status", "update"]
 
 
 @task(iterable=["only"], help=WRITE | {"recreate": RECREATE})
@@ -33,13 +33,14 @@ def create(
 
     What exists is left alone; running it again writes nothing.
     """
-    from ..commands import create as verb
+    from .. import commands
 
-    dry = is_dry(c, dry_run)
-    return call(
-        c, "create", json, verb, planned=dry, failing=dry, only=only or (), env=env, dry_run=dry, recreate=recreate,
-        confirm=confirm("create", yes, json),
-    )  # fmt: skip
+    dry = is_dry_run(c, dry_run)
+    with CommandOutput("create", json, planned=dry, check=dry) as output:
+        output.steps = commands.create(
+            find_root(c), only or (), env, dry_run=dry, recreate=recreate, confirm=output.confirm(yes), reporter=output.terminal
+        )
+    return output.steps
 
 
 @task(iterable=["only"], help=WRITE | {"env": "the first environment", "overwrite": OVERWRITE})
@@ -53,9 +54,14 @@ def update(
     yes: bool = False,
 ) -> list[Step]:
     """Bring the first environment's instances to the code."""
-    from ..commands import update as verb
+    from .. import commands
 
-    return bring(c, "update", verb, json, is_dry(c, dry_run), yes, only=only or (), env=env, overwrite=overwrite)
+    dry = is_dry_run(c, dry_run)
+    with CommandOutput("update", json, planned=dry, check=dry) as output:
+        output.steps = commands.update(
+            find_root(c), only or (), env, dry_run=dry, overwrite=overwrite, confirm=output.confirm(yes), reporter=output.terminal
+        )
+    return output.steps
 
 
 @task(iterable=["only"], help=WRITE | {"overwrite": OVERWRITE})
@@ -72,15 +78,14 @@ def deploy(
 
     One starts only when the one before is whole. Nothing is created.
     """
-    from ..commands import deploy as verb
+    from .. import commands
 
-    return bring(c, "deploy", verb, json, is_dry(c, dry_run), yes, only=only or (), env=env, overwrite=overwrite)
-
-
-def bring(
-    c: Context, command: str, verb: Callable[..., list[Step]], json: bool, dry: bool, yes: bool, **options: Any
-) -> list[Step]:
-    return call(c, command, json, verb, planned=dry, failing=dry, dry_run=dry, confirm=confirm(command, yes, json), **options)
+    dry = is_dry_run(c, dry_run)
+    with CommandOutput("deploy", json, planned=dry, check=dry) as output:
+        output.steps = commands.deploy(
+            find_root(c), only or (), env, dry_run=dry, overwrite=overwrite, confirm=output.confirm(yes), reporter=output.terminal
+        )
+    return output.steps
 
 
 @task(
@@ -104,29 +109,35 @@ def delete(
     yes: bool = False,
 ) -> list[Step]:
     """Delete instances: of an environment, of some assistants, what is no longer declared, or one by its id."""
-    from ..commands import delete as verb
+    from .. import commands
 
-    dry = is_dry(c, dry_run)
-    return call(
-        c, "delete", json, verb, planned=dry, failing=dry, only=only or (), env=env, undeclared=undeclared, id=id,
-        dry_run=dry, yes=yes, confirm=confirm("delete", yes, json),
-    )  # fmt: skip
+    dry = is_dry_run(c, dry_run)
+    with CommandOutput("delete", json, planned=dry, check=dry) as output:
+        output.steps = commands.delete(
+            find_root(c), only or (), env, undeclared=undeclared, id=id, dry_run=dry, yes=yes, confirm=output.confirm(yes),
+            reporter=output.terminal,
+        )  # fmt: skip
+    return output.steps
 
 
 @task(help={"name": "the assistant", "env": "the environment", "id": "the id of the existing object", "json": JSON})
 def adopt(c: Context, name: str, env: str, id: str, json: bool = False) -> list[Step]:
     """Make an existing remote object the instance of an assistant in an environment, as it is."""
-    from ..commands import adopt as verb
+    from .. import commands
 
-    return call(c, "adopt", json, functools.partial(verb, name, env, id))
+    with CommandOutput("adopt", json) as output:
+        output.steps = commands.adopt(name, env, id, find_root(c), reporter=output.terminal)
+    return output.steps
 
 
 @task(help={"name": "the assistant", "env": "the environment", "json": JSON})
 def forget(c: Context, name: str, env: str, json: bool = False) -> list[Step]:
     """Drop what is recorded of an assistant in an environment; touch nothing remotely."""
-    from ..commands import forget as verb
+    from .. import commands
 
-    return call(c, "forget", json, functools.partial(verb, name, env))
+    with CommandOutput("forget", json) as output:
+        output.steps = commands.forget(name, env, find_root(c), reporter=output.terminal)
+    return output.steps
 
 
 @task(
@@ -148,26 +159,31 @@ def plan(
     offline: bool = False,
 ) -> list[Step]:
     """Show what deploy would do, field by field; write nothing."""
-    from ..commands import plan as verb
+    from .. import commands
 
-    return call(c, "plan", json, verb, planned=True, failing=check, only=only or (), env=env, from_store=offline)
+    with CommandOutput("plan", json, planned=True, check=check) as output:
+        output.steps = commands.plan(find_root(c), only or (), env, from_store=offline, reporter=output.terminal)
+    return output.steps
 
 
 @task(iterable=["only"], help={"only": ONLY, "env": ENV, "json": JSON})
 def status(c: Context, only: Iterable[str] | None = None, env: str | None = None, json: bool = False) -> list[Step]:
     """Show what is, per assistant and environment (also plain: inv asst)."""
-    from ..commands import status as verb
+    from .. import commands
 
-    return call(c, "status", json, verb, planned=True, only=only or (), env=env)
+    with CommandOutput("status", json, planned=True) as output:
+        output.steps = commands.status(find_root(c), only or (), env, reporter=output.terminal)
+    return output.steps
 
 
 @task(iterable=["only"], help={"only": ONLY, "json": JSON})
 def check(c: Context, only: Iterable[str] | None = None, json: bool = False) -> list[Step]:
     """Validate every declaration offline."""
-    from ..commands import check as verb
+    from .. import commands
 
-    # It waits for nothing and tells nothing meanwhile, so it takes no reporter.
-    return call(c, "check", json, lambda root, *, reporter: verb(root, only or ()), planned=True, failing=True)
+    with CommandOutput("check", json, planned=True, check=True) as output:
+        output.steps = commands.check(find_root(c), only or ())
+    return output.steps
 
 
 _SIDE = "where both sides changed a record, take {} of NAME:ENV, of NAME, or of all; may be given several times"
@@ -179,20 +195,22 @@ def resolve(c: Context, ours: Iterable[str] | None = None, theirs: Iterable[str]
 
     What only one side changed needs no choice; while a choice is missing, nothing is written.
     """
-    from ..commands import resolve as verb
+    from .. import commands
 
-    return call(c, "resolve", json, verb, ours=ours or (), theirs=theirs or ())
+    with CommandOutput("resolve", json) as output:
+        output.steps = commands.resolve(find_root(c), ours=ours or (), theirs=theirs or (), reporter=output.terminal)
+    return output.steps
 
 
 @task(help={"port": "the port on 127.0.0.1, 8787 by default; 0 takes a free one"})
 def serve(c: Context, port: str = "8787") -> None:
     """Serve the embedded platform over HTTP on 127.0.0.1, until Ctrl-C."""
-    from ..commands import serve as verb
+    from .. import commands
 
     # Invoke's own conversion to int would end in a traceback.
     if not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65535:
         raise SettingsError(f"--port must be a number from 0 to 65535, not {port!r:.80}")
     try:
-        verb(root(c), int(port), announce=lambda url: print(url, flush=True))
+        commands.serve(find_root(c), int(port), announce=functools.partial(print, flush=True))
     except KeyboardInterrupt as stopped:
         raise Exit("stopped", format_error(stopped)[1]) from None

@@ -11,6 +11,8 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from ..errors import AsstError, SettingsError, StoreError
+from ..migrate.export import EXPECTED
+from ..store.files import write_atomic
 from ..store.strict_json import load_json
 from ..text import one_line
 from ._task import JSON, task
@@ -18,9 +20,8 @@ from .exit_codes import format_error
 
 if TYPE_CHECKING:
     from ..migrate.migration import Migration
-from ..migrate.export import EXPECTED
 
-__all__ = ["migrate", "read"]
+__all__ = ["migrate", "read_export"]
 
 
 @task(
@@ -39,30 +40,28 @@ def migrate(c: Context, file: str, to: str | None = None, json: bool = False) ->
 
     made = Migration(None, (), ())
     try:
-        made = _made(file, to)
+        made = _migrate_file(file, to)
         error, code = "; ".join(map(one_line, made.errors)) or None, AsstError.exit_code if made.errors else 0
     except (Exception, KeyboardInterrupt) as raised:
         error, code = format_error(raised)
     if json:
-        print(_document(made, error), flush=True)
+        print(_json_document(made, error), flush=True)
     elif made.source is not None and to is None:
         sys.stdout.flush()
-        sys.stdout.buffer.write(made.source.encode())  # source is UTF-8, whatever the terminal's encoding
+        sys.stdout.buffer.write(made.source.encode())  # Python source is UTF-8, whatever the terminal's encoding is
         sys.stdout.flush()
-    _tell(made, to, json)
+    _print_report(made, to, json)
     if code:
         raise Exit(error, code)
 
 
-def _made(file: str, to: str | None) -> Migration:
+def _migrate_file(file: str, to: str | None) -> Migration:
     from ..migrate.migration import migrate
-    from ..store.files import write_atomic
-    from ._migrate import read
 
-    # Not even an empty value may mean stdout, or a script's unset variable would.
+    # An empty value must not mean stdout: a script's variable may be unset.
     if to is not None and (not to.strip() or Path(to).exists()):
         raise SettingsError(f"--to {to} exists already: name a new file" if to.strip() else "--to needs the name of a new file")
-    made = migrate(read(Path(file)))
+    made = migrate(read_export(Path(file)))
     if to is not None and made.source is not None:
         try:
             Path(to).parent.mkdir(parents=True, exist_ok=True)
@@ -72,27 +71,27 @@ def _made(file: str, to: str | None) -> Migration:
     return made
 
 
-def _tell(made: Migration, to: str | None, json: bool) -> None:
-    from ..migrate.report import report
+def _print_report(made: Migration, to: str | None, json: bool) -> None:
+    from ..migrate.report import format_report
 
     stream = sys.stderr if json or to is None else sys.stdout
-    for line in report(made.fields) if made.fields else ():
+    for line in format_report(made.fields) if made.fields else ():
         print(line, file=stream)
     if to is not None and made.source is not None:
         print(f"written: {to}; next: inv asst.check", file=stream)
 
 
-def _document(made: Migration, error: str | None) -> str:
+def _json_document(made: Migration, error: str | None) -> str:
     fields = [{"name": note.name, "field": note.field, "outcome": note.outcome, "note": note.note} for note in made.fields]
     out = {"command": "migrate", "ok": error is None, "error": error, "rows": [], "source": made.source, "fields": fields}
     return json_module.dumps(out, indent=2)
 
 
-def read(path: Path) -> Any:
-    """The JSON in a file; a list where several values stand there one behind the other.
+def read_export(path: Path) -> Any:
+    """The JSON in a file; a list if several values follow each other in it.
 
     Raises:
-        SettingsError: it is missing or unreadable, or its content is no JSON.
+        SettingsError: the file is missing, unreadable, or no JSON.
     """
     try:
         values = load_json(path, path.read_bytes(), several=True)

@@ -11,10 +11,10 @@ from typing import Any
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from ..ask.turn import PASSING
+from ..ask.turn import TEMPORARY_PREFIX
 from ..errors import AnswerError, SchemaWarning
 from ..text import one_line
-from ._task import JSON, is_dry, root, task
+from ._task import JSON, find_root, is_dry_run, task
 from .exit_codes import format_error
 
 __all__ = ["run"]
@@ -22,7 +22,7 @@ __all__ = ["run"]
 
 @contextmanager
 def _plain_warnings() -> Generator[None]:
-    """Ours as one line on stderr; nobody at a terminal needs the line of source that Python adds."""
+    """Print our warnings as one line on stderr, without the line of source that Python adds."""
     with warnings.catch_warnings():
         python = warnings.showwarning
 
@@ -47,15 +47,15 @@ def _plain_warnings() -> Generator[None]:
 )
 def run(c: Context, name: str, prompt: str, env: str | None = None, session: str | None = None, json: bool = False) -> Any:
     """Ask an assistant, and print its answer."""
-    from ..ask.runtime import run as verb
-    from . import output
+    from ..ask import runtime
+    from .output import json_document, print_raw_answer, print_reply
+    from .terminal import waiting
 
-    shown = sys.stdout.isatty() and not json
+    streams = sys.stdout.isatty() and not json
     try:
-        with _plain_warnings(), output.waiting(f"asking {name}") as show:
-            row, reply, output = verb(
-                root(c), name, prompt, env=env, session=session, show=show if shown else None, dry=is_dry(c, False)
-            )
+        with _plain_warnings(), waiting(f"asking {name}") as show:
+            question = runtime.named_question(find_root(c), name, prompt, session, env)
+            result = runtime.run(question, show if streams else None, dry=is_dry_run(c))
     except (Exception, KeyboardInterrupt) as raised:
         error, code = format_error(raised)
         if isinstance(raised, KeyboardInterrupt):
@@ -64,16 +64,17 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
             error = error.replace("; .answer holds it as it came", "")  # it is printed here
         answer = raised.answer if isinstance(raised, AnswerError) else None
         if json:
-            print(output.document("run", [], error, False, output=None, session=None, usage=None, answer=answer), flush=True)
+            print(json_document("run", [], error, False, output=None, session=None, usage=None, answer=answer), flush=True)
         elif answer:
-            output.raw_answer(answer)
+            print_raw_answer(answer)
         raise Exit(error, code) from None
+    step, reply, output = result.step, result.reply, result.output
     if json:
         usage = vars(reply.usage) if reply and reply.usage else None
-        session = None if reply is None or reply.session.startswith(PASSING) else reply.session
-        print(output.document("run", [row], None, True, output=output, session=session, usage=usage, answer=None), flush=True)
+        session = None if reply is None or reply.session.startswith(TEMPORARY_PREFIX) else reply.session
+        print(json_document("run", [step], None, True, output=output, session=session, usage=usage, answer=None), flush=True)
     elif reply is None:
-        print(f"would ask {row.name} in {row.environment}, {row.id}; nobody was asked")
+        print(f"would ask {step.name} in {step.environment}, {step.id}; nobody was asked")
     else:
-        output.reply(row, reply, output, shown=bool(shown))
+        print_reply(step, reply, output, printed=streams)
     return reply

@@ -9,7 +9,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from ..errors import SettingsError
-from ._task import ONLY, is_dry, root, task
+from ._task import ONLY, find_root, is_dry_run, task
 from .exit_codes import format_error
 
 __all__ = ["watch"]
@@ -18,11 +18,11 @@ __all__ = ["watch"]
 @task(iterable=["only"], help={"only": ONLY})
 def watch(c: Context, only: Iterable[str] | None = None) -> None:
     """Check what you save and bring the first environment's instances to it, until Ctrl-C."""
-    from .watch_loop import watch as loop
+    from .watch_loop import watch_project
 
-    if is_dry(c, False):
+    if is_dry_run(c):
         raise SettingsError("asst.watch writes with every save: inv asst.plan shows what it would write")
     try:
-        loop(root(c), only or (), say=functools.partial(print, flush=True))
+        watch_project(find_root(c), only or (), say=functools.partial(print, flush=True))
     except KeyboardInterrupt as stopped:
         raise Exit("stopped", format_error(stopped)[1]) from None

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, its one line for people, and the signals that end it early."""
+"""How a command ends: its exit code, its one line for people, the signals and the closed pipe that end it early."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ import threading
 from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING
 
-from ..errors import AsstError
+from ..errors import AsstError, Refused
 from ..text import one_line
 
 if TYPE_CHECKING:
     from ..types import Step
 
-__all__ = ["PENDING", "exit_code_of", "format_error", "interruptible"]
+__all__ = ["BROKEN_PIPE", "PENDING", "discard_output", "exit_code_of", "format_error", "interruptible"]
 
-PENDING = 2  # the exit code of changes that are pending
+PENDING = 2  # changes are pending
 INTERRUPTED, TERMINATED = 130, 143
+BROKEN_PIPE = 141  # as a shell shows the death by SIGPIPE, which Python ignores
 
 _terminated = threading.Event()
 
 
 @contextlib.contextmanager
 def interruptible() -> Generator[None]:
-    """SIGINT and SIGTERM both end as KeyboardInterrupt, so that what is in flight gets recorded."""
+    """Turn SIGINT and SIGTERM into KeyboardInterrupt, so that what is in flight gets recorded."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -37,8 +38,8 @@ def interruptible() -> Generator[None]:
         _terminated.set()
         signal.raise_signal(signal.SIGINT)
 
-    def again(swallowed: sys.UnraisableHookArgs) -> None:
-        """An interrupt that strikes in a finalizer is swallowed there: it comes again once the finalizer is over."""
+    def repeat_swallowed(swallowed: sys.UnraisableHookArgs) -> None:
+        """Python swallows an interrupt that strikes in a finalizer: send it again once the finalizer is over."""
         if swallowed.exc_type is not KeyboardInterrupt:
             hook(swallowed)
             return
@@ -46,12 +47,12 @@ def interruptible() -> Generator[None]:
         later.daemon = True
         later.start()
 
-    # A shell starts background jobs with SIGINT ignored; asyncio only takes over Python's own handler.
+    # A shell starts background jobs with SIGINT ignored, and asyncio takes over Python's own handler only.
     before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.signal(signal.SIGTERM, terminate)
-    hook, sys.unraisablehook = sys.unraisablehook, again
+    hook, sys.unraisablehook = sys.unraisablehook, repeat_swallowed
 
     def end_at_once(*_: object) -> None:
-        """A second signal, while the process is on its way out: the same exit code, not a death by the signal."""
+        """End on a second signal with the same exit code, where its default would be a death by the signal."""
         os._exit(TERMINATED if _terminated.is_set() else INTERRUPTED)
 
     try:
@@ -68,13 +69,24 @@ def interruptible() -> Generator[None]:
 
 
 def _ignore_signals() -> None:
-    """The interpreter's own end takes handlers away, but for those that ignore."""
+    """Ignore signals while the interpreter ends: it takes other handlers away."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
 
+def discard_output() -> None:
+    """Drop what is still to be written to a closed pipe, or the interpreter would complain at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 def format_error(error: BaseException) -> tuple[str, int]:
-    """One line for people and the exit code."""
+    """One line for people, and the exit code."""
     if isinstance(error, AsstError):
         return str(error), error.exit_code
     if isinstance(error, KeyboardInterrupt):
@@ -83,12 +95,11 @@ def format_error(error: BaseException) -> tuple[str, int]:
     return one_line(f"unexpected {type(error).__name__}: {error}; inv --debug shows where"), AsstError.exit_code
 
 
-def exit_code_of(rows: Iterable[Step]) -> tuple[int, str | None]:
-    """The exit code of a plan: refused, failed, pending or nothing to do."""
-    rows = list(rows)
-    errors = "; ".join(dict.fromkeys(row.error for row in rows if row.error)) or None
-    if any(row.needs_confirmation for row in rows):
-        return 3, errors
-    if errors:
-        return 1, errors
-    return (PENDING if any(row.action != "none" for row in rows) else 0), None
+def exit_code_of(steps: Iterable[Step]) -> int:
+    """The exit code of a plan: refused, failed, changes pending, or nothing to do."""
+    steps = list(steps)
+    if any(step.needs_confirmation for step in steps):
+        return Refused.exit_code
+    if any(step.error for step in steps):
+        return AsstError.exit_code
+    return PENDING if any(step.action != "none" for step in steps) else 0

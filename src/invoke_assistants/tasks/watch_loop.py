@@ -1,4 +1,4 @@
-"""Watching a project: what is saved is checked and brought to the first environment, round by round."""
+"""Watch a project: each save is checked and brought to the first environment, one round after another."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ from ..text import printable
 if TYPE_CHECKING:
     from watchfiles import DefaultFilter
 
-__all__ = ["watch"]
+__all__ = ["watch_project"]
 
-SHOWN = 3  # saved files that are named
+NAMED = 3  # saved files that a message names
 
 
-def watch(root: Path, only: Iterable[str] = (), *, say: Callable[[str], None] = print) -> None:
-    """Run a round now and after every save, until interrupted; what goes wrong in one is shown and survived.
+def watch_project(root: Path, only: Iterable[str] = (), *, say: Callable[[str], None] = print) -> None:
+    """Run a round now and after every save, until interrupted. A round that fails shows its error and ends alone.
 
     What is saved during a round leads to one more.
 
     Args:
-        root: the project's folder; all of it is watched but what commands write and virtual environments.
+        root: the project's folder; all of it is watched except what commands write and virtual environments.
         say: takes one line for people.
 
     Raises:
-        SettingsError: watchfiles is not installed, or the settings are wrong to begin with.
+        SettingsError: watchfiles is not installed, or the settings are wrong at the start.
     """
     try:
         import watchfiles
     except ModuleNotFoundError:
         raise SettingsError("asst.watch needs watchfiles: pip install 'invoke-assistants[watch]'") from None
-    wanted = _filter(root)
+    after = _save_filter(root)
     first = Settings.load(root).environments[0].name
     say(f"watching {root}: every save is checked and goes to {first}; Ctrl-C ends it")
-    # The watch is on with the first answer, which is empty: what is saved during the first round is seen, too.
+    # The first changes, which are empty, come once the watch is on: a save during the first round is seen, too.
     for number, changes in enumerate(watchfiles.watch(root, watch_filter=None, rust_timeout=100, yield_on_timeout=True)):
-        before = wanted  # of the settings that the last round had, which wrote its store
-        wanted = _filter(root, before) if changes else before
-        saved = sorted({os.path.relpath(path, root) for kind, path in changes if before(kind, path) and wanted(kind, path)})
+        before = after  # by the settings of the last round, which wrote its store
+        after = _save_filter(root, before) if changes else before
+        saved = sorted({os.path.relpath(path, root) for kind, path in changes if before(kind, path) and after(kind, path)})
         if saved:
-            more = f" and {len(saved) - SHOWN} more" if len(saved) > SHOWN else ""
-            say(f"\n{time.strftime('%H:%M:%S')} saved: {printable(', '.join(saved[:SHOWN]))}{more}")
+            more = f" and {len(saved) - NAMED} more" if len(saved) > NAMED else ""
+            say(f"\n{time.strftime('%H:%M:%S')} saved: {printable(', '.join(saved[:NAMED]))}{more}")
         if saved or number == 0:
-            _round(root, only)
+            _run_round(root, only)
 
 
-def _filter(root: Path, before: DefaultFilter | None = None) -> DefaultFilter:
-    """What counts as a save; as ``before`` while the settings, which say where the store is, are wrong."""
+def _save_filter(root: Path, before: DefaultFilter | None = None) -> DefaultFilter:
+    """Which changes are saves. While the settings are wrong, which say where the store is, ``before`` stays."""
     from watchfiles import DefaultFilter
 
     try:
@@ -64,15 +64,15 @@ def _filter(root: Path, before: DefaultFilter | None = None) -> DefaultFilter:
         if before is None:
             raise
         return before
-    virtual = [f"{marker.parent}{os.sep}" for marker in root.glob("*/pyvenv.cfg")]
+    environments = [f"{marker.parent}{os.sep}" for marker in root.glob("*/pyvenv.cfg")]
     # The store's lock and temporary file lie beside it, under its name and a suffix.
-    return DefaultFilter(ignore_dirs=[*DefaultFilter.ignore_dirs, ".asst"], ignore_paths=[store, *virtual])
+    return DefaultFilter(ignore_dirs=[*DefaultFilter.ignore_dirs, ".asst"], ignore_paths=[store, *environments])
 
 
-def _round(root: Path, only: Iterable[str]) -> None:
-    """Run one round, which gets a single interruption however it comes: in a session of its own, from here alone."""
+def _run_round(root: Path, only: Iterable[str]) -> None:
+    """Run one round in a session of its own: a Ctrl-C reaches it once, from here, and not from the terminal as well."""
     command = [sys.executable, "-m", "invoke_assistants.tasks.watch_round", str(root), *only]
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the round is ready for it
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the round unblocks it once it is ready
     process = subprocess.Popen(command, cwd=root, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -82,4 +82,4 @@ def _round(root: Path, only: Iterable[str]) -> None:
         process.wait()
         raise
     finally:
-        process.kill()  # of a round that a second Ctrl-C did not wait for
+        process.kill()  # a second Ctrl-C does not wait for the round

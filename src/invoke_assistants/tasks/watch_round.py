@@ -1,6 +1,6 @@
 """One round of ``asst.watch``, in a process of its own: ``python -m invoke_assistants.tasks.watch_round ROOT [NAME…]``.
 
-Each round imports the app anew, as a command does; importing it again in a process that has it already breaks apps.
+Each round imports the app anew, as a command does: importing an app twice in one process breaks it.
 """
 
 from __future__ import annotations
@@ -10,60 +10,63 @@ import sys
 from collections.abc import Sequence
 
 from .. import commands
-from ..errors import AsstError
+from ..errors import AsstError, Refused
 from ..text import escape_unencodable
 from ..types import Step
-from . import output
-from .exit_codes import format_error, interruptible
+from .exit_codes import BROKEN_PIPE, discard_output, format_error, interruptible
+from .output import print_steps
+from .terminal import Terminal
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Check, and update where nothing is wrong; show what was done, or what is wrong. The exit code comes back.
+    """Check, and update where the check finds nothing wrong; return the exit code.
 
-    SIGINT is expected to be blocked: until here nobody would have answered to it in one line.
+    SIGINT must be blocked at the start: until here, nothing could answer it in one line.
     """
     root, *only = arguments
-    reporter = output.Terminal()
+    terminal = Terminal()
     escape_unencodable()
     with interruptible():
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            return _round(root, only, reporter)
+            return _run(root, only, terminal)
+        except BrokenPipeError:
+            discard_output()
+            return BROKEN_PIPE
         except (Exception, KeyboardInterrupt) as error:
-            reporter.stop()
+            terminal.stop()
             message, code = format_error(error)
-            if isinstance(error, AsstError) and any(row.state for row in error.rows):  # check's rows have none
-                _show(error.rows, refused=code == 3)
+            if isinstance(error, AsstError) and any(step.state for step in error.rows):  # check's steps have none
+                _print_changed(error.rows, refused=code == Refused.exit_code)
             print(message, file=sys.stderr)
             return code
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
-def _round(root: str, only: Sequence[str], reporter: output.Terminal) -> int:
+def _run(root: str, only: Sequence[str], terminal: Terminal) -> int:
     # Python takes bytecode for current by the second and the size, and two saves may be alike in both.
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     checked = commands.check(root, only)
     sys.dont_write_bytecode = before
-    if any(row.error for row in checked):
-        output.show("check", checked, sys.stdout, planned=True)
-        return 1
-    rows = commands.update(root, only, reporter=reporter)
-    reporter.stop()
-    _show(rows)
+    if any(step.error for step in checked):
+        print_steps("check", checked, sys.stdout, planned=True)
+        return AsstError.exit_code
+    steps = commands.update(root, only, reporter=terminal)
+    terminal.stop()
+    _print_changed(steps)
     return 0
 
 
-def _show(rows: Sequence[Step], *, refused: bool = False) -> None:
-    """The rows where something happened, or one line where nothing did."""
-    shown = [row for row in rows if row.action != "none" or row.error or row.note]
-    if rows and not shown:
-        print(f"{len(rows)} unchanged", flush=True)
+def _print_changed(steps: Sequence[Step], *, refused: bool = False) -> None:
+    """Print the steps that did or say something, or one line where none did."""
+    changed = [step for step in steps if step.action != "none" or step.error or step.note]
+    if steps and not changed:
+        print(f"{len(steps)} unchanged", flush=True)
     else:
-        output.show("update", shown, sys.stdout, planned=False, refused=refused)
-    sys.stdout.flush()
+        print_steps("update", changed, sys.stdout, planned=False, refused=refused)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,103 @@
+"""The terminal while a command runs: messages, a progress bar, a spinner, a question."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING
+
+from ..text import PrintableStream, one_line
+from ..types import Step
+from .output import console, print_steps
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+__all__ = ["Terminal", "confirm", "waiting"]
+
+
+class Terminal:
+    """A reporter on stderr: lines, and on a terminal a progress bar for work that takes longer than a second."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._printed: set[str] = set()
+
+    def say(self, message: str) -> None:
+        """Print one line, unless it was printed before: a loop that waits says so once."""
+        line = one_line(message)
+        if line not in self._printed:
+            self._printed.add(line)
+            with contextlib.suppress(BrokenPipeError):  # no reason to stop in the middle of the work
+                print(line, file=sys.stderr, flush=True)
+
+    def start(self, label: str, total: int) -> None:
+        """Begin a stage. Its bar appears after a second, and only on a terminal."""
+        self.stop()
+        if not sys.stderr.isatty() or total < 2:
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+        bar = Progress(*columns, console=console(sys.stderr), transient=True)
+        self._progress, self._task = bar, bar.add_task(label, total=total)
+        self._timer = threading.Timer(1.0, bar.start)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def advance(self) -> None:
+        """Count one part of the stage as done."""
+        if self._progress is not None and self._task is not None:
+            self._progress.advance(self._task)
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        if self._progress is not None:
+            self._timer.cancel()
+            self._progress.stop()
+            self._progress = None
+
+
+@contextlib.contextmanager
+def waiting(label: str) -> Generator[Callable[[str], None]]:
+    """Show a spinner on a terminal until the block ends, or until the yielded function prints the first piece of text."""
+    spinner = console(sys.stderr).status(label) if sys.stderr.isatty() else None
+    stream = PrintableStream()
+    if spinner:
+        spinner.start()
+
+    def show(text: str) -> None:
+        if spinner:
+            spinner.stop()
+        print(stream.take(text), end="", flush=True)
+
+    try:
+        yield show
+    finally:
+        if spinner:
+            spinner.stop()
+        print(stream.rest(), end="", flush=True)
+
+
+def confirm(command: str, question: str, steps: Sequence[Step]) -> bool:
+    """Show the steps and ask the person at the terminal; no terminal and no answer mean no."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    print_steps(command, steps, sys.stderr, planned=True)
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    if threading.current_thread() is not threading.main_thread():
+        return _read_yes()
+    # asyncio's own handler would wait for the answer before it lets Ctrl-C through.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return _read_yes()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _read_yes() -> bool:
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
