@@ -32,7 +32,7 @@ from invoke_assistants import (
     commands,
 )
 from invoke_assistants.ask import runtime
-from invoke_assistants.config import settings
+from invoke_assistants.config.environment import PLATFORMS
 from invoke_assistants.config.project import Project
 from invoke_assistants.emulator.responder import Conversation, ResponderError
 from invoke_assistants.emulator.sample_responder import SampleResponder
@@ -64,7 +64,6 @@ ASSISTANTS = [
 ]
 '''
 )
-PLATFORMS = ["local", "agents", "responses"]
 
 
 def sampled(asked: ModelRequest) -> ModelAnswer:
@@ -139,8 +138,8 @@ def declared(host: Host) -> dict[str, Assistant[Any]]:
 
 
 def test_every_platform_has_an_opener() -> None:
-    """Each platform that the settings can name is opened by the table, and is tried here."""
-    assert set(OPENERS) == set(settings.PLATFORMS) == set(PLATFORMS)
+    """The table opens each platform that the settings can name."""
+    assert set(OPENERS) == set(PLATFORMS)
 
 
 def test_the_lifecycle_is_the_same(project: Host) -> None:
