@@ -16,7 +16,7 @@ import pytest
 from forking import Forked, Forking, Written
 from loopback import Loopback
 
-from invoke_assistants.ask import runtime
+from invoke_assistants.ask import process_state
 
 ROOT = Path(__file__).parent.parent
 CANARY = "sk-canary-0000000000"  # the key of every client; it must be in no output and no file
@@ -207,11 +207,11 @@ def own_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def as_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what this process knows about servers and sessions."""
     _close_connections()
-    monkeypatch.setattr(runtime, "_runtime", runtime.Runtime())
+    monkeypatch.setattr(process_state, "_state", process_state.ProcessState())
 
 
 def _close_connections() -> None:
-    clients = runtime._runtime._clients
+    clients = process_state.process_state()._clients
     for client in clients._clients.values() if clients else ():
         client.close()
 

@@ -1,6 +1,6 @@
-"""A program that forgets streams and has the garbage collector come at each point of telling events in turn.
+"""A program that forgets streams and runs the garbage collector at every call of the event stream's code, one at a time.
 
-From Python 3.12 on it may come between any two steps of any thread, and then closes those streams right there.
+From Python 3.12 on, the collector may run between any two instructions of any thread, and closes the streams right there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ chosen: Point | None = None
 
 
 def collect(frame: FrameType, event: str, _: Any) -> None:
-    """Note each call that the module of the listeners makes; collect at the chosen one."""
+    """Note each call made in the module of the event stream; collect at the chosen one."""
     global chosen
     if event in ("call", "c_call") and frame.f_code.co_filename == event_stream.__file__:
         point = (frame.f_code, frame.f_lineno, event)

@@ -31,7 +31,7 @@ def test_every_setting_is_in_the_table() -> None:
     """The README names each key of [tool.asst] and each variable that is read from a file."""
     for key in sources._KEYS:
         assert re.search(rf"^\| `{key}` \|", README, re.M), key
-    for variable in {*sources._PLAIN, *sources._OPENAI}:
+    for variable in {*sources._OUR_VARIABLES, *sources._OPENAI}:
         assert f"`{variable}`" in README, variable
 
 

@@ -1,4 +1,4 @@
-"""The trivia game in the terminal, against real assistants of the embedded platform and a scripted model."""
+"""The trivia game in the terminal, against assistants of the embedded platform and a scripted model."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def model() -> Iterator[Compatible]:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    """The example in a folder of its own, nothing created."""
+    """The example in a folder of its own; no assistant is created."""
     root = tmp_path / "example"
     shutil.copytree(ROOT / "app", root / "app")
     for name in ("pyproject.toml", "tasks.py"):
@@ -49,7 +49,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 
 def played(*lines: str) -> tuple[int, list[str], list[str]]:
-    """The points, what was asked, and all that was said, of a game in which the player types these lines."""
+    """The points, the questions and all output of a game in which the player types these lines."""
     said: list[str] = []
     typed = iter(lines)
 
@@ -66,7 +66,7 @@ def played(*lines: str) -> tuple[int, list[str], list[str]]:
 def test_the_game_asks_judges_counts_and_repeats_nothing(
     project: Host, model: Compatible, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A letter and a choice are judged here, other words by the assistant; a second game asks only what is new."""
+    """The game judges letters and choices itself, the assistant other words; a second round asks only new questions."""
     for name, value in model.env().items():
         monkeypatch.setenv(name, value)
     commands.create(project.root)
@@ -81,7 +81,7 @@ def test_the_game_asks_judges_counts_and_repeats_nothing(
 
 
 def test_what_a_model_says_does_not_steer_the_terminal(project: Host, model: Compatible, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The topic, a question, a choice, a comment: shown, not obeyed."""
+    """Control characters in topic, questions, choices and comments are escaped."""
     nasty = "\x1b]0;owned\x07\n::error::x\u202e"
     game = json.loads(questions(f"One?{nasty}", "Two?", "Three?"))
     game["topic"] += nasty
@@ -100,7 +100,7 @@ def test_what_a_model_says_does_not_steer_the_terminal(project: Host, model: Com
 
 
 def test_samples_can_be_won_by_letter(project: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the embedded platform each question has a right letter, which is not always the same one."""
+    """On the embedded platform, each question has a right letter, and not always the same."""
     monkeypatch.setenv("ASST_PLATFORM", "local")
     commands.create(project.root)
     won = {letter: played("", *letter * 3, "y", *letter * 3, "n")[0] for letter in "abcd"}
@@ -109,7 +109,7 @@ def test_samples_can_be_won_by_letter(project: Host, monkeypatch: pytest.MonkeyP
 
 
 def test_the_end_of_the_input_ends_the_game(project: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the embedded platform, too: what was counted is told."""
+    """The game prints the points so far and ends."""
     monkeypatch.setenv("ASST_PLATFORM", "local")
     commands.create(project.root)
     points, asked, said = played("", "", "")
@@ -119,7 +119,7 @@ def test_the_end_of_the_input_ends_the_game(project: Host, monkeypatch: pytest.M
 
 
 def test_where_nothing_is_created_the_command_to_type_is_named(project: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The game ends with the error that names it."""
+    """Without a created assistant, the game raises the error that names the command."""
     monkeypatch.setenv("ASST_PLATFORM", "local")
     with pytest.raises(NotCreated, match="create_trivia_game is not created in development on local: run inv asst.create"):
         played("")

@@ -1,4 +1,4 @@
-"""Text that is not ours: nothing in it steers a terminal or a CI's log, and what people read stays readable."""
+"""Foreign text: nothing in it controls a terminal or a CI's log, and prose stays readable."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def steering(text: str) -> set[str]:
 
 @given(texts)
 def test_nothing_steers(text: str) -> None:
-    """No control, no mark of direction, no command of a CI, in any of the three forms; one line is one line."""
+    """None of the three forms lets a control character, a direction mark or a CI command through; one line is one line."""
     prose, value, line = printable(text, prose=True), printable(text), one_line(text)
     assert steering(prose.replace("\r\n", "\n")) <= set("\n\t\u200c\u200d")
     assert value.isprintable()
@@ -52,18 +52,18 @@ def test_nothing_steers(text: str) -> None:
     ],
 )
 def test_prose_stays_as_it_is(text: str) -> None:
-    """What an answer is written with, in any script, is left alone."""
+    """The characters of an answer, in any script, are kept."""
     assert printable(text, prose=True) == text
 
 
 def test_a_value_looks_like_no_other() -> None:
-    """Where two values are compared, every character that looks like another or like nothing has its escape."""
+    """A character that looks like another one, or is invisible, is escaped, so that values can be compared."""
     assert printable("a\tb\xa0c\u200dd\u3000") == r"a\tb\xa0c\u200dd\u3000"
 
 
 @given(texts, st.data())
 def test_a_stream_is_as_harmless_as_the_whole(text: str, data: st.DataObject) -> None:
-    """Wherever an answer is cut into pieces, what is shown of it is what would be shown of the whole."""
+    """However an answer is cut into pieces, together they print as the whole would."""
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
     stream = PrintableStream()
     pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
@@ -71,7 +71,7 @@ def test_a_stream_is_as_harmless_as_the_whole(text: str, data: st.DataObject) ->
 
 
 def test_a_stream_keeps_nothing_back_that_is_plain() -> None:
-    """Words are shown at once: only what may become a command waits for the next piece."""
+    """Words are returned at once: only what may become a command waits for the next piece."""
     stream = PrintableStream()
     assert [stream.take(piece) for piece in ("Once", " upon\n", "a", " time")] == ["Once", " upon\n", "a", " time"]
     assert stream.take("\n::err") == "\n"
@@ -79,7 +79,7 @@ def test_a_stream_keeps_nothing_back_that_is_plain() -> None:
 
 
 def test_errors_are_one_harmless_line_however_they_are_shown() -> None:
-    """An app that prints or logs an error of ours prints no more than the tasks do; the answer itself stays as it came."""
+    """An error's message is one harmless line for the app as for the tasks; ``answer`` keeps the text as it came."""
     sent = "no\n::error::x \x1b]0;t\x07"
     assert str(PlatformError(sent, where="development")) == r"development: no ::error::x \x1b]0;t\x07"
     assert PlatformError(sent).detail == r"no ::error::x \x1b]0;t\x07"

@@ -1,4 +1,4 @@
-"""Tracebacks that show local variables, as rich's and pytest's do, end in logs: no frame of ours holds a key in the clear."""
+"""Tracebacks with local variables, as rich and pytest print them, end up in logs: no frame of ours may show a key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TALKER = 'Assistant("talker", model="gpt-6-luna", instructions="Talk.", verbosit
 
 
 def shown(error: BaseException) -> str:
-    """Every local of every frame of an error but this module's own, as rich shows it, at full length."""
+    """Every local of every frame of an error, except this module's own, as rich prints it in full."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename != __file__]
     assert frames
     return "\n".join(pretty_repr(value) for frame in frames for value in frame.f_locals.values())
@@ -29,7 +29,7 @@ def shown(error: BaseException) -> str:
 
 @pytest.fixture
 def ways(host: Host, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> list[Callable[[], Any]]:
-    """The ways into the package that use a key, in a project on a platform, its assistants created."""
+    """The calls that use a key, in a project whose assistants are created."""
     monkeypatch.setenv("ASST_PLATFORM", request.param)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
     commands.create(host.root, only=["talker"])
@@ -66,7 +66,7 @@ FAULTS = {
 def test_no_local_shows_the_key(
     host: Host, server: Loopback, ways: list[Callable[[], Any]], monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
-    """Whatever is wrong, and whichever way it is met."""
+    """Whatever is wrong and whichever call meets it, no local of ours shows the key."""
     if wrong in VARIABLES:
         monkeypatch.setenv(*VARIABLES[wrong])
     if wrong in FILES:
@@ -86,7 +86,7 @@ def test_no_local_shows_the_key(
 
 
 def test_pytest_shows_no_key(host: Host, tmp_path: Path) -> None:
-    """``pytest -l`` of an app's own tests that meet a missing instance and a bad setting."""
+    """``pytest -l`` prints no key for an app's tests that meet a missing instance and a bad setting."""
     test = tmp_path / "test_app.py"
     test.write_text(
         f"""

@@ -1,4 +1,4 @@
-"""What a user's editor knows."""
+"""The types that a user's editor sees."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def command_of(checker: str) -> list[str]:
 
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
 def test_a_list_of_assistants_of_several_outputs(tmp_path: Path, checker: str) -> None:
-    """It needs no annotation, and takes the one that the README names."""
+    """A list of assistants with several outputs needs no annotation, and accepts the one that the README names."""
     assert "`list[Assistant[Any]]`" in (ROOT / "README.md").read_text()
     file = tmp_path / "mixed.py"
     file.write_text(MIXED)
@@ -50,7 +50,7 @@ def test_a_list_of_assistants_of_several_outputs(tmp_path: Path, checker: str) -
 
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
 def test_an_output_is_revealed_as_the_apps_type(tmp_path: Path, checker: str) -> None:
-    """mypy and pyright both say TriviaGame for the output of a run, and nothing is wrong with the rest."""
+    """mypy and pyright reveal TriviaGame as the output of a run, without an error."""
     file = tmp_path / "probe.py"
     file.write_text(CODE)
     done = subprocess.run(

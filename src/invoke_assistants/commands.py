@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from .config.check import check_declarations
+from .config.environment import Environment
 from .config.project import Project, open_store, runtime_root
-from .config.settings import Environment, Settings
+from .config.settings import Settings
 from .errors import SettingsError
 from .reconcile.adopt import adopt_object
 from .reconcile.apply import apply_update
@@ -35,8 +36,8 @@ from .reconcile.safeguards import (
 )
 from .reconcile.timing import TIMING, Timing
 from .reconcile.world import World, run
-from .store.git import tracked_key
-from .store.resolve import GitVersions, chosen, settle
+from .store.git import find_tracked_key
+from .store.resolve import GitVersions, choose_sides, resolve_conflicts
 from .types import ID, Desired, Step
 
 __all__ = ["adopt", "check", "create", "delete", "deploy", "forget", "plan", "resolve", "serve", "status", "update"]
@@ -60,7 +61,7 @@ def create(
         AsstError: nothing could be done.
     """
     project = Project.load(root, only)
-    desired = project.desired(project.environments(env), linted=True)
+    desired = project.desired(project.environments(env), validate=True)
     world = World(project, "create", reporter, timing, lock=not dry_run)
     plan = run(world, _create(world, desired, dry_run=dry_run, recreate=recreate, confirm=confirm))
     open_ = {key for key, _ in world.state.open_creates()}  # of which nothing here settles those that are not declared
@@ -96,7 +97,7 @@ def update(
     first = project.settings.environments[0]
     if env is not None and project.settings.environment(env) != first:
         raise SettingsError(f"asst.update works in {first.name}; for {env} use inv asst.deploy --env {env}")
-    desired = project.desired([first], linted=True)
+    desired = project.desired([first], validate=True)
     world = World(project, "update", reporter, timing, lock=not dry_run)
     return [*run(world, _update(world, desired, dry_run=dry_run, overwrite=overwrite, confirm=confirm))]
 
@@ -122,7 +123,7 @@ def deploy(
     if env is None and through is not None:
         environments = project.settings.environments[: project.settings.environment(through).position + 1]
     alone = environments[0] if env is not None else None
-    desired = project.desired(environments, linted=True)
+    desired = project.desired(environments, validate=True)
     world = World(project, "deploy", reporter, timing, lock=not dry_run)
     return [*run(world, _update(world, desired, dry_run=dry_run, overwrite=overwrite, confirm=confirm, alone=alone))]
 
@@ -215,7 +216,7 @@ def plan(
         AsstError: it could not look.
     """
     project = Project.load(root, only)
-    desired = project.desired(project.environments(env), linted=True)
+    desired = project.desired(project.environments(env), validate=True)
     world = World(project, "plan", reporter, TIMING, lock=False)
     steps = run(world, _plan(world, desired, from_store=from_store))
     return [*steps, *undeclared_steps(project, world.state, env)]
@@ -257,7 +258,7 @@ def check(root: Root = None, only: Iterable[str] = ()) -> list[Step]:
     """
     project = Project.load(root, only)
     steps = check_declarations(project)
-    if project.settings.root and (problem := tracked_key(project.settings.root)):
+    if project.settings.root and (problem := find_tracked_key(project.settings.root)):
         raise SettingsError(problem, steps)
     return steps
 
@@ -284,7 +285,7 @@ def resolve(root: Root = None, *, ours: Iterable[str] = (), theirs: Iterable[str
     folder = settings.root or settings.store.parent
     with store.lock("inv asst.resolve", reporter.say):
         versions = GitVersions.in_git(store, folder)
-        return settle(store, folder, versions, chosen(versions.merged()[1], ours, theirs)) if versions else []
+        return resolve_conflicts(store, folder, versions, choose_sides(versions.merged()[1], ours, theirs)) if versions else []
 
 
 def serve(root: Root = None, port: int = 8787, *, announce: Callable[[str], None] = print) -> None:

@@ -1,7 +1,7 @@
-"""Text that is not ours, as people may see it: what would steer a terminal or a CI's log is shown, not obeyed.
+"""Text for people: foreign text made safe to print, and the phrases that messages share.
 
-Answers, errors, names and metadata that a service sends can hold anything: escape sequences that set the title, clear the
-screen or hide a link, marks that reorder a line, commands that CI reads from its log.
+Answers, errors, names and metadata from a service can hold anything: escape sequences that set the title, clear the screen
+or hide a link, marks that reorder a line, commands that CI reads from its log. They are shown escaped, never obeyed.
 """
 
 from __future__ import annotations
@@ -11,91 +11,91 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 
-__all__ = ["PrintableStream", "count", "encodable", "join_errors", "nearest", "one_line", "printable"]
+__all__ = ["PrintableStream", "count", "did_you_mean", "escape_unencodable", "join_errors", "one_line", "printable"]
 
-# GitHub reads its commands at the start of a line, its older ones, Azure's and TeamCity's begin with ## anywhere in it.
+# GitHub's commands stand at the start of a line; its older ones, Azure's and TeamCity's begin with ## anywhere in it.
 _GITHUB = (
     "add-mask|add-matcher|add-path|debug|echo|endgroup|error|group|notice|remove-matcher|save-state|set-env|set-output"
     "|stop-commands|warning"
 )
 _COMMAND = re.compile(rf"^(\s*):(?=:(?:{_GITHUB})\b)|()#(?=#\w*\[)", re.M | re.I)
 _UNDECIDED = re.compile(r"(?:\r|^[^\S\n]*(?::(?::[a-z-]*)?)?|##?\w*)\Z", re.M | re.I)
-_STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, formats, surrogates, separators of lines and paragraphs
-# Of the printable ones those that show nothing: fillers, blanks, joiners and selectors of a variant.
-_UNSEEN = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-_PROSE = frozenset("\n\t\u200c\u200d")  # the last two join the letters of some scripts and the parts of an emoji
+_STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, formats, surrogates, line and paragraph separators
+# Characters that count as printable and show nothing: fillers, blanks, joiners, variation selectors.
+_INVISIBLE = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_PROSE = frozenset("\n\t\u200c\u200d")  # the last two join letters in some scripts, and the parts of an emoji
 
 
 def printable(text: str, *, prose: bool = False) -> str:
-    r"""A text in which what must not reach a terminal or a log stands as its escape: ``\x1b``, ``\u202e``, ``\x3a:error::``.
+    r"""Escape what must not reach a terminal or a log: ``\x1b``, ``\u202e``, ``\x3a:error::``.
 
     Args:
-        prose: what people read as it is, like an answer: its line breaks, tabs, joiners and spaces of all scripts stay.
-            Without it they are escaped, too, so that no two different texts look the same.
+        prose: keep the line breaks, tabs, joiners and spaces of all scripts, for text such as an answer. Without it they
+            are escaped, too, so that no two different texts look the same.
     """
-    stays, parts = (_is_prose, text.split("\r\n")) if prose else (_is_seen, [text])
-    shown = "\r\n".join(_escaped(part, stays) for part in parts)
+    is_safe, parts = (_is_prose, text.split("\r\n")) if prose else (_is_visible, [text])
+    shown = "\r\n".join(_escape(part, is_safe) for part in parts)
     return _COMMAND.sub(lambda found: f"{found[1] or ''}\\x{ord(found[0][-1]):02x}", shown)
 
 
 def one_line(text: str) -> str:
-    """A message of one line: white space of any kind becomes a single space, the rest is as ``printable`` has it."""
+    """Make a message of one line: each run of white space becomes a space, and ``printable`` escapes the rest."""
     return printable(" ".join(text.split()))
 
 
-def encodable() -> None:
-    """From here on, stdout and stderr write what their encoding has not as its escape, where printing would raise."""
+def escape_unencodable() -> None:
+    """From here on, let stdout and stderr escape characters that their encoding lacks, instead of raising."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors != "backslashreplace":
             stream.reconfigure(errors="backslashreplace")
 
 
 class PrintableStream:
-    """Prose that comes in pieces; the end of a piece is kept back while the next one may make a command of it."""
+    """Prose that arrives in pieces; the end of a piece is held back while the next one may turn it into a command."""
 
     def __init__(self) -> None:
-        self._kept = ""
-        self._inside = False  # a line, of which something was given out
+        self._held = ""
+        self._mid_line = False  # whether the last line returned has no end yet
 
     def take(self, piece: str) -> str:
-        """What can be printed now."""
-        text = self._kept + piece
+        """Add a piece and return the text that can be printed now."""
+        text = self._held + piece
         undecided = _UNDECIDED.search(text)
         end = undecided.start() if undecided else len(text)
-        self._kept = text[end:]
-        return self._shown(text[:end])
+        self._held = text[end:]
+        return self._printable(text[:end])
 
     def rest(self) -> str:
-        """What was kept back, once nothing more comes."""
-        text, self._kept = self._kept, ""
-        return self._shown(text)
+        """Return the text held back, once no more pieces come."""
+        text, self._held = self._held, ""
+        return self._printable(text)
 
-    def _shown(self, text: str) -> str:
-        before = "." if self._inside else ""
-        self._inside = not text.endswith("\n") if text else self._inside
+    def _printable(self, text: str) -> str:
+        before = "." if self._mid_line else ""
+        self._mid_line = not text.endswith("\n") if text else self._mid_line
         return printable(before + text, prose=True)[len(before) :]
 
 
-def _escaped(text: str, stays: Callable[[str], bool]) -> str:
+def _escape(text: str, is_safe: Callable[[str], bool]) -> str:
     if text.isascii() and text.isprintable():
         return text
-    return "".join(each if stays(each) else each.encode("unicode_escape").decode() for each in text)
+    return "".join(each if is_safe(each) else each.encode("unicode_escape").decode() for each in text)
 
 
-def _is_seen(character: str) -> bool:
-    return character.isprintable() and not _UNSEEN.match(character)
+def _is_visible(character: str) -> bool:
+    return character.isprintable() and not _INVISIBLE.match(character)
 
 
 def _is_prose(character: str) -> bool:
     if character.isprintable() or character in _PROSE:
         return True
-    import unicodedata  # not for those who only list tasks
+    import unicodedata  # here, so that listing the tasks does not load it
 
     return unicodedata.category(character) not in _STEERING
 
 
 def join_errors(errors: Iterable[str | None]) -> str:
-    """The errors on one line, each once, at most six in full."""
+    """Join errors on one line: each once, the first six in full."""
     each = list(dict.fromkeys(error for error in errors if error))
     return "; ".join(each[:6]) + (f"; and {len(each) - 6} more" if len(each) > 6 else "")
 
@@ -105,8 +105,8 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'X'?`` where one of the known names is close, else nothing."""
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'X'?`` for the closest of the known names, or an empty text where none is close."""
     from difflib import get_close_matches
 
     names = list(known)

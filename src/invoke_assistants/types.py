@@ -12,6 +12,7 @@ __all__ = [
     "DIGEST",
     "HISTORY",
     "ID",
+    "IDENTITY_TAGS",
     "NONCE",
     "SLUG",
     "Action",
@@ -28,6 +29,7 @@ __all__ = [
     "Status",
     "Step",
     "Tables",
+    "identity_tags",
     "short",
 ]
 
@@ -40,6 +42,7 @@ ID = re.compile(r"[A-Za-z0-9_-]{3,128}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 NONCE = re.compile(r"[0-9a-f]{32}")
 HISTORY = 10  # earlier digests that a record keeps
+IDENTITY_TAGS = ("asst.project", "asst.name", "asst.environment")  # keys of a remote object's metadata
 
 Status = Literal["not_created", "missing", "drifted", "changed", "in_sync", "undeclared"]
 Action = Literal["create", "adopt", "recreate", "update", "delete", "none"]
@@ -48,6 +51,11 @@ Action = Literal["create", "adopt", "recreate", "update", "delete", "none"]
 def short(digest: str) -> str:
     """The first 8 hex digits of a digest, as people see it."""
     return digest.removeprefix("sha256:")[:8]
+
+
+def identity_tags(project: str, name: str, environment: str) -> dict[str, str]:
+    """The metadata tags that say whose a remote object is: an assistant's of a project, in an environment."""
+    return dict(zip(IDENTITY_TAGS, (project, name, environment), strict=True))
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,16 @@ class Location:
 
     def __str__(self) -> str:
         return f"{self.platform} {self.origin}"
+
+    @classmethod
+    def parse(cls, text: str) -> Location:
+        """The location that ``str`` gave as ``PLATFORM ORIGIN``.
+
+        Raises:
+            ValueError: the text is not two words.
+        """
+        platform, origin = text.split(" ")
+        return cls(platform, origin)
 
     @property
     def shown(self) -> str:
@@ -195,7 +213,7 @@ class Desired:
     @property
     def identity(self) -> dict[str, str]:
         """The tags that say whose instance a remote object is."""
-        return {"asst.project": self.project, "asst.name": self.name, "asst.environment": self.environment}
+        return identity_tags(self.project, self.name, self.environment)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def service(tmp_path: Path) -> EmbeddedAPI:
 
 @pytest.fixture
 def url(service: EmbeddedAPI) -> Iterator[str]:
-    """The base URL of the service over HTTP."""
+    """The base URL of the embedded API over HTTP."""
     with Server(service, 0) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
@@ -69,7 +69,7 @@ def in_process(service: EmbeddedAPI) -> openai.OpenAI:
 
 @pytest.fixture(params=["in process", "over HTTP"])
 def client(request: pytest.FixtureRequest, service: EmbeddedAPI) -> Iterator[openai.OpenAI]:
-    """A client by each way to the service."""
+    """A client that reaches the embedded API in process, and one over HTTP."""
     if request.param == "in process":
         with in_process(service) as client:
             yield client
@@ -79,26 +79,26 @@ def client(request: pytest.FixtureRequest, service: EmbeddedAPI) -> Iterator[ope
 
 
 def agent(client: openai.OpenAI, output: type | None = None, tools: Any = ()) -> str:
-    """A new agent's id."""
+    """Create an agent and return its id."""
     text: Any = {"format": agent_text_format(output) if output else {"type": "text"}}
     return client.beta.agents.create(model="m", name="one", instructions="Do it.", text=text, tools=list(tools)).id
 
 
 def events(stream: Any) -> list[Any]:
-    """What a stream brings, each event as strict as the SDK types it."""
+    """The events of a stream, each validated strictly against the SDK's types."""
     found = [EVENT.validate_python(event.to_dict(), strict=True) for event in stream]
     assert len({event.event_id for event in found}) == len(found)
     return found
 
 
 def kinds(found: list[Any]) -> list[str]:
-    """The types of events, repeated deltas once."""
+    """The types of events, with repeated deltas collapsed."""
     types = [event.type.removeprefix("agent.session.") for event in found]
     return [type for index, type in enumerate(types) if type != "turn.output_text.delta" or types[index - 1] != type]
 
 
 class Answering:
-    """An answerer that does what a test says."""
+    """A responder that answers as a test says."""
 
     def __init__(self, answer: Callable[[Conversation, Callable[[str], None]], ResponderAnswer]) -> None:
         self.answer = answer
@@ -116,7 +116,7 @@ BEGUN = ["in_progress", "turn.created", "turn.in_progress"]
 
 
 def test_a_turn_tells_of_every_step(client: openai.OpenAI) -> None:
-    """The stream of a create has the full sequence, one turn id throughout, the text whole in each place, and usage."""
+    """The stream of a create has every event in order, one turn id, the whole text in each place, and usage."""
     id = agent(client, TriviaGame)
     found = events(client.beta.agents.sessions.create(agent_id=id, environment=NONE, input="space", stream=True))
     assert kinds(found) == ["created", *BEGUN, *WRITTEN, "turn.completed", "idle"]
@@ -134,7 +134,7 @@ def test_a_turn_tells_of_every_step(client: openai.OpenAI) -> None:
 
 
 def test_a_second_turn_goes_on(client: openai.OpenAI) -> None:
-    """sessions.stream asks again in the same session and parses the answer, which repeats none of the first's questions."""
+    """sessions.stream asks again in the same session and parses the answer, which repeats no question of the first."""
     sessions = client.beta.agents.sessions
     stream = sessions.create(agent_id=agent(client, TriviaGame), environment=NONE, input="space", stream=True)
     first = stream.get_final_result().parse(TriviaGame)
@@ -155,7 +155,7 @@ def test_a_second_turn_goes_on(client: openai.OpenAI) -> None:
 
 
 def test_text_says_that_it_is_a_sample(client: openai.OpenAI) -> None:
-    """Without a schema the answer is a sentence that says what it is and repeats how the prompt begins."""
+    """Without a schema, the answer says that it is a sample and repeats the beginning of the prompt."""
     stream = client.beta.agents.sessions.create(agent_id=agent(client), environment=NONE, input="Hello you", stream=True)
     text = stream.get_final_result().output_text
     assert "sample answer of the embedded platform" in text
@@ -163,7 +163,7 @@ def test_text_says_that_it_is_a_sample(client: openai.OpenAI) -> None:
 
 
 def test_a_create_without_a_stream_answers_at_once(client: openai.OpenAI, service: EmbeddedAPI) -> None:
-    """The session comes back in progress, before there is an answer; who listens hears how it ends."""
+    """The session is returned in progress, before there is an answer; its event stream tells how it ends."""
     started, go = threading.Event(), threading.Event()
 
     def answer(_: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
@@ -189,7 +189,7 @@ def test_a_create_without_a_stream_answers_at_once(client: openai.OpenAI, servic
 
 
 def test_a_session_overrides_its_agent(client: openai.OpenAI) -> None:
-    """What agent= sets goes before the saved agent's, the rest stays; a model alone makes an agent, too."""
+    """What agent= sets overrides the saved agent, the rest stays; a model alone is enough for an agent."""
     sessions = client.beta.agents.sessions
     text: Any = {"format": agent_text_format(AnswerVerdict)}
     stream = sessions.create(
@@ -203,7 +203,7 @@ def test_a_session_overrides_its_agent(client: openai.OpenAI) -> None:
 
 
 def test_sessions_are_listed_and_deleted(client: openai.OpenAI) -> None:
-    """The list pages, newest first, and can be narrowed to an agent or metadata; what is deleted is gone, its stream over."""
+    """The list is paged, newest first, and filtered by agent or metadata; a deleted session is gone and its stream ends."""
     sessions = client.beta.agents.sessions
     one, two = agent(client), agent(client)
     ids = []
@@ -243,7 +243,7 @@ REFUSED: list[tuple[dict[str, Any], int, str | None]] = [
 
 @pytest.mark.parametrize(("body", "status", "param"), REFUSED)
 def test_what_cannot_be_is_refused(service: EmbeddedAPI, body: dict[str, Any], status: int, param: str | None) -> None:
-    """A create that the API would not take is refused in its shape, and nothing is kept."""
+    """A create that the API would refuse is refused with an error of the API's shape, and nothing is kept."""
     with in_process(service) as client:
         with pytest.raises(openai.APIStatusError) as refused:
             client.post("/agents/sessions", cast_to=object, body=body)
@@ -253,7 +253,7 @@ def test_what_cannot_be_is_refused(service: EmbeddedAPI, body: dict[str, Any], s
 
 
 def test_a_schema_that_is_not_strict_is_refused(service: EmbeddedAPI) -> None:
-    """A session's own schema is checked as an agent's is."""
+    """A session's own schema is validated like an agent's."""
     text: Any = {"format": {"type": "json_schema", "schema": {"type": "object", "properties": {"a": {"type": "string"}}}}}
     with in_process(service) as client, pytest.raises(openai.BadRequestError) as refused:
         client.beta.agents.sessions.create(agent={"model": "m", "text": text}, environment=NONE, input="x")
@@ -276,7 +276,7 @@ def _options(method: str, url: str) -> Any:
 
 
 def test_one_turn_at_a_time_and_each_key_once(client: openai.OpenAI, service: EmbeddedAPI) -> None:
-    """While a turn is under way another message is refused; the same idempotency key a second time starts no turn."""
+    """Another message during a turn is refused; the same idempotency key starts no second turn."""
     sessions = client.beta.agents.sessions
     id = sessions.create(agent_id=agent(client), environment=NONE, input="x", stream=True).get_final_result().session_id
     go = threading.Event()
@@ -304,7 +304,7 @@ def test_one_turn_at_a_time_and_each_key_once(client: openai.OpenAI, service: Em
 
 
 def test_a_turn_that_is_over_at_once_keeps_its_key(service: EmbeddedAPI) -> None:
-    """A turn that ends while its request is still being carried out is not started again by the same idempotency key."""
+    """The same idempotency key does not restart a turn that ended while its request was still being handled."""
     service._sessions._responder = Answering(lambda _, on_text: on_text("x") or ResponderAnswer(1, 1))  # type: ignore[func-returns-value]
     path = begun(service)
     events = [MESSAGE, *[{"type": "agent.session.input.cancel"}] * 200_000]  # which gives the turn the time to end
@@ -315,7 +315,7 @@ def test_a_turn_that_is_over_at_once_keeps_its_key(service: EmbeddedAPI) -> None
 
 
 def test_a_request_that_is_refused_is_not_half_carried_out(service: EmbeddedAPI) -> None:
-    """Where one event cannot be taken, none is: no turn begins or is cancelled, no result is put, and the key is free."""
+    """If one event is refused, none is carried out: no turn begins or is cancelled, no result is stored, the key stays free."""
     path = begun(service)
     key = {"Idempotency-Key": "k"}
     assert call(service, "POST", f"{path}/events", {"events": [MESSAGE, MESSAGE]}, key)[0] == 400
@@ -351,7 +351,7 @@ def idle(service: EmbeddedAPI, path: str) -> None:
 
 
 def call(service: EmbeddedAPI, method: str, path: str, body: Any = None, headers: Any = None) -> tuple[int, Any]:
-    """A request straight to the service."""
+    """Send a request straight to the embedded API."""
     return service.handle(method, path, {}, json.dumps(body).encode(), headers or {})
 
 
@@ -363,7 +363,7 @@ MESSAGE: Any = {
 
 @pytest.mark.parametrize("how", ["retrieve", "list", "event"])
 def test_an_idle_session_is_ready(client: openai.OpenAI, service: EmbeddedAPI, how: str) -> None:
-    """Whoever sees a session idle finds its turn completed and counted, and may post the next message at once."""
+    """When a session is idle, its turn is completed and counted, and the next message may be posted at once."""
     sessions = client.beta.agents.sessions
     id = agent(client)
     if how != "event":
@@ -386,7 +386,7 @@ def test_an_idle_session_is_ready(client: openai.OpenAI, service: EmbeddedAPI, h
 
 
 def test_a_turn_is_cancelled(client: openai.OpenAI, service: EmbeddedAPI) -> None:
-    """input.cancel ends the turn under way as cancelled, what was written is kept as incomplete, the session is idle."""
+    """input.cancel ends the turn as cancelled and keeps its text as incomplete; the session is idle."""
     started, go = threading.Event(), threading.Event()
 
     def answer(_: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
@@ -415,7 +415,7 @@ def test_a_turn_is_cancelled(client: openai.OpenAI, service: EmbeddedAPI) -> Non
     ("error", "code"), [(Failed("server_error", "it is down"), "server_error"), (ValueError("it is down"), "internal_error")]
 )
 def test_a_failed_turn_says_why(client: openai.OpenAI, service: EmbeddedAPI, error: Exception, code: str) -> None:
-    """Where there is no answer the turn fails with a code of the API's and the message, and the session takes the next one."""
+    """A turn without an answer fails with one of the API's codes and the message; the session accepts the next turn."""
 
     def answer(conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         if conversation.turn == 1:
@@ -434,7 +434,7 @@ def test_a_failed_turn_says_why(client: openai.OpenAI, service: EmbeddedAPI, err
 
 
 def test_a_named_function_is_called(client: openai.OpenAI) -> None:
-    """A prompt that names a function makes the sample call it; the turn waits for the result and goes on with it."""
+    """A prompt that names a function makes the sample call it; the turn waits for the result and uses it."""
     sessions = client.beta.agents.sessions
     seen: list[Any] = []
 
@@ -465,7 +465,7 @@ def test_a_named_function_is_called(client: openai.OpenAI) -> None:
 
 
 def test_a_turn_waits_for_the_results_of_its_calls(client: openai.OpenAI, service: EmbeddedAPI) -> None:
-    """Without a handler the session requires action until every result is there; a result for no call is refused."""
+    """Without a handler, the session requires action until every result has come; a result for no call is refused."""
 
     def answer(conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         given = [item for item in conversation.items if item["type"] == "function_call_output"]
@@ -501,7 +501,7 @@ def test_a_turn_waits_for_the_results_of_its_calls(client: openai.OpenAI, servic
 
 
 def test_a_call_that_waits_is_cancelled(service: EmbeddedAPI) -> None:
-    """A turn that waits for a result can be cancelled; its call is left incomplete."""
+    """A turn that waits for a result can be cancelled; its call stays incomplete."""
     with in_process(service) as client:
         sessions = client.beta.agents.sessions
         stream = sessions.create(agent_id=agent(client, tools=[LOOK_UP]), environment=NONE, input="look_up", stream=True)
@@ -552,7 +552,7 @@ def test_fifty_sessions_at_once_in_a_loop(request: pytest.FixtureRequest, servic
 
 
 def test_another_process_goes_on(service: EmbeddedAPI, tmp_path: Path) -> None:
-    """A session is in a file when its turn ends: a second service over the same folder goes on, and the first sees it."""
+    """A session is saved when its turn ends: a second API over the same folder goes on with it, and the first sees that."""
     with in_process(service) as client, in_process(EmbeddedAPI(tmp_path / ".asst" / "local.json")) as other:
         stream = client.beta.agents.sessions.create(agent_id=agent(client), environment=NONE, input="x", stream=True)
         id = stream.get_final_result().session_id
@@ -563,7 +563,7 @@ def test_another_process_goes_on(service: EmbeddedAPI, tmp_path: Path) -> None:
 
 
 def test_a_killed_turn_leaves_an_idle_session(service: EmbeddedAPI, tmp_path: Path) -> None:
-    """What a process that is gone had under way is lost; another one finds the session idle and usable."""
+    """A turn is lost with its process; another process finds the session idle and usable."""
     go = threading.Event()
 
     def answer(_: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
@@ -586,7 +586,7 @@ def _in_child(path: Path, id: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_goes_on(service: EmbeddedAPI, tmp_path: Path) -> None:
-    """A child forked in the middle of turns has a service of its own that answers."""
+    """A child forked in the middle of turns has an API of its own that answers."""
     with in_process(service) as client:
         id = agent(client, TriviaGame)
         streams = [client.beta.agents.sessions.create(agent_id=id, environment=NONE, input="x", stream=True) for _ in range(5)]
@@ -602,14 +602,14 @@ def test_a_forked_child_goes_on(service: EmbeddedAPI, tmp_path: Path) -> None:
 
 
 def test_a_forgotten_stream_holds_up_nobody() -> None:
-    """Wherever the garbage collector closes a stream that its reader forgot, the turns go on."""
+    """Turns go on wherever the garbage collector closes a forgotten stream."""
     program = [sys.executable, str(Path(__file__).parent.with_name("forgotten_streams.py"))]
     done = subprocess.run(program, timeout=60, capture_output=True, text=True, check=False)
     assert done.stdout.endswith(" points\n"), done.stderr
 
 
 def test_the_oldest_sessions_go(service: EmbeddedAPI, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond the number that is kept, the session that was used longest ago goes."""
+    """Beyond the number that is kept, the least recently used session is dropped."""
     monkeypatch.setattr(session_files, "KEPT", 3)
     with in_process(service) as client:
         sessions = client.beta.agents.sessions
@@ -621,7 +621,7 @@ def test_the_oldest_sessions_go(service: EmbeddedAPI, monkeypatch: pytest.Monkey
 
 
 def test_text_that_cannot_be_kept_fails(service: EmbeddedAPI) -> None:
-    """Half a character cannot be written: the turn fails, and the session is idle again."""
+    """A lone surrogate cannot be written: the turn fails, and the session is idle again."""
     service._sessions._responder = Answering(lambda _, on_text: on_text("\ud800") or ResponderAnswer(1, 1))  # type: ignore[func-returns-value]
     with in_process(service) as client:
         found = events(client.beta.agents.sessions.create(agent_id=agent(client), environment=NONE, input="x", stream=True))
@@ -630,7 +630,7 @@ def test_text_that_cannot_be_kept_fails(service: EmbeddedAPI) -> None:
 
 
 def test_a_session_that_cannot_be_kept_fails(service: EmbeddedAPI, tmp_path: Path) -> None:
-    """Where the disk refuses the turn, it fails with the reason, and nobody waits for ever."""
+    """A turn that the disk refuses fails with the reason, and nobody waits for ever."""
 
     def answer(_: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         folder = tmp_path / ".asst" / "sessions"
@@ -647,7 +647,7 @@ def test_a_session_that_cannot_be_kept_fails(service: EmbeddedAPI, tmp_path: Pat
 
 
 def test_a_client_that_goes_away_is_no_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A reset connection prints nothing where the server was started, and the next request is answered."""
+    """A reset connection prints nothing in the server's terminal, and the next request is answered."""
     server = Server(EmbeddedAPI(tmp_path / "local.json"), 0)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     ended = threading.Event()

@@ -1,4 +1,4 @@
-"""Platform ``responses``: releases pinned in the store, sent with each call to an OpenAI-compatible server."""
+"""Platform ``responses``: configurations pinned in the store, sent with each call to an OpenAI-compatible server."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ Ask = Callable[..., Reply[Any]]
 
 
 def verdict(asked: Asked) -> Said:
-    """A model that holds to the schema, and says how many prompts it has heard."""
+    """A model that follows the schema and repeats every prompt that it was sent."""
     return Said(json.dumps({"good": True, "why": " | ".join(asked.prompts)}) if asked.schema else " | ".join(asked.prompts))
 
 
@@ -73,7 +73,7 @@ def model() -> Iterator[Compatible]:
 
 @pytest.fixture
 def declared(host: Host, model: Compatible, monkeypatch: pytest.MonkeyPatch) -> dict[str, Assistant[Any]]:
-    """A project on ``responses``, its releases created, as the app sees it."""
+    """The assistants of a project on ``responses``, created, as the app sees them."""
     for name, value in model.env().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
@@ -108,7 +108,7 @@ def ask(request: pytest.FixtureRequest) -> Ask:
 
 
 def test_the_pinned_payload_is_what_is_sent(declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible) -> None:
-    """Every configured field goes out in the Responses API's terms, and the answer is the app's type."""
+    """Every configured field is sent in the Responses API's terms, and the answer has the app's type."""
     reply = ask(declared["judge"], "Is it?")
     assert type(reply.output).__name__ == "Verdict"
     assert (reply.output.good, reply.output.why) == (True, "Is it?")
@@ -129,7 +129,7 @@ def test_the_pinned_payload_is_what_is_sent(declared: dict[str, Assistant[Any]],
 
 
 def test_a_session_goes_on(declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible) -> None:
-    """The second turn hears the first, by the id that the first reply gave."""
+    """The second turn continues the first by the id of the first reply."""
     first = ask(declared["talker"], "One.")
     second = ask(declared["talker"], "Two.", session=first.session)
     assert second.output == "One. | Two."
@@ -138,7 +138,7 @@ def test_a_session_goes_on(declared: dict[str, Assistant[Any]], ask: Ask, model:
 
 
 def test_an_unknown_session_is_named(declared: dict[str, Assistant[Any]], ask: Ask) -> None:
-    """A session of another server is an error that names it."""
+    """A session of another server raises an error that names it."""
     with pytest.raises(PlatformError, match=r"^talker in development: there is no session resp_none here"):
         ask(declared["talker"], "Go on.", session="resp_none")
 
@@ -146,7 +146,7 @@ def test_an_unknown_session_is_named(declared: dict[str, Assistant[Any]], ask: A
 def test_a_server_that_keeps_no_conversations_is_told_them_again(
     declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible
 ) -> None:
-    """Where previous_response_id is refused, the conversation is sent whole, from then on at once."""
+    """After previous_response_id was refused, the whole conversation is sent, without another try."""
     model.stateless = True
     first = ask(declared["talker"], "One.")
     second = ask(declared["talker"], "Two.", session=first.session)
@@ -157,7 +157,7 @@ def test_a_server_that_keeps_no_conversations_is_told_them_again(
 
 
 def test_what_a_server_cannot_keep_is_remembered(declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible) -> None:
-    """A server is tried with previous_response_id once in a process, whatever the assistant and the conversation."""
+    """A process tries previous_response_id once on a server, whatever the assistant and the conversation."""
     model.stateless = True
     for name in ("talker", "weather", "talker"):
         first = ask(declared[name], "One.")
@@ -180,7 +180,7 @@ def test_every_way_to_say_that_there_is_no_endpoint(
 def test_a_conversation_of_another_is_refused_where_the_server_tells_nothing(
     declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible, chat: bool
 ) -> None:
-    """This process knows whose its conversations are, on chat completions too, and also where there was no reply to it."""
+    """A process knows the owners of its conversations, on chat completions too, and even if a turn ended without a reply."""
     model.lacks, model.keeps_metadata = "/responses" if chat else "", False
     session = ask(declared["talker"], "One.").session
     before = len(model.seen)
@@ -199,7 +199,7 @@ def test_a_conversation_of_another_is_refused_where_the_server_tells_nothing(
 def test_a_server_that_does_not_say_whose_a_conversation_is_is_believed(
     declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that keeps conversations but no metadata goes on in another process; of one that does, another project's is refused."""
+    """Without metadata, another process may go on with a conversation; metadata of another project is refused."""
     session = ask(declared["talker"], "One.").session
     as_another_process(monkeypatch)
     model.keeps_metadata = False
@@ -214,7 +214,7 @@ def test_a_server_that_does_not_say_whose_a_conversation_is_is_believed(
 def test_a_resent_conversation_is_one_that_a_typed_api_takes(
     declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible
 ) -> None:
-    """A server that wants the type of each message, as llama.cpp's does, is told it, with and without an output model."""
+    """A server that requires the type of each message, as llama.cpp's does, gets it, with and without an output model."""
     model.stateless = model.typed = True
     for name in ("talker", "judge"):
         first = ask(declared[name], "One.")
@@ -227,7 +227,7 @@ def test_a_resent_conversation_is_one_that_a_typed_api_takes(
 def test_a_server_that_cannot_hold_to_the_schema_is_asked_on_chat_completions(
     declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible, caplog: pytest.LogCaptureFixture, bad: str
 ) -> None:
-    """Once found out, it is said, every later turn goes there directly, and sessions go on."""
+    """The fallback is logged once, every later turn goes there directly, and sessions go on."""
     setattr(model, bad, True if bad == "ignores_format" else "/responses")
     first = ask(declared["judge"], "One?")
     second = ask(declared["judge"], "Two?", session=first.session)
@@ -242,8 +242,8 @@ def test_a_server_that_cannot_hold_to_the_schema_is_asked_on_chat_completions(
 
 
 def test_a_conversation_that_only_another_process_knew_is_named(declared: dict[str, Assistant[Any]], ask: Ask) -> None:
-    """A session that lasted as long as its process is an error that says so."""
-    with pytest.raises(PlatformError, match="session chat_1 is of another process"):
+    """A session that ended with its process raises an error that says so."""
+    with pytest.raises(PlatformError, match="session chat_1 belongs to another process"):
         ask(declared["judge"], "Go on.", session="chat_1")
 
 
@@ -251,7 +251,7 @@ def test_a_conversation_that_only_another_process_knew_is_named(declared: dict[s
 def test_what_is_no_answer_has_its_own_exception(
     declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible, chat: bool
 ) -> None:
-    """A refusal, an answer that was cut off and one that does not fit are told apart, with the raw answer on them."""
+    """A refusal, a truncated answer and one that does not fit raise different errors, each with the raw answer."""
     model.lacks = "/responses" if chat else ""
     model.model = lambda asked: Said(refusal="I won't.")
     with pytest.raises(AnswerRefused, match="the model refused: I won't.") as refused:
@@ -271,7 +271,7 @@ def test_what_is_no_answer_has_its_own_exception(
 def test_functions_are_called(
     declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Sync and async functions are called with the model's arguments; one that fails is logged, and the model told no more."""
+    """Sync and async functions are called with the model's arguments; a failure is logged, and the model gets no details."""
 
     def calling(asked: Asked) -> Said:
         outputs = [each["output"] for each in asked.conversation if each.get("type") == "function_call_output"]
@@ -314,7 +314,7 @@ def test_functions_are_called_on_chat_completions_too(declared: dict[str, Assist
 def test_what_the_server_says_of_a_model_that_it_lacks_is_shown(
     declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible, fastapi: bool
 ) -> None:
-    """Also where it has no /responses, and in FastAPI's shape of errors; what both endpoints said is there."""
+    """The message holds what both endpoints said, in FastAPI's shape of errors too."""
     model.lacks, model.models, model.fastapi = "/responses", ["llama3.2"], fastapi
     with pytest.raises(PlatformError, match=r"404 Model gpt-6-luna not found .*/responses: 404 Not Found"):
         ask(declared["talker"], "Hello.")
@@ -325,7 +325,7 @@ def test_what_the_server_says_of_a_model_that_it_lacks_is_shown(
 
 @pytest.mark.parametrize("shape", ["async", "sync"])
 def test_chat_completions_are_shown_as_they_come(declared: dict[str, Assistant[Any]], model: Compatible, shape: str) -> None:
-    """The first piece is there while the server still holds the last ones back."""
+    """The first piece arrives while the server still holds back the last ones."""
     model.lacks = "/responses"
     declared["judge"].run("A first one.")  # from here on the model is asked on chat completions
     go_on = threading.Event()
@@ -359,7 +359,7 @@ def test_chat_completions_are_shown_as_they_come(declared: dict[str, Assistant[A
 def test_a_conversation_that_ends_with_its_process_is_not_offered(
     declared: dict[str, Assistant[Any]], host: Host, model: Compatible
 ) -> None:
-    """asst.run names no session that the next asst.run refuses, in text and in JSON; others it does."""
+    """asst.run names no session that the next asst.run would refuse, in text and in JSON; it names all others."""
     kept = host.inv("asst.run", "talker", "Hello.")
     assert "go on with --session resp_" in kept.err
     assert host.inv("asst.run", "talker", "Hello.", "--json").json["session"].startswith("resp_")
@@ -372,14 +372,14 @@ def test_a_conversation_that_ends_with_its_process_is_not_offered(
 
 
 def test_a_function_that_the_app_has_not_is_named(declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible) -> None:
-    """A call of what nobody gave ends the turn with its name."""
+    """A call of a function that the app does not have ends the turn; the error names the function."""
     model.model = lambda asked: Said(calls=(("humidity", {}),))
     with pytest.raises(PlatformError, match="the model calls humidity: give the Python function"):
         ask(declared["weather"], "How is it?")
 
 
 def test_a_model_that_calls_forever_is_ended(declared: dict[str, Assistant[Any]], model: Compatible) -> None:
-    """The turn has a bound."""
+    """A turn has at most 50 rounds of function calls."""
     model.model = lambda asked: Said(calls=(("temperature", {"city": "Rome"}),))
     with pytest.raises(PlatformError, match="50 times in a row"):
         declared["weather"].run("How is it?")
@@ -389,7 +389,7 @@ def test_a_model_that_calls_forever_is_ended(declared: dict[str, Assistant[Any]]
 def test_a_model_that_may_have_been_asked_is_not_asked_again(
     declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible
 ) -> None:
-    """A 500, a 408 or a 409 may come after the model was asked; a 429 does not, and is waited for."""
+    """After a 500, a 408 or a 409 the model may have been asked; after a 429 it was not, and the request is sent again."""
     for status in (500, 408, 409):
         model.failing = [(status, {})]
         with pytest.raises(PlatformError, match=f"^talker in development: {status}"):
@@ -404,7 +404,7 @@ def test_a_model_that_may_have_been_asked_is_not_asked_again(
 
 
 def test_managing_releases_needs_no_key_and_no_network(host: Host) -> None:
-    """create, update, deploy, plan, adopt's refusal and delete work without a key, with a server that is not there."""
+    """create, update, deploy, plan and delete work without a key, and without the server."""
     host.env = {"ASST_PLATFORM": "responses", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     host.declare(TOOLED)
     created = host.inv("asst.create", "--json").rows()
@@ -422,14 +422,14 @@ def test_managing_releases_needs_no_key_and_no_network(host: Host) -> None:
 
 
 def test_asking_needs_a_key(declared: dict[str, Assistant[Any]], ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without one, the variable to set is named."""
+    """Without a key, the error names the variable to set."""
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(SettingsError, match="no key for development: set OPENAI_API_KEY"):
         ask(declared["talker"], "Hello.")
 
 
 def test_a_tool_without_a_counterpart_is_refused_before_anything_is_written(host: Host) -> None:
-    """check and create name the tool and what can be used; on the platform that has it, it is taken."""
+    """check and create name the tool and the usable ones; a platform that has the tool accepts it."""
     host.env = {"ASST_PLATFORM": "responses"}
     host.declare(MODELS + 'ASSISTANTS = [Assistant("finder", model="m", tools=[{"type": "tool_search"}])]\n')
     for command in ("asst.check", "asst.create"):
@@ -444,7 +444,7 @@ def test_a_tool_without_a_counterpart_is_refused_before_anything_is_written(host
 def test_a_service_that_fails_is_said_without_the_key(
     declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that is not there is one line with its address."""
+    """An unreachable server is one line with its address."""
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     monkeypatch.setattr("openai._constants.INITIAL_RETRY_DELAY", 0.01)
     with pytest.raises(PlatformError, match=r"^talker in development: cannot reach 127.0.0.1:9") as failed:
@@ -458,7 +458,7 @@ NASTY = "\x1b]0;owned\x07\x1b[2J\n::error::x\n\tone\u202e"
 def test_what_a_server_says_does_not_steer_the_terminal(
     declared: dict[str, Assistant[Any]], host: Host, model: Compatible
 ) -> None:
-    """An answer, one that does not fit, a refusal, the id of a response: shown, not obeyed, and no id but an id to be typed."""
+    """Answers, refusals and ids are printed with control characters escaped, and only a well-formed id is offered to type."""
     model.model = lambda asked: Said(json.dumps({"good": True, "why": NASTY}) if asked.schema else f"{NASTY} talks")
     model.numbers = iter(["1\x1b[2J; rm -rf ~"] * 9)  # type: ignore[assignment]
     talked = host.inv("asst.run", "talker", "Hello.")
@@ -483,14 +483,14 @@ def test_what_a_server_says_does_not_steer_the_terminal(
 
 
 def test_a_proper_id_is_offered_to_be_typed(declared: dict[str, Assistant[Any]], host: Host) -> None:
-    """The conversation goes on with what was printed."""
+    """The conversation goes on with the printed id."""
     first = host.inv("asst.run", "talker", "One.")
     again = host.inv("asst.run", "talker", "Two.", "--session", first.err.split("--session ")[1].strip())
     assert again.out == "One. | Two.\n"
 
 
 def test_streams_show_what_comes_once_the_server_is_proven(declared: dict[str, Assistant[Any]], model: Compatible) -> None:
-    """An answer with a schema comes in one piece until one has followed it, and in many from then on; text always does."""
+    """Structured answers come in one piece until one has fitted its schema, then in many; text always comes in many."""
     assert len(list(declared["judge"].stream("One?"))) == 1
     assert len(list(declared["judge"].stream("Two?"))) > 1
     assert len(list(declared["talker"].stream("A longer text than eight characters."))) > 1
@@ -499,7 +499,7 @@ def test_streams_show_what_comes_once_the_server_is_proven(declared: dict[str, A
 def test_the_pinned_release_is_asked_whatever_the_code_says(
     declared: dict[str, Assistant[Any]], host: Host, model: Compatible
 ) -> None:
-    """An edit reaches the model with update, not before; production keeps its release."""
+    """An edit reaches the model with update, not before; production keeps its pinned configuration."""
     host.edit("Talk.", "Talk less.")
     edited = Project.load(host.root, ()).declared["talker"]
     assert isinstance(edited, Assistant)

@@ -1,9 +1,10 @@
-"""A turn has a limit, and what is broken off ends: at the platform, in functions, in this process's threads."""
+"""A turn has a time limit; a turn that is broken off ends at the platform, in functions and in this process's threads."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import socketserver
 import sys
@@ -20,7 +21,7 @@ from conftest import MODELS, Host, as_another_process
 from loopback import Fault, Loopback
 
 from invoke_assistants import Assistant, PlatformError, SettingsError, commands
-from invoke_assistants.ask import runtime
+from invoke_assistants.ask.process_state import process_state
 from invoke_assistants.config.project import Project
 from invoke_assistants.config.settings import Settings
 from invoke_assistants.emulator.responder import Conversation, ResponderAnswer
@@ -71,7 +72,7 @@ LATE = r"^{} in development: no answer within 1 s, the limit of a turn \(ASST_TI
 
 
 class Slow:
-    """A model that says something, and then nothing more until it is let go."""
+    """A model that writes something, and then nothing more until it is let go."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -97,7 +98,7 @@ def compatible() -> Iterator[Compatible]:
 def slow(
     request: pytest.FixtureRequest, tmp_path: Path, server: Loopback, compatible: Compatible, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[dict[str, Assistant[Any]], Callable[[], list[str]]]]:
-    """Assistants on a platform whose model answers nothing within the limit of a second; the states of the turns begun."""
+    """Assistants on a platform whose model does not answer within a second, and a function that lists the turns begun."""
     envs = {"local": {"ASST_PLATFORM": "local"}, "agents": server.env()}
     env = envs.get(request.param, compatible.env())
     for name, value in env.items():
@@ -115,7 +116,7 @@ def slow(
     compatible.seen.clear()
     service = server.service
     if request.param == "local":
-        [(service, _)] = runtime._runtime.clients()._services.values()
+        [(service, _)] = process_state().clients()._embedded.values()
     service._sessions._responder = model
     monkeypatch.setenv("ASST_TIMEOUT", "1")
 
@@ -136,13 +137,13 @@ def slow(
 
 
 def warm_up(assistant: Assistant[Any]) -> None:
-    """Load what the first ask in a process loads, which counts and takes its time."""
+    """Load what the first question in a process loads: that takes time, which counts."""
     assistant.run("Hello.")
     asyncio.run(assistant.arun("Hello."))
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether something comes to hold within ten seconds."""
+    """Whether a condition becomes true within ten seconds."""
     end = time.monotonic() + 10
     while not holds() and time.monotonic() < end:
         time.sleep(0.02)
@@ -167,7 +168,7 @@ def ways(assistant: Assistant[Any], prompt: str, **options: Any) -> dict[str, Ca
 def test_a_turn_that_takes_too_long_is_given_up(
     slow: tuple[dict[str, Assistant[Any]], Callable[[], list[str]]], request: pytest.FixtureRequest, way: str
 ) -> None:
-    """The limit is said when it strikes; nothing is asked again, and at the Agents API the turn is cancelled."""
+    """The error names the limit; nothing is asked again, and the Agents API's turn is cancelled."""
     declared, turns = slow
     begun = time.monotonic()
     with pytest.raises(PlatformError, match=LATE.format("talker")) as late:
@@ -182,7 +183,7 @@ def test_a_turn_that_takes_too_long_is_given_up(
 
 
 def test_a_later_turn_has_the_limit_too(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a session that goes on, whatever hangs or drips: a look at the session, or the model."""
+    """In a session that goes on, whatever hangs or comes byte by byte: the session's retrieval, or the model."""
     talker = on_agents(host, monkeypatch)["talker"]
     session = talker.run("Hello.").session
     monkeypatch.setenv("ASST_TIMEOUT", "1")
@@ -210,7 +211,7 @@ def test_a_later_turn_has_the_limit_too(host: Host, server: Loopback, monkeypatc
 def test_a_wait_that_the_service_asks_for_is_not_longer_than_the_limit(
     host: Host, server: Loopback, compatible: Compatible, monkeypatch: pytest.MonkeyPatch, platform: str, way: str
 ) -> None:
-    """Before a session goes on, as well: what a look must wait for longer than the turn may take is given up at once."""
+    """A Retry-After beyond the limit is not waited for, not even before a session goes on."""
     for name, value in compatible.env().items() if platform == "responses" else ():
         monkeypatch.setenv(name, value)
     talker = on_agents(host, monkeypatch)["talker"]
@@ -239,7 +240,7 @@ def on_agents(host: Host, monkeypatch: pytest.MonkeyPatch) -> dict[str, Assistan
 
 
 def on_local(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> tuple[Assistant[Any], dict[str, Any]]:
-    """The assistant with functions, and the module that has them."""
+    """The assistant with functions, and the globals of their module."""
     helper = on_agents(local_host, monkeypatch)["helper"]
     return helper, helper.tools[0].__globals__  # type: ignore[union-attr]
 
@@ -249,7 +250,7 @@ def on_local(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> tuple[Assista
 def test_a_function_that_takes_too_long_ends_the_turn(
     local_host: Host, monkeypatch: pytest.MonkeyPatch, tool: str, way: str
 ) -> None:
-    """The model gets no result any more; a function without async is waited for by run alone, since nothing can end it."""
+    """The model gets no result; only run waits for a function without async, because nothing can end it."""
     helper, app = on_local(local_host, monkeypatch)
     warm_up(helper)
     monkeypatch.setenv("ASST_TIMEOUT", "1")
@@ -260,7 +261,7 @@ def test_a_function_that_takes_too_long_ends_the_turn(
 
 
 def turn_threads() -> list[str]:
-    """Turns of the embedded platform that this test began and that are under way."""
+    """The running turns of the embedded platform that this test began."""
     turns = [thread for thread in threading.enumerate() if thread.name.startswith("turn_")]
     return [thread.name for thread in turns if thread not in OTHERS]
 
@@ -270,12 +271,12 @@ OTHERS: list[threading.Thread] = []
 
 @pytest.fixture(autouse=True)
 def nothing_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that leaves a turn waiting is no concern of those here."""
+    """Ignore threads that other tests left."""
     monkeypatch.setattr(sys.modules[__name__], "OTHERS", threading.enumerate())
 
 
 def test_a_cancelled_run_leaves_nothing_behind(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cancelled in a function, or at any moment before, a turn ends: no thread of it stays, and its session is idle."""
+    """A turn that is cancelled in a function, or at any moment before, leaves no thread, and its session is idle."""
     helper, app = on_local(local_host, monkeypatch)
 
     async def cancelled(number: int) -> None:
@@ -295,25 +296,42 @@ def test_a_cancelled_run_leaves_nothing_behind(local_host: Host, monkeypatch: py
 
     asyncio.run(many())
     assert eventually(lambda: not turn_threads()), turn_threads()
-    [(service, _)] = runtime._runtime.clients()._services.values()
+    [(service, _)] = process_state().clients()._embedded.values()
     sessions = service.handle("GET", "/agents/sessions", {"limit": "100"}, b"")[1]["data"]  # type: ignore[call-overload, index]
     assert len(sessions) >= 20
     assert {session["status"] for session in sessions} == {"idle"}
 
 
-def test_a_stream_that_its_reader_leaves_is_cancelled(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An async stream that nobody reads any more takes its turn with it."""
-    talker = on_agents(local_host, monkeypatch)["talker"]
-    monkeypatch.setattr("invoke_assistants.emulator.api.Sample", Slow)
+@pytest.mark.parametrize("project", ["host", "local_host"])
+@pytest.mark.parametrize("way", ["for", "async for", "collected"])
+def test_a_stream_that_its_reader_leaves_is_cancelled(
+    request: pytest.FixtureRequest, server: Loopback, monkeypatch: pytest.MonkeyPatch, project: str, way: str
+) -> None:
+    """A stream that is left early cancels its turn, even if the garbage collector closes it."""
+    talker = on_agents(request.getfixturevalue(project), monkeypatch)["talker"]
+    monkeypatch.setattr("invoke_assistants.emulator.api.SampleResponder", Slow)
+    server.service._sessions._responder = Slow()
 
     async def one_piece() -> bool:
         async for piece in talker.stream("Hello."):
             assert piece == "Well, "
+            assert turn_threads()
             break
-        assert turn_threads()
         return await asyncio.to_thread(eventually, lambda: not turn_threads())
 
-    assert asyncio.run(one_piece())
+    if way == "async for":
+        assert asyncio.run(one_piece())
+        return
+    pieces = iter(talker.stream("Hello."))
+    assert next(pieces) == "Well, "
+    assert turn_threads()
+    if way == "collected":
+        cycle: list[Any] = [pieces]
+        cycle.append(cycle)
+        del cycle
+    del pieces
+    gc.collect()
+    assert eventually(lambda: not turn_threads())
 
 
 @pytest.mark.parametrize("head", [b"X", b"HTTP/1.1 102 Processing\r\n\r\n"])
@@ -321,7 +339,7 @@ def test_a_stream_that_its_reader_leaves_is_cancelled(local_host: Host, monkeypa
 def test_an_answer_whose_head_drips_has_the_limit(
     host: Host, compatible: Compatible, monkeypatch: pytest.MonkeyPatch, head: bytes, way: str
 ) -> None:
-    """Each byte comes in time, the head never."""
+    """The limit holds although each byte comes in time: the head never ends."""
     for name, value in compatible.env().items():
         monkeypatch.setenv(name, value)
     talker = on_agents(host, monkeypatch)["talker"]
@@ -338,7 +356,7 @@ def test_an_answer_whose_head_drips_has_the_limit(
 
 
 class _Dripping(socketserver.BaseRequestHandler):
-    """Answers with a head that does not end."""
+    """Answers with an endless head."""
 
     def handle(self) -> None:
         self.request.recv(65536)
@@ -351,7 +369,7 @@ class _Dripping(socketserver.BaseRequestHandler):
 
 @pytest.mark.parametrize("moment", range(1, 12))
 def test_an_answer_may_be_closed_at_any_moment_of_its_timer(moment: int) -> None:
-    """A garbage collection in the thread that ends late answers closes one there: the thread goes on and ends."""
+    """An answer may be closed by a garbage collection in the very thread that ends late answers; the thread still ends."""
     request = httpx2.Request("POST", "http://127.0.0.1/", extensions={"asst.deadline": time.monotonic() + 0.05})
     response = httpx2.Response(200, stream=_Silent(), request=request)
     calls = itertools.count(1)
@@ -370,7 +388,7 @@ def test_an_answer_may_be_closed_at_any_moment_of_its_timer(moment: int) -> None
 
 
 class _Silent(httpx2.SyncByteStream):
-    """A body of which nothing comes."""
+    """An empty body."""
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(())
@@ -381,7 +399,7 @@ class _Silent(httpx2.SyncByteStream):
 def test_what_a_function_cancels_is_its_own_failure(
     local_host: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tool: str, way: str
 ) -> None:
-    """A CancelledError that nobody sent to the turn is logged as the function's failure, and the model goes on."""
+    """A CancelledError that does not cancel the turn is logged as the function's failure, and the model goes on."""
     helper, _ = on_local(local_host, monkeypatch)
     assert ways(helper, f"Use {tool}, please.")[way]()
     [record] = caplog.records
@@ -390,7 +408,7 @@ def test_what_a_function_cancels_is_its_own_failure(
 
 @pytest.mark.parametrize("way", ["run", "arun"])
 def test_a_function_that_ends_the_process_ends_the_turn(local_host: Host, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    """SystemExit goes through, and the turn does not wait for a result that cannot come."""
+    """SystemExit is raised, and the turn does not wait for a result that cannot come."""
     helper, _ = on_local(local_host, monkeypatch)
     with pytest.raises(SystemExit):
         ways(helper, "Use leave, please.")[way]()
@@ -398,7 +416,7 @@ def test_a_function_that_ends_the_process_ends_the_turn(local_host: Host, monkey
 
 
 def test_the_limit_is_a_setting(tmp_path: Path) -> None:
-    """The variable goes before the key, which may be a fraction; 600 seconds where neither is set."""
+    """The variable overrides the key, which may be a fraction; the default is 600 seconds."""
     pyproject = tmp_path / "pyproject.toml"
     pyproject.write_text('[project]\nname = "p"\n')
     assert Settings.load(tmp_path, {}).timeout == 600

@@ -1,14 +1,15 @@
-"""Settings: sources, precedence, root, credentials, and every bad value named."""
+"""Settings: their sources and precedence, the root, credentials, and the errors for bad values."""
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from invoke_assistants.config.credentials import Secret
-from invoke_assistants.config.project import runtime_root
+from invoke_assistants.config.project import Project, runtime_root
 from invoke_assistants.config.settings import Settings, find_root
 from invoke_assistants.errors import SettingsError
 
@@ -23,7 +24,7 @@ def project(root: Path, asst: str = "", env: str | bytes = "", local: str = "") 
 
 
 def test_the_first_hit_wins(tmp_path: Path) -> None:
-    """Environment, then .env.local, then .env, then pyproject, then the default."""
+    """Environment variables come first, then .env.local, .env, pyproject.toml and the default."""
     root = project(tmp_path, 'store = "toml.json"', "ASST_STORE=env.json", "ASST_STORE=local.json")
     assert Settings.load(root, {"ASST_STORE": "shell.json"}).store == root / "shell.json"
     assert Settings.load(root, {}).store == root / "local.json"
@@ -35,7 +36,7 @@ def test_the_first_hit_wins(tmp_path: Path) -> None:
 
 
 def test_the_defaults(tmp_path: Path) -> None:
-    """What a project gets that sets nothing."""
+    """A project that sets nothing has the documented defaults."""
     settings = Settings.load(project(tmp_path), {})
     assert settings.assistants == "app.assistants:ASSISTANTS"
     assert [environment.name for environment in settings.environments] == ["development", "production"]
@@ -44,7 +45,7 @@ def test_the_defaults(tmp_path: Path) -> None:
 
 
 def test_environments_as_tables(tmp_path: Path) -> None:
-    """A table each, in the order of the file; ASST_PLATFORM beats a table, a table beats the general platform."""
+    """Tables keep the order of the file; ASST_PLATFORM beats a table, a table beats the general platform."""
     asst = """
 platform = "local"
 [tool.asst.environments.staging]
@@ -76,7 +77,7 @@ def test_the_key_of_an_environment_goes_first_through_all_sources(tmp_path: Path
 
 
 def test_environment_names_become_variable_names(tmp_path: Path) -> None:
-    """Upper case, other characters an underscore."""
+    """A name is put in upper case, its other characters become underscores."""
     root = project(tmp_path, 'environments = ["eu-west.1"]')
     [environment] = Settings.load(root, {"OPENAI_API_KEY_EU_WEST_1": KEY}).environments
     assert environment.key_variable() == "OPENAI_API_KEY_EU_WEST_1"
@@ -84,7 +85,7 @@ def test_environment_names_become_variable_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["", "   ", "sk-a\n", "sk-a\nb", "sk-\0", "sk ab", "sk-ü", "sk-\x7f"])
 def test_a_key_that_cannot_be_sent_is_refused_and_never_shown(tmp_path: Path, key: str) -> None:
-    """Blank, a line break, NUL, a space, another script: the variable is named, the value is not."""
+    """The message names the variable of a key that is blank or has impossible characters, and never the value."""
     environment = Settings.load(project(tmp_path), {"OPENAI_API_KEY": key}).environments[0]
     with pytest.raises(SettingsError, match="OPENAI_API_KEY") as caught:
         environment.credentials()
@@ -100,7 +101,7 @@ def test_no_key_says_what_to_set(tmp_path: Path) -> None:
 
 
 def test_no_secret_is_in_a_repr(tmp_path: Path) -> None:
-    """Settings, environments and credentials can be logged."""
+    """Settings, environments and credentials can be logged safely."""
     settings = Settings.load(project(tmp_path), {"OPENAI_API_KEY": KEY})
     assert KEY not in repr(settings) + repr(settings.environments[0].credentials()) + str(
         settings.environments[0].credentials().key
@@ -117,12 +118,12 @@ def test_no_secret_is_in_a_repr(tmp_path: Path) -> None:
     ],
 )
 def test_a_key_is_masked_whole(key: str, text: str, masked: str) -> None:
-    """A long one wherever it stands, one that may be a word only where it stands alone."""
-    assert Secret(key).masked(text) == masked
+    """A long key is masked wherever it stands, a short one, which may be a word, only where it stands alone."""
+    assert Secret(key).mask(text) == masked
 
 
 def test_an_authorization_header_from_outside_is_refused(tmp_path: Path) -> None:
-    """OPENAI_CUSTOM_HEADERS would beat the key that we were told to use."""
+    """An Authorization line in OPENAI_CUSTOM_HEADERS would override the configured key, so it is refused."""
     environ = {"OPENAI_API_KEY": KEY, "OPENAI_CUSTOM_HEADERS": "X-A: 1\nauthorization: Bearer other"}
     with pytest.raises(SettingsError, match="OPENAI_CUSTOM_HEADERS"):
         Settings.load(project(tmp_path), environ).environments[0].credentials()
@@ -174,7 +175,7 @@ def test_base_urls_are_https_or_loopback(tmp_path: Path, url: str, message: str)
     ],
 )
 def test_bad_settings_are_named(tmp_path: Path, asst: str, message: str) -> None:
-    """Each bad value is one line that says what it is and what would do."""
+    """Each bad value raises one line that names it and what would be accepted."""
     with pytest.raises(SettingsError, match=message) as caught:
         Settings.load(project(tmp_path, asst), {})
     assert "\n" not in str(caught.value)
@@ -182,7 +183,7 @@ def test_bad_settings_are_named(tmp_path: Path, asst: str, message: str) -> None
 
 
 def test_an_unknown_environment_lists_the_known(tmp_path: Path) -> None:
-    """`prod` and `Production` are not `production`."""
+    """`prod` and `Production` are unknown; the message suggests `production`."""
     settings = Settings.load(project(tmp_path), {})
     for name in ("prod", "Production"):
         with pytest.raises(SettingsError, match="known: development, production; did you mean 'production'"):
@@ -190,7 +191,7 @@ def test_an_unknown_environment_lists_the_known(tmp_path: Path) -> None:
 
 
 def test_app_env_is_the_last_source_of_the_environment(tmp_path: Path) -> None:
-    """ASST_ENV through all sources, then APP_ENV; a name that is none is no error until it is used."""
+    """APP_ENV comes after ASST_ENV from all sources; an unknown name is no error until it is used."""
     root = project(tmp_path, env="ASST_ENV=production")
     assert Settings.load(root, {"APP_ENV": "test"}).current == "production"
     (root / ".env").unlink()
@@ -202,14 +203,14 @@ def test_app_env_is_the_last_source_of_the_environment(tmp_path: Path) -> None:
     ["OPENAI_API_KEY=caf\xe9".encode("latin-1"), "OPENAI_API_KEY=x".encode("utf-16"), b'ASST_STORE="open\nASST_ENV=production\n'],
 )
 def test_a_bad_env_file_is_named(tmp_path: Path, content: bytes) -> None:
-    """Another encoding or an unclosed quote is an error with the file, without its content."""
+    """Another encoding or an unclosed quote is an error that names the file and shows none of its content."""
     with pytest.raises(SettingsError, match=r"\.env") as caught:
         Settings.load(project(tmp_path, env=content), {})
     assert "x" not in str(caught.value).split(".env")[1].split("UTF")[0]
 
 
 def test_values_in_env_files_are_taken_as_they_are(tmp_path: Path) -> None:
-    """No interpolation, a byte order mark is skipped, the last of two wins, quotes are taken off."""
+    """Nothing is interpolated, a byte order mark is skipped, the last of two values wins, quotes are removed."""
     root = project(tmp_path, env="\ufeffASST_PROJECT='a${HOME}b'\nASST_STORE=one\nASST_STORE=two\n")
     settings = Settings.load(root, {})
     assert (settings.project, settings.store.name) == ("a${HOME}b", "two")
@@ -227,7 +228,7 @@ def test_env_files_set_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_project_needs_a_name(tmp_path: Path) -> None:
-    """[project].name, then Poetry's, else an error that says where to put one."""
+    """The name is [project].name, then Poetry's; without either, an error says where to set one."""
     (tmp_path / "pyproject.toml").write_text('[tool.poetry]\nname = "poem"\n')
     assert Settings.load(tmp_path, {}).project == "poem"
     (tmp_path / "pyproject.toml").write_text("")
@@ -236,7 +237,7 @@ def test_the_project_needs_a_name(tmp_path: Path) -> None:
 
 
 def test_the_root_is_the_nearest_pyproject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Upward from a folder; at run time ASST_ROOT, and an absolute store needs none."""
+    """The search goes upward; at run time ASST_ROOT comes first, and an absolute store needs no root."""
     (tmp_path / "pyproject.toml").write_text("")
     (tmp_path / "a" / "b").mkdir(parents=True)
     assert find_root(tmp_path / "a" / "b") == tmp_path
@@ -271,12 +272,25 @@ def test_the_root_is_the_nearest_pyproject(tmp_path: Path, monkeypatch: pytest.M
     ],
 )
 def test_a_bad_value_names_what_set_it(tmp_path: Path, table: str, environ: dict[str, str], message: str) -> None:
-    """The variable, or the key and its table."""
+    """The message names the variable, or the key and its table."""
     with pytest.raises(SettingsError, match=re.escape(message)):
         Settings.load(project(tmp_path, table), environ)
 
 
 def test_an_unknown_current_environment_names_what_set_it(tmp_path: Path) -> None:
-    """ASST_ENV, the table or APP_ENV: only where it is used."""
+    """The message names where the environment was set, once it is used."""
     with pytest.raises(SettingsError, match=r"no environment 'prd'.*\(environment in \[tool.asst\] of pyproject.toml names it\)"):
         Settings.load(project(tmp_path, 'environment = "prd"'), {"APP_ENV": "other"}).environment()
+
+
+def test_one_name_is_a_name_and_not_its_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A string selects the assistant of that name, as a list of it does."""
+    root = project(tmp_path, 'assistants = "one_name_app:ASSISTANTS"')
+    declared = 'ASSISTANTS = [Assistant(name, model="m") for name in ("chef", "judge")]'
+    (root / "one_name_app.py").write_text(f"from invoke_assistants import Assistant\n{declared}\n")
+    monkeypatch.setattr("sys.path", [*sys.path])
+    for only in ("chef", ["chef"], ["chef", "chef"]):
+        loaded = Project.load(root, only)
+        assert (loaded.only, [each.name for each in loaded.selected()]) == (("chef",), ["chef"])
+    with pytest.raises(SettingsError, match="no assistant 'chev'; declared: chef, judge; did you mean 'chef'"):
+        Project.load(root, "chev")

@@ -1,4 +1,4 @@
-"""What an instance's configuration may hold: the SDK's values, judged alike by check and by the embedded platform."""
+"""The configuration of an instance: the SDK's fields and values, validated alike by check and the embedded platform."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from openai.types.shared_params.reasoning import Reasoning
 from pydantic import TypeAdapter
 
 from invoke_assistants import Assistant
-from invoke_assistants.declare.configuration import TYPES, Configuration, Pinned, misfits
+from invoke_assistants.declare.configuration import SDK_VERSION, Configuration, Pinned, validate
 from invoke_assistants.declare.digest import digest
-from invoke_assistants.declare.payload import build, problems, warnings
+from invoke_assistants.declare.payload import build_payload, find_problems, find_warnings
 from invoke_assistants.emulator.agent_models import Agent
 from invoke_assistants.emulator.api import EmbeddedAPI
 from invoke_assistants.emulator.transport import Transport
@@ -27,7 +27,7 @@ from invoke_assistants.types import Desired, Location
 
 
 def names(node: Any, root: Any, where: str = "") -> Iterator[str]:
-    """Each field and each value that a JSON schema names, with its place; the kind of an object is part of the place."""
+    """Yield the path of each field and value in a JSON schema; an object's type is part of the path."""
     if "$ref" in node:
         node = root["$defs"][node["$ref"].rpartition("/")[2]]
     for key in ("anyOf", "oneOf"):
@@ -45,35 +45,35 @@ def names(node: Any, root: Any, where: str = "") -> Iterator[str]:
         yield from names(entry, root, location)
 
 
-def held(ours: Any, theirs: Any) -> None:
+def assert_same_names(ours: Any, theirs: Any) -> None:
     mine, sdks = (set(names(schema, schema)) for schema in (ours, theirs))
     more = sorted(sdks - mine)
     assert not more, (
-        f"openai {openai.__version__} names {more}: add them in configuration.py, and raise its TYPES to this version"
+        f"openai {openai.__version__} names {more}: add them in configuration.py, and raise its SDK_VERSION to this version"
     )
-    if openai.__version__.startswith(f"{TYPES}."):
+    if openai.__version__.startswith(f"{SDK_VERSION}."):
         assert mine == sdks, f"openai {openai.__version__} does not name {sorted(mine - sdks)}: take them out of configuration.py"
 
 
 def test_the_fields_and_values_are_the_sdks() -> None:
-    """An agent's are those of the SDK's create, every one; an older SDK may name fewer."""
-    held(Agent.model_json_schema(), TypeAdapter(AgentCreateParams).json_schema())
+    """An agent has every field and value of the SDK's create; an older SDK may have fewer."""
+    assert_same_names(Agent.model_json_schema(), TypeAdapter(AgentCreateParams).json_schema())
 
 
 def test_what_goes_to_the_responses_api_has_the_values_of_its_own_types() -> None:
-    """Its reasoning and its service tiers are those of the SDK's request."""
+    """Reasoning and service tiers are those of the SDK's request."""
     ours = Pinned.model_json_schema()
-    held({**ours["$defs"]["PinnedReasoning"], "$defs": {}}, TypeAdapter(Reasoning).json_schema())
+    assert_same_names({**ours["$defs"]["PinnedReasoning"], "$defs": {}}, TypeAdapter(Reasoning).json_schema())
     tier = typing.get_type_hints(ResponseCreateParamsNonStreaming)["service_tier"]
-    held(ours["properties"]["service_tier"], TypeAdapter(tier).json_schema())
+    assert_same_names(ours["properties"]["service_tier"], TypeAdapter(tier).json_schema())
 
 
-def told(platform: str, **fields: Any) -> tuple[list[str], list[str]]:
-    """What would be refused in a declaration on a platform, and what is warned of."""
+def check_offline(platform: str, **fields: Any) -> tuple[list[str], list[str]]:
+    """The problems and the warnings of a declaration on a platform."""
     declaration = Assistant("one", model="any-model-at-all", **fields)
-    payload = build(declaration, "development")
+    payload = build_payload(declaration, "development")
     desired = Desired("one", "development", 0, Location(platform, "x"), "p", payload, digest(payload))
-    return problems(declaration, desired), warnings(desired)
+    return find_problems(declaration, desired), find_warnings(desired)
 
 
 MISSPELT: list[tuple[dict[str, Any], str]] = [
@@ -105,8 +105,8 @@ KINDS = [{"tools": [{"type": "web_fetch"}]}, {"tools": [{"type": "shell", "image
 @pytest.mark.parametrize("platform", ["agents", "responses", "local"])
 @pytest.mark.parametrize(("fields", "expected"), MISSPELT, ids=str)
 def test_a_misspelt_value_is_refused_with_the_right_one(platform: str, fields: dict[str, Any], expected: str) -> None:
-    """Whatever the platform: the field, what is known, and the nearest of it are named."""
-    [problem], warned = told(platform, **fields)
+    """On every platform the message names the field, the known values and the closest one."""
+    [problem], warned = check_offline(platform, **fields)
     assert warned == []
     if platform != "responses":  # whose types name some values more
         assert expected in problem
@@ -115,12 +115,12 @@ def test_a_misspelt_value_is_refused_with_the_right_one(platform: str, fields: d
 
 @pytest.mark.parametrize("platform", ["agents", "local"])
 def test_a_misspelt_kind_of_tool_is_refused_with_the_right_one(platform: str) -> None:
-    """The place in the list is named."""
-    [problem], warned = told(platform, tools=[{"type": "tool_search"}, {"type": "web_serch"}])
+    """The message names the tool's index."""
+    [problem], warned = check_offline(platform, tools=[{"type": "tool_search"}, {"type": "web_serch"}])
     assert problem.startswith("tools[1]: 'web_serch' is unknown; known: function, tool_search, ")
     assert problem.endswith("; did you mean 'web_search'?")
     assert warned == []
-    [problem], warned = told("responses", tools=[{"type": "web_serch"}])
+    [problem], warned = check_offline("responses", tools=[{"type": "web_serch"}])
     assert problem == "tools[0] is 'web_serch'; on responses these can be used: function, web_search"
     assert warned == []
 
@@ -128,8 +128,8 @@ def test_a_misspelt_kind_of_tool_is_refused_with_the_right_one(platform: str) ->
 @pytest.mark.parametrize("platform", ["agents", "responses", "local"])
 @pytest.mark.parametrize(("fields", "expected"), WRONG, ids=str)
 def test_what_no_api_takes_is_refused(platform: str, fields: dict[str, Any], expected: str) -> None:
-    """A field that is missing or of another type."""
-    found, warned = told(platform, **fields)
+    """A missing field or one of the wrong type is a problem."""
+    found, warned = check_offline(platform, **fields)
     assert warned == []
     if platform != "responses":
         assert expected in found[0]
@@ -139,20 +139,22 @@ def test_what_no_api_takes_is_refused(platform: str, fields: dict[str, Any], exp
 @pytest.mark.parametrize("platform", ["agents", "responses"])
 @pytest.mark.parametrize(("fields", "expected"), NEWER, ids=str)
 def test_what_a_newer_api_may_take_is_a_warning(platform: str, fields: dict[str, Any], expected: str) -> None:
-    """It names the field, the SDK's version and what that one knows; nothing is refused."""
-    found, [warned] = told(platform, **fields)
+    """The warning names the field, the SDK's version and the values that it knows; nothing is refused."""
+    found, [warned] = check_offline(platform, **fields)
     assert found == []
-    assert warned.startswith(f"{expected} is unknown to openai-python {TYPES} (installed: {openai.__version__}), which names ")
+    assert warned.startswith(
+        f"{expected} is unknown to openai-python {SDK_VERSION} (installed: {openai.__version__}), which names "
+    )
     assert warned.endswith("; a newer API may take it")
 
 
 @pytest.mark.parametrize("fields", KINDS, ids=str)
 def test_a_new_kind_of_tool_is_a_warning_where_it_is_sent_as_it_is(fields: dict[str, Any]) -> None:
-    """On responses, where tools are translated, it cannot be used."""
-    found, [warned] = told("agents", **fields)
+    """On responses, where tools are translated, it is a problem."""
+    found, [warned] = check_offline("agents", **fields)
     assert found == []
     assert f"'{fields['tools'][0]['type']}' is unknown to openai-python" in warned
-    [problem], warned_of = told("responses", **fields)
+    [problem], warned_of = check_offline("responses", **fields)
     assert "on responses these can be used" in problem
     assert warned_of == []
 
@@ -168,26 +170,26 @@ def test_a_new_kind_of_tool_is_a_warning_where_it_is_sent_as_it_is(fields: dict[
     ids=str,
 )  # fmt: skip
 def test_what_the_sdk_names_is_taken(fields: dict[str, Any]) -> None:
-    """Any model's name and the inside of a function's parameters are nobody's business."""
+    """Any model name is accepted, and so is anything inside a function's parameters."""
     for platform in ("agents", "local"):
-        assert told(platform, **fields) == ([], [])
+        assert check_offline(platform, **fields) == ([], [])
 
 
 def test_each_api_has_its_own_values() -> None:
-    """A service tier of the Responses API alone is taken there, and warned of elsewhere."""
-    assert told("responses", service_tier="scale", reasoning={"context": "auto"}) == ([], [])
-    assert told("agents", service_tier="scale")[1]
+    """A service tier that only the Responses API has is accepted there, and a warning elsewhere."""
+    assert check_offline("responses", service_tier="scale", reasoning={"context": "auto"}) == ([], [])
+    assert check_offline("agents", service_tier="scale")[1]
 
 
 @pytest.mark.parametrize("fields", [*(fields for fields, _ in (*MISSPELT, *WRONG, *NEWER)), *KINDS], ids=str)
 def test_the_embedded_platform_refuses_what_check_refuses_for_it(tmp_path: Path, fields: dict[str, Any]) -> None:
-    """With a 400 that names the same field, in the same words."""
+    """It answers 400 with the same field and the same words."""
     declaration = Assistant("one", model="m", **fields)
-    [problem, *_], warned = told("local", **fields)
+    [problem, *_], warned = check_offline("local", **fields)
     transport = Transport(EmbeddedAPI(tmp_path / "local.json"))
     with openai.OpenAI(api_key="none", base_url="http://local/v1", http_client=httpx2.Client(transport=transport)) as client:
         with pytest.raises(openai.BadRequestError) as refused:
-            client.beta.agents.create(**build(declaration, "development"))
+            client.beta.agents.create(**build_payload(declaration, "development"))
         assert list(client.beta.agents.list()) == []
     assert warned == []
     param, _, reason = problem.partition(": ")
@@ -198,9 +200,9 @@ def test_the_embedded_platform_refuses_what_check_refuses_for_it(tmp_path: Path,
 
 
 def test_a_place_is_named_as_the_api_writes_it() -> None:
-    """Indexes in brackets, and nothing of pydantic's own steps in between."""
+    """Indexes are in brackets, and pydantic's own steps are left out."""
     tool = {"type": "mcp", "server_label": "m", "transport": {"type": "stdio", "command": "c", "cwd": 3}}
-    assert [fault.param for fault in misfits(Configuration, {"tools": [tool, {"type": "mcp", "transport": {"type": "x"}}]})] == [
+    assert [error.param for error in validate(Configuration, {"tools": [tool, {"type": "mcp", "transport": {"type": "x"}}]})] == [
         "tools[0].transport.cwd", "tools[1].server_label", "tools[1].transport",
     ]  # fmt: skip
 
@@ -209,21 +211,21 @@ DOUBTFUL = MODELS + 'ASSISTANTS = [Assistant("one", model="m", verbosity="loud")
 
 
 def test_check_shows_a_warning_and_goes_on(host: Host) -> None:
-    """It exits with 0 and does not call that row fine; the other commands go on, and the service has the last word."""
+    """Check exits with 0 and does not call that row fine; other commands go on, since the service has the last word."""
     host.declare(DOUBTFUL)
     done = host.inv("asst.check")
     assert (done.code, done.err) == (0, "")
-    assert f"unknown to openai-python {TYPES}" in done.out
+    assert f"unknown to openai-python {SDK_VERSION}" in done.out
     assert done.out.splitlines()[-1] == "none of 4 would be refused, 2 with a warning"
     assert host.inv("asst.plan").code == 0
     done = host.inv("asst.check", "--json")
     assert (done.code, done.json["ok"]) == (0, True)
-    assert f"unknown to openai-python {TYPES}" in done.err
+    assert f"unknown to openai-python {SDK_VERSION}" in done.err
 
 
 @pytest.mark.parametrize("value", ["loud", "lwo", "hihg"])
-def test_check_says_whose_each_remark_is(host: Host, value: str) -> None:
-    """A remark stands below the first row of each assistant that it is about, an error as well as a warning."""
+def test_check_shows_which_assistant_a_warning_is_about(host: Host, value: str) -> None:
+    """A warning or an error stands below the first row of each assistant that it is about."""
     declared = [f'Assistant("{name}", model="m", verbosity="{value}")' for name in ("one", "two")]
     host.declare(f"{MODELS}ASSISTANTS = [{', '.join(declared)}]\n")
     lines = host.inv("asst.check").out.splitlines()
@@ -234,7 +236,7 @@ def test_check_says_whose_each_remark_is(host: Host, value: str) -> None:
 
 
 def test_check_refuses_for_the_embedded_platform_what_it_would_refuse(local_host: Host) -> None:
-    """There is no newer one; create refuses it before it writes anything."""
+    """The embedded platform has no newer version; create refuses the declaration before it writes anything."""
     local_host.declare(DOUBTFUL)
     done = local_host.inv("asst.check")
     assert done.code == 1

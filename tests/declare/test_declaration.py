@@ -1,4 +1,4 @@
-"""Declarations: what they take, refuse and promise."""
+"""Declarations: what they accept, what they refuse, and that they are frozen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from invoke_assistants import Assistant, DeclarationError
 from invoke_assistants.declare.digest import digest
-from invoke_assistants.declare.payload import build, problems
+from invoke_assistants.declare.payload import build_payload, find_problems
 from invoke_assistants.types import Desired, Location
 
 
@@ -34,14 +34,14 @@ def test_a_declaration_is_frozen_all_the_way_down() -> None:
 
 @pytest.mark.parametrize("name", ["", "A", "ünïcode", "a b", "-a", "a" * 65, "a/b", "📚", "אב", "é", "a\n"])
 def test_names_are_slugs(name: str) -> None:
-    """Anything but a slug is refused, with the rule."""
+    """A name that is not a slug is refused with the rule."""
     with pytest.raises(DeclarationError, match="is not a slug"):
         Assistant(name, model="m")
 
 
 @pytest.mark.parametrize("name", ["a", "0", "a" * 64, "create_trivia_game", "v1.2-beta"])
 def test_slugs_are_names(name: str) -> None:
-    """Every slug will do."""
+    """Every slug is accepted."""
     assert Assistant(name, model="m").name == name
 
 
@@ -72,15 +72,15 @@ def test_an_output_that_is_no_model_is_refused(output: Any) -> None:
     ],
 )
 def test_what_cannot_be_right_is_refused_at_once(fields: dict[str, Any], message: str) -> None:
-    """A wrong kind of value is an error where it is written, with the assistant and the field."""
+    """A value of the wrong kind raises where it is declared; the message names the assistant and the field."""
     with pytest.raises(DeclarationError, match=message):
         Assistant("a", **{"model": "m", **fields})
 
 
 def found(assistant: Assistant[Any], environment: str = "development") -> str:
-    payload = build(assistant, environment)
+    payload = build_payload(assistant, environment)
     desired = Desired(assistant.name, environment, 0, Location("local", "local"), "p" * 20, payload, digest(payload))
-    return "\n".join(problems(assistant, desired))
+    return "\n".join(find_problems(assistant, desired))
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ def found(assistant: Assistant[Any], environment: str = "development") -> str:
     ],
 )
 def test_limits_of_the_api_are_found_offline(assistant: Assistant[Any], environment: str, expected: str) -> None:
-    """Each limit of the Agents API is checked before any request, and named."""
+    """Each limit of the Agents API is checked offline, and the message names it."""
     assert expected in found(assistant, environment)
 
 
 def test_the_limits_themselves_are_allowed() -> None:
-    """What just fits is no problem."""
+    """A value exactly at a limit is no problem."""
     fits = Assistant("a", model="m", instructions="x" * 1_048_576, metadata={f"{i:064}": "v" * 512 for i in range(11)})
     assert found(fits) == ""
 
@@ -111,8 +111,8 @@ def test_importing_the_apps_declarations_is_inert() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_wrong_keyword_is_told_in_the_users_terms() -> None:
-    """Python's own message would name a class that no app has written."""
+def test_an_unknown_keyword_is_refused_in_the_users_terms() -> None:
+    """The message names Assistant; Python's own would name a class that no app uses."""
     wrong: Any = Assistant
     with pytest.raises(TypeError, match=r"^Assistant\(\) got an unexpected .*'instruction'; did you mean 'instructions'\?$"):
         wrong("chef", model="m", instruction="x")

@@ -1,4 +1,4 @@
-"""Functions as tools: the JSON that declares one is the SDK's, and what cannot be one is named."""
+"""Functions as tools: the definition is the SDK's, and an error names what cannot be a tool."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from invoke_assistants import Assistant, DeclarationError, commands
-from invoke_assistants.declare.function_tools import definition, functions
+from invoke_assistants.declare.function_tools import define_tool, tool_functions
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -41,7 +41,7 @@ class Word(BaseModel):
 
 
 class ToolArguments(BaseModel):
-    """A model of the name that the schema's own has."""
+    """A model with the same name as the one that makes the schema."""
 
     more: int
 
@@ -123,7 +123,7 @@ class Base:
 
 class Derived(Base):
     class Inner(BaseModel):
-        """Another model of that name; the method is written with the base's."""
+        """Another model of that name; the base's method means the base's own."""
 
         text: str
 
@@ -152,7 +152,7 @@ TABLE = [
 
 
 def unordered(value: Any) -> Any:
-    """The keys in order, too: two dicts are equal whatever theirs is."""
+    """A value whose comparison respects the order of keys, which that of dicts ignores."""
     if isinstance(value, dict):
         return [(key, unordered(item)) for key, item in value.items()]
     return [unordered(item) for item in value] if isinstance(value, list) else value
@@ -160,8 +160,8 @@ def unordered(value: Any) -> Any:
 
 @pytest.mark.parametrize("function", TABLE, ids=lambda function: getattr(function, "__qualname__", "cached"))
 def test_a_function_is_declared_as_the_sdk_does(function: Callable[..., Any]) -> None:
-    """The definition is that of the SDK's ``function_tool``, to the order of its keys."""
-    assert unordered(definition(function)) == unordered(function_tool(function).definition)
+    """The definition is that of the SDK's ``function_tool``, down to the order of its keys."""
+    assert unordered(define_tool(function)) == unordered(function_tool(function).definition)
 
 
 types = st.recursive(
@@ -181,7 +181,7 @@ defaults = st.one_of(st.just(...), st.none(), st.booleans(), st.integers(), st.t
 @given(st.dictionaries(names, st.tuples(types, defaults, st.booleans()), max_size=4), st.one_of(st.none(), st.text(max_size=20)))
 @settings(max_examples=60, deadline=None)
 def test_any_signature_is_declared_as_the_sdk_does(parameters: dict[str, tuple[Any, Any, bool]], doc: str | None) -> None:
-    """Types, defaults, names that a model has itself, a docstring of any form: always the SDK's definition."""
+    """Whatever the types, defaults, parameter names and docstring, the definition is the SDK's."""
     values = {f"d_{name}": default for name, (_, default, _) in parameters.items()}
     written = "".join(f", {name}{'' if default is ... else f'=d_{name}'}" for name, (_, default, _) in parameters.items())
     scope: dict[str, Any] = {"__name__": __name__, **values}
@@ -189,18 +189,18 @@ def test_any_signature_is_declared_as_the_sdk_does(parameters: dict[str, tuple[A
     made = scope["made"]
     made.__annotations__ = {name: kind for name, (kind, _, _) in parameters.items()}
     made.__doc__ = doc
-    assert unordered(definition(made)) == unordered(function_tool(made).definition)
+    assert unordered(define_tool(made)) == unordered(function_tool(made).definition)
 
 
 def test_tools_of_all_kinds_stand_in_the_payload_in_the_order_declared() -> None:
-    """Functions, JSON and what the SDK has made already; an environment may have others."""
+    """Functions, JSON objects and the SDK's own tools keep their order; an environment may have others."""
     made = function_tool(described, name="renamed", defer_loading=True)
     search = {"type": "web_search"}
     assistant = Assistant("a", model="m", tools=[search, nothing, made], environments={"production": {"tools": [asynchronous]}})
-    assert assistant.payload("development")["tools"] == [search, definition(nothing), made.definition]
-    assert assistant.payload("production")["tools"] == [definition(asynchronous)]
-    assert functions(assistant, "development") == {"nothing": nothing, "renamed": made}
-    assert functions(assistant, "production") == {"asynchronous": asynchronous}
+    assert assistant.payload("development")["tools"] == [search, define_tool(nothing), made.definition]
+    assert assistant.payload("production")["tools"] == [define_tool(asynchronous)]
+    assert tool_functions(assistant, "development") == {"nothing": nothing, "renamed": made}
+    assert tool_functions(assistant, "production") == {"asynchronous": asynchronous}
 
 
 class Callable_:  # noqa: N801
@@ -255,7 +255,7 @@ long.__name__ = "l" * 65
     ids=lambda value: getattr(value, "__name__", "") if callable(value) else "",
 )
 def test_what_cannot_be_a_tool_is_named(tool: Callable[..., Any], message: str) -> None:
-    """The error names assistant, function and parameter; declaring is no error yet, since it looks into no function."""
+    """The error names the assistant, the function and the parameter; it comes with the payload, not with the declaration."""
     assistant = Assistant("a", model="m", tools=[tool])
     with pytest.raises(DeclarationError, match=f"^assistant a: {message}"):
         assistant.payload("development")
@@ -263,7 +263,7 @@ def test_what_cannot_be_a_tool_is_named(tool: Callable[..., Any], message: str) 
 
 @pytest.mark.parametrize("twin", [described, {"type": "function", "name": "described", "description": "", "parameters": {}}])
 def test_two_tools_of_one_name_are_refused(twin: Any) -> None:
-    """A call could not be told apart; tools that are no functions have no such names."""
+    """Their calls could not be told apart; only function tools have such names."""
     with pytest.raises(DeclarationError, match="assistant a: two tools are called 'described'"):
         Assistant("a", model="m", tools=[described, twin]).payload("development")
     assert Assistant("a", model="m", tools=[{"type": "x", "name": "described"}, described]).payload("development")
@@ -305,7 +305,7 @@ ASSISTANTS = [
 
 
 def test_check_names_every_problem_and_passes_the_rest(local_host: Host) -> None:
-    """A function that cannot be a tool is the problem of its own row, and no command writes it."""
+    """A function that cannot be a tool is an error of its own row only, and no command writes it."""
     local_host.declare(DECLARED)
     errors = {(row.name, row.environment): row.error for row in commands.check(local_host.root) if row.error}
     assert errors == {("bad", "production"): "assistant bad: function wrong: parameter word has no type annotation"}
@@ -315,7 +315,7 @@ def test_check_names_every_problem_and_passes_the_rest(local_host: Host) -> None
 
 
 def test_a_changed_function_is_updated_and_an_unchanged_one_is_not(local_host: Host) -> None:
-    """From the function to the instance and back: in sync after a create, changed by its docstring alone."""
+    """An instance is in sync after a create, and changed once the function's docstring changes."""
     local_host.declare(DECLARED.replace(", wrong", ""))
     commands.create(local_host.root)
     assert {row.state for row in commands.plan(local_host.root)} == {"in_sync"}
@@ -332,7 +332,7 @@ def test_a_changed_function_is_updated_and_an_unchanged_one_is_not(local_host: H
     ],
 )
 def test_a_declared_function_costs_nothing_before_it_is_looked_at(local_host: Host, code: str, unloaded: set[str]) -> None:
-    """Importing the app makes no schema, and the commands that work offline need no SDK for one."""
+    """Importing the app makes no schema, and offline commands make one without the SDK."""
     (local_host.root / "hosted_app.py").write_text(DECLARED.replace(", wrong", ""))
     environ = local_host.environ({"ASST_ASSISTANTS": "hosted_app:ASSISTANTS"})
     look = f"{code}\nimport sys; print(*sys.modules)"

@@ -1,4 +1,4 @@
-"""The payload: its digest, how it compares, and what an update sends."""
+"""The payload: its digest, its comparison with a remote object, and the body of an update."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from invoke_assistants import Assistant
 from invoke_assistants.declare.digest import canonical, digest
-from invoke_assistants.declare.payload import build, create_body
+from invoke_assistants.declare.payload import build_payload, create_body
 from invoke_assistants.emulator.agent_models import Agent, AgentUpdate, merged, resolved
 from invoke_assistants.emulator.agent_models import given as given_fields
 from invoke_assistants.reconcile.diff import compare, remote_payload, reset_body, reset_changes, stale_fields, update_body
@@ -39,7 +39,7 @@ def reordered(value: Any, draw: Any, keep: bool = False) -> Any:
 @settings(max_examples=200, deadline=None)
 @given(objects, st.data())
 def test_the_digest_knows_no_key_order_but_that_of_properties(value: Any, data: Any) -> None:
-    """Two spellings of one payload have one digest, as long as the properties keep their order."""
+    """The order of keys does not change the digest, except inside ``properties``."""
     assert digest(reordered(value, data.draw)) == digest(value)
 
 
@@ -52,7 +52,7 @@ def test_the_order_of_properties_counts() -> None:
 
 
 def test_the_digest_is_sha256_of_compact_sorted_utf8() -> None:
-    """The canonical form is a published one: anybody can compute it."""
+    """The canonical form is documented, so that anybody can compute the digest."""
     payload = {"model": "m", "instructions": "Grüße"}
     expected = hashlib.sha256('{"instructions":"Grüße","model":"m"}'.encode()).hexdigest()
     assert digest(payload) == f"sha256:{expected}"
@@ -62,14 +62,14 @@ def test_the_digest_is_sha256_of_compact_sorted_utf8() -> None:
 @settings(max_examples=200, deadline=None)
 @given(objects)
 def test_nothing_differs_from_itself(value: Any) -> None:
-    """A remote object that holds the configured payload, whatever else it holds, shows no change."""
+    """A remote object that holds the configured payload shows no change, whatever else it holds."""
     assert compare({**copy.deepcopy(value), "id": "x", "created_at": 1}, value) == ()
 
 
 @settings(max_examples=200, deadline=None)
 @given(objects, objects)
 def test_equal_digests_mean_no_change_and_back(one: Any, other: Any) -> None:
-    """Payloads of one digest compare equal in both directions, and others differ in one at least (null counts as absent)."""
+    """Payloads with the same digest compare equal in both directions."""
     same = not compare(one, other) and not compare(other, one)
     if digest(one) == digest(other):
         assert same
@@ -90,24 +90,24 @@ BARE = Assistant("full", model="m", instructions="Do it.", reasoning={"effort": 
 
 
 def desired(assistant: Assistant[Any]) -> Desired:
-    payload = build(assistant, "development")
+    payload = build_payload(assistant, "development")
     return Desired(assistant.name, "development", 0, Location("local", "local"), "p", payload, digest(payload))
 
 
 def remote_of(each: Desired) -> dict[str, Any]:
-    """The resource that the service makes of a create, defaults and all."""
+    """The object that the service returns for a create, defaults included."""
     return {"id": "agent_1", **resolved(given_fields(Agent.model_validate(create_body(each, "n"))))}
 
 
 @pytest.mark.parametrize("assistant", [FULL, BARE, Assistant("plain", model="m")])
 def test_the_services_defaults_are_no_change(assistant: Assistant[Any]) -> None:
-    """What the service fills in by itself is never called a difference."""
+    """A default that the service fills in is never a change."""
     each = desired(assistant)
     assert compare(remote_of(each), each.payload) == ()
 
 
 def test_what_is_no_longer_configured_is_seen_and_cleared() -> None:
-    """A field that only the recorded payload has is a change while it holds, and the update takes it away."""
+    """A field that only the recorded payload has is a change while it holds, and the update clears it."""
     full, bare = desired(FULL), desired(BARE)
     remote = remote_of(full)
     assert compare(remote, bare.payload) == ()
@@ -126,7 +126,7 @@ def test_what_is_no_longer_configured_is_seen_and_cleared() -> None:
 
 
 def test_an_update_keeps_other_peoples_metadata() -> None:
-    """Metadata is replaced whole, so foreign pairs are sent again; a pair that was ours and is gone is not."""
+    """An update replaces all metadata, so it sends foreign pairs again, but not a pair that the declaration dropped."""
     full, bare = desired(FULL), desired(BARE)
     remote = remote_of(full)
     remote["metadata"]["theirs"] = "kept"
@@ -150,7 +150,7 @@ def test_an_update_keeps_other_peoples_metadata() -> None:
     ],
 )
 def test_an_edit_is_found_by_its_field(edit: Any, field: str) -> None:
-    """Each kind of remote edit is named: an extra key counts in user-written JSON, and 0 is not false."""
+    """Each kind of remote edit is found by its field: an extra key in user-written JSON counts, and 0 is not false."""
     each = desired(FULL)
     remote = remote_of(each)
     edit(remote)
@@ -215,7 +215,7 @@ def leaves(value: Any, field: str = "") -> dict[str, Any]:
 def test_after_a_reset_an_object_holds_the_declared_payload_alone(
     other: Assistant[Any], declared: Assistant[Any], foreign: dict[str, str]
 ) -> None:
-    """Whatever an object holds, it is then as a new one is; every field and pair that is not what it was is in the changes."""
+    """Whatever an object held, a reset makes it equal to a new one, and the changes list every field and pair that differs."""
     each, before = desired(declared), remote_of(desired(other))
     before["metadata"] |= foreign
     after = {"id": "agent_1", **resolved(merged(before, given_fields(AgentUpdate.model_validate(reset_body(each, before)))))}
@@ -241,13 +241,13 @@ def test_after_a_reset_an_object_holds_the_declared_payload_alone(
     ],
 )
 def test_a_default_is_no_field_that_goes(tool: dict[str, Any]) -> None:
-    """A reset says nothing of what the service filled in by itself."""
+    """A reset reports no default that the service filled in."""
     each = desired(Assistant("one", model="m", tools=[tool]))
     assert reset_changes(remote_of(each), each.payload) == ()
 
 
 def test_an_mcp_tools_metadata_that_is_no_longer_declared_is_seen() -> None:
-    """JSON of the user's own that a tool had and the declared one has not is a field that goes, too."""
+    """User-written JSON that a tool had and the declared tool lacks is a field that goes, too."""
     tool = {"type": "mcp", "server_label": "s", "transport": {"type": "http", "server_url": "https://x"}}
     full = desired(Assistant("one", model="m", tools=[{**tool, "request_metadata": {"tenant": "a"}}]))
     bare = desired(Assistant("one", model="m", tools=[tool]))

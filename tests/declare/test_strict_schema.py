@@ -14,7 +14,7 @@ from openai.lib.beta.agents import agent_text_format
 from pydantic import BaseModel, Discriminator, Field, HttpUrl, RootModel, Tag, create_model
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from invoke_assistants.declare.strict_schema import lint, output_schema, strict
+from invoke_assistants.declare.strict_schema import lint, output_schema, to_strict
 from invoke_assistants.errors import DeclarationError
 
 
@@ -118,12 +118,12 @@ def undiscriminated(node: Any) -> Any:
     "model", [Leaf, Tree, Point, create_model("Odd", tags=(dict[str, int], ...), pair=(tuple[int, str], ...))]
 )
 def test_the_transform_is_the_sdks_for_known_shapes(model: type[Any]) -> None:
-    """Recursion at the root, Pydantic dataclasses and what strict mode refuses come out as in the SDK."""
+    """A recursive root, a Pydantic dataclass and types that strict mode refuses give the SDK's schema."""
     assert json.dumps(output_schema(model)) == json.dumps(agent_text_format(model)["schema"])
 
 
 def test_a_plain_dataclass_has_a_schema() -> None:
-    """A dataclass of the standard library is an output model as well."""
+    """A standard dataclass is an output model as well."""
 
     @dataclasses.dataclass
     class Pair:
@@ -136,15 +136,15 @@ def test_a_plain_dataclass_has_a_schema() -> None:
 
 
 def test_the_transform_leaves_its_input_alone() -> None:
-    """Pydantic caches schemas; ours is a new one."""
+    """The transform returns a new schema: pydantic caches its own."""
     schema = Tree.model_json_schema()
     before = json.dumps(schema)
-    strict(schema)
+    to_strict(schema)
     assert json.dumps(schema) == before
 
 
 def test_endless_inlining_is_named() -> None:
-    """A described field that requires its own model has no strict form; it is named instead of exhausting the stack."""
+    """A described field that requires its own model has no strict form; the error names it, and the stack survives."""
 
     class Endless(BaseModel):
         again: Endless = Field(description="Never ends.")
@@ -176,7 +176,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_strict_mode_refuses_is_named(case: str) -> None:
-    """Each shape that structured outputs refuse is found offline, with its model and field."""
+    """Each shape that structured outputs refuse is found offline; the problem names its model and field."""
     model, expected = REFUSED[case]
     found = "\n".join(lint(output_schema(model), model.__name__))
     for text in expected:
@@ -184,26 +184,26 @@ def test_what_strict_mode_refuses_is_named(case: str) -> None:
 
 
 def test_a_discriminated_union_is_what_it_is_without_a_discriminator() -> None:
-    """To the model, that is: the schema is the same, key for key, and strict mode takes it. Pydantic still tells by it."""
+    """The schema is the same, key for key, and strict mode accepts it; pydantic still uses the discriminator."""
 
     def owner(union: Any) -> type[BaseModel]:
         return create_model("Owner", pet=(union, Field(description="The pet.")), pets=(list[union], ...))
 
-    told, plain = owner(Pet), owner(Union[Cat, Dog])
-    assert lint(output_schema(told), "Owner") == []
-    assert output_schema(told)["properties"] == output_schema(plain)["properties"]
-    assert list(output_schema(told)["properties"]["pet"]) == list(output_schema(plain)["properties"]["pet"])
-    assert type(told.model_validate_json('{"pet": {"kind": "dog"}, "pets": []}').pet) is Dog  # type: ignore[attr-defined]
+    discriminated, plain = owner(Pet), owner(Union[Cat, Dog])
+    assert lint(output_schema(discriminated), "Owner") == []
+    assert output_schema(discriminated)["properties"] == output_schema(plain)["properties"]
+    assert list(output_schema(discriminated)["properties"]["pet"]) == list(output_schema(plain)["properties"]["pet"])
+    assert type(discriminated.model_validate_json('{"pet": {"kind": "dog"}, "pets": []}').pet) is Dog  # type: ignore[attr-defined]
 
 
 def test_a_union_at_the_root_is_refused_with_or_without_a_discriminator() -> None:
-    """Strict mode wants an object there."""
+    """Strict mode requires an object at the root."""
     for union in (Pet, Union[Cat, Dog]):
         assert any("the root must be an object" in problem for problem in lint(output_schema(RootModel[union]), "M"))
 
 
 def test_a_foreign_schema_with_one_of_is_refused() -> None:
-    """What others send to the embedded platform is judged as it is, with what to use in its place."""
+    """A schema sent to the embedded platform is linted as it is; the problem says what to use instead."""
     schema = {
         "type": "object", "required": ["a"], "additionalProperties": False,
         "properties": {"a": {"oneOf": [{"type": "string"}, {"type": "null"}]}},
@@ -215,7 +215,7 @@ def test_a_foreign_schema_with_one_of_is_refused() -> None:
     "model", [Leaf, Tree, Point, deep(10), create_model("M", n=(int, Field(ge=0, le=9)), s=(str, Field(max_length=9)))]
 )
 def test_what_strict_mode_takes_passes(model: type[Any]) -> None:
-    """Recursion, ten levels, bounds and lengths are all supported."""
+    """Recursion, ten levels, bounds and lengths are supported."""
     assert lint(output_schema(model)) == []
 
 

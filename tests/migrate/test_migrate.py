@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 
 from invoke_assistants import tasks
 from invoke_assistants.assistant import Assistant
-from invoke_assistants.config.settings import PLATFORMS, SHUT_DOWN
+from invoke_assistants.config.environment import PLATFORMS, SHUT_DOWN
 from invoke_assistants.declare.strict_schema import lint, output_schema
 from invoke_assistants.errors import AsstError, DeclarationError
 from invoke_assistants.migrate.migration import Migration, migrate

@@ -126,8 +126,8 @@ def nothing_is_lost(world: World, reported: str) -> None:
     store = Store(FileStorage(world.host.path), "host").read()
     agents = world.server.agents()
     ids = {record.id for record in store.records.values()}
-    removed_fields = {store.records[key].id for (key, _), intent in store.pending.items() if intent.kind == "delete"}
-    assert ids - removed_fields <= agents.keys()
+    deleting = {store.records[key].id for (key, _), intent in store.pending.items() if intent.kind == "delete"}
+    assert ids - deleting <= agents.keys()
     nonces = {intent.nonce for intent in store.pending.values()}
     for id, agent in agents.items():
         assert id in ids or agent["metadata"]["asst.nonce"] in nonces or id in reported, (id, reported)

@@ -61,7 +61,7 @@ def quick_create(host: Host, **options: Any) -> list[Any]:
     ids=["reset", "truncated", "500", "html"],
 )
 def test_an_answer_lost_after_the_commit_is_settled_in_the_same_run(one: Host, server: Loopback, fault: Fault) -> None:
-    """Rows 1 to 3 and 14: the sweep finds the nonce, so the run ends well with one agent and one POST."""
+    """A complete list finds the nonce, so the run ends well with one agent and one POST."""
     server.once(fault)
     [row] = quick_create(one)
     assert (row.action, row.error) == ("adopt", None)
@@ -70,7 +70,7 @@ def test_an_answer_lost_after_the_commit_is_settled_in_the_same_run(one: Host, s
 
 
 def test_a_read_timeout_after_the_commit(one: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row 4: the answer takes too long; what was made is found."""
+    """The answer takes too long; what was made is found."""
     monkeypatch.setattr("invoke_assistants.platforms.agents.TIMEOUT", 0.5)
     server.once(Fault(after=True, hang=1.5))
     started = time.monotonic()
@@ -82,7 +82,7 @@ def test_a_read_timeout_after_the_commit(one: Host, server: Loopback, monkeypatc
 
 @pytest.mark.parametrize("fault", [Fault(reset=True), Fault(status=500), Fault(status=408), Fault(status=409), Fault(raw=b"{}")])
 def test_an_unknown_outcome_that_was_none_keeps_the_intent(one: Host, server: Loopback, fault: Fault) -> None:
-    """No answer and no agent: exit 1 with the intent kept; no second POST in that run; the rerun makes one under its nonce."""
+    """No answer and no agent: exit 1 with the pending create kept; no second POST; the rerun makes one under its nonce."""
     server.once(fault)
     with pytest.raises(RowsFailed, match=r"run inv asst\.create again to settle it"):
         quick_create(one)
@@ -96,7 +96,7 @@ def test_an_unknown_outcome_that_was_none_keeps_the_intent(one: Host, server: Lo
 
 
 def test_a_storm_of_500_is_bounded(one: Host, server: Loopback) -> None:
-    """Row 5: a few sweeps, one clear failure, no second POST."""
+    """A few looks, one clear failure, no second POST."""
     server.faults.append(lambda seen: Fault(status=500) if seen.method == "POST" else None)
     with pytest.raises(RowsFailed, match="500"):
         quick_create(one)
@@ -106,7 +106,7 @@ def test_a_storm_of_500_is_bounded(one: Host, server: Loopback) -> None:
 
 
 def test_a_read_is_retried_twice(one: Host, server: Loopback) -> None:
-    """Row 5: reads are safe to send again; three failures end the run before anything is written."""
+    """Reads are safe to send again; three failures end the run before anything is written."""
     server.once(Fault(status=503), "GET", times=2)
     quick_create(one)
     invariant(one, server, 1)
@@ -116,7 +116,7 @@ def test_a_read_is_retried_twice(one: Host, server: Loopback) -> None:
 
 
 def test_a_short_retry_after_is_waited_out_and_said(one: Host, server: Loopback) -> None:
-    """Row 6: 429 with Retry-After 2: a look, a wait of at least two seconds, a word about it, then success."""
+    """429 with Retry-After 2: a look, a wait of at least two seconds, a word about it, then success."""
     server.once(Fault(status=429, headers={"Retry-After": "2"}, raw=error_body("rate_limit_exceeded")), times=2)
     said: list[str] = []
 
@@ -154,7 +154,7 @@ def test_a_short_retry_after_is_waited_out_and_said(one: Host, server: Loopback)
     ids=["429 long", "quota", "400", "401", "403", "413"],
 )
 def test_a_refused_create_leaves_nothing_open(one: Host, server: Loopback, fault: Fault, expected: str) -> None:
-    """Rows 7 to 10: one POST, a message that helps, the intent cleared, the key in no message."""
+    """One POST, a message that helps, the pending create cleared, the key in no message."""
     server.once(fault, times=9)
     with pytest.raises(RowsFailed, match=expected) as caught:
         quick_create(one)
@@ -167,7 +167,7 @@ def test_a_refused_create_leaves_nothing_open(one: Host, server: Loopback, fault
 
 
 def test_a_rejected_key_ends_the_run_at_once(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row 10: what every other request would meet as well is not tried for each of them."""
+    """What every other request would meet as well is not tried for each of them."""
     monkeypatch.setenv("ASST_CONCURRENCY", "1")
     server.once(Fault(status=401), times=99)
     with pytest.raises(RowsFailed, match="not tried: "):
@@ -177,7 +177,7 @@ def test_a_rejected_key_ends_the_run_at_once(host: Host, server: Loopback, monke
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/v1", "https://nowhere.invalid/v1"])
 def test_no_network(one: Host, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """Row 13: a port where nobody listens, a name that nobody has: one line, and nothing is open."""
+    """A port where nobody listens, a name that nobody has: one line, and nothing is open."""
     monkeypatch.setenv("OPENAI_BASE_URL", url)
     with pytest.raises(PlatformError, match="development: cannot reach"):
         quick_create(one)
@@ -193,7 +193,7 @@ NO_LISTS = [
 
 @pytest.mark.parametrize("body", NO_LISTS)
 def test_a_list_that_is_not_the_apis_is_no_empty_list(one: Host, server: Loopback, body: bytes) -> None:
-    """Rows 14 and 37: HTML, no data, foreign ids, pages that repeat: an error after a few requests, and no create."""
+    """HTML, no data, foreign ids, pages that repeat: an error after a few requests, and no create."""
     server.faults.append(lambda seen: Fault(raw=body) if seen.method == "GET" else None)
     with pytest.raises(PlatformError):
         quick_create(one)
@@ -229,14 +229,14 @@ def test_pages_that_do_not_say_whether_there_are_more(one: Host, server: Loopbac
 
 @pytest.mark.parametrize("id", [5, None, "", "../x", "a b", "x" * 200])
 def test_a_create_that_is_answered_with_no_proper_id(one: Host, server: Loopback, id: Any) -> None:
-    """Row 14: nothing is stored of it; the sweep settles what was made."""
+    """Nothing is stored of it; a complete list settles what was made."""
     server.once(Fault(after=True, raw=json.dumps({"id": id}).encode()))
     quick_create(one)
     invariant(one, server, 1)
 
 
 def test_a_list_that_lags(one: Host, server: Loopback) -> None:
-    """Row 28: the new agent shows up two seconds late; the run waits for it."""
+    """The new agent shows up two seconds late; the run waits for it."""
     server.lag = 1.0
     commands.create(one.root, timing=Timing(grace=5, unknown=4))
     server.lag = 0
@@ -244,7 +244,7 @@ def test_a_list_that_lags(one: Host, server: Loopback) -> None:
 
 
 def test_a_lost_answer_on_a_list_that_lags(one: Host, server: Loopback) -> None:
-    """Rows 1 and 28 together: still found in the same run."""
+    """An answer that is lost, on a list that lags: still found in the same run."""
     server.lag = 1.0
     server.once(Fault(after=True, reset=True))
     commands.create(one.root, timing=Timing(grace=5, unknown=4))
@@ -253,7 +253,7 @@ def test_a_lost_answer_on_a_list_that_lags(one: Host, server: Loopback) -> None:
 
 
 def test_two_agents_with_one_tag_stop_the_run(one: Host, server: Loopback) -> None:
-    """Row 34: neither is ours to choose: both are named, none is deleted."""
+    """Neither is ours to choose: both are named, none is deleted."""
     quick_create(one)
     [agent] = server.agents().values()
     copy = {key: agent[key] for key in ("model", "name", "metadata")}
@@ -271,7 +271,7 @@ def test_two_agents_with_one_tag_stop_the_run(one: Host, server: Loopback) -> No
 
 @pytest.mark.parametrize("ours_is_older", [True, False])
 def test_of_twins_made_at_the_same_time_the_oldest_stays(one: Host, server: Loopback, ours_is_older: bool) -> None:
-    """Row 27: another clone posts while we do; by the server's clock the older stays, and only its maker deletes a loser."""
+    """Another clone posts while we do; by the server's clock the older stays, and only its maker deletes a loser."""
     made: list[dict[str, Any]] = []
 
     def rival(seen: Seen) -> None:
@@ -303,7 +303,7 @@ def both_at_once(*hosts: Host, env: dict[str, str] | None = None) -> list[tuple[
 
 
 def test_two_clones_at_once_end_with_one_agent_each(host: Host, server: Loopback, tmp_path: Path) -> None:
-    """Row 27, with real processes: the same ids in both stores, one agent per name and environment."""
+    """With real processes: the same ids in both stores, one agent per name and environment."""
     clone = Host(tmp_path / "clone", host.env)
     server.faults.append(lambda seen: time.sleep(0.03) or None if seen.method == "POST" else None)
     ended = both_at_once(host, clone)
@@ -314,7 +314,7 @@ def test_two_clones_at_once_end_with_one_agent_each(host: Host, server: Loopback
 
 
 def test_two_runs_in_one_checkout(host: Host, server: Loopback) -> None:
-    """Row 26: the second waits, says for whom, and finds everything made."""
+    """The second waits, says for whom, and finds everything made."""
     gate = threading.Event()
     server.faults.append(lambda seen: gate.wait(1.5) and None if seen.method == "POST" else None)
     ended = both_at_once(host, host)
@@ -360,7 +360,7 @@ def stop_at(server: Loopback, point: str, act: Callable[[], None], posts: int = 
 
 @pytest.mark.parametrize("point", POINTS)
 def test_sigkill_at_any_point_and_a_rerun(host: Host, server: Loopback, point: str) -> None:
-    """Row 15: killed at each point, the rerun ends with one agent and one record each, and nothing open."""
+    """Killed at each point, the rerun ends with one agent and one record each, and nothing open."""
     running: list[subprocess.Popen[str]] = []
     stop_at(server, point, lambda: running[0].kill())
     running.append(host.start("asst.create"))
@@ -374,7 +374,7 @@ def test_sigkill_at_any_point_and_a_rerun(host: Host, server: Loopback, point: s
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interruption_at_any_point_and_a_rerun(host: Host, server: Loopback, point: str, number: int, code: int) -> None:
-    """Row 16: an ordinary exit with its code, a valid store, no temporary file; the rerun settles the rest."""
+    """An ordinary exit with its code, a valid store, no temporary file; the rerun settles the rest."""
     running: list[subprocess.Popen[str]] = []
     stop_at(server, point, lambda: running[0].send_signal(number))
     running.append(host.start("asst.create"))
@@ -388,7 +388,7 @@ def test_an_interruption_at_any_point_and_a_rerun(host: Host, server: Loopback, 
 
 
 def test_a_killed_update_is_recognised_as_ours(one: Host, server: Loopback) -> None:
-    """Row 53: the update got through and its answer was lost with the process; the next edit is no drift."""
+    """The update got through and its answer was lost with the process; the next edit is no drift."""
     quick_create(one)
     one.edit("Do it.", "Second.")
     running: list[subprocess.Popen[str]] = []
@@ -440,7 +440,7 @@ def test_an_environment_that_fails_stops_those_after_it(host: Host, server: Loop
 
 
 def test_an_instance_deleted_during_an_update(host: Host, server: Loopback) -> None:
-    """Row 11: 404 on the write: said with its id, nothing made in its place."""
+    """404 on the write: said with its id, nothing made in its place."""
     commands.create(host.root)
     host.edit("Plan it.", "Plan it well.")
     id = host.ids()["planner", "development"]
@@ -455,7 +455,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a d
 
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_a_store_that_cannot_be_written_stops_before_any_post(one: Host, server: Loopback, what: str) -> None:
-    """Row 19: a read-only store, or a read-only folder, without root's right to write all the same."""
+    """A read-only store, or a read-only folder, without root's right to write all the same."""
     quick_create(one)
     before = one.path.read_bytes()
     one.edit('"one"', '"two"')
@@ -474,7 +474,7 @@ def test_a_store_that_cannot_be_written_stops_before_any_post(one: Host, server:
 
 @as_root
 def test_a_full_disk_at_the_intent_sends_nothing(one: Host, server: Loopback, tmp_path: Path) -> None:
-    """Row 17: no room for the intent: no POST, and the store's bytes are what they were."""
+    """No room for the pending create: no POST, and the store's bytes are what they were."""
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], check=False).returncode:
@@ -498,7 +498,7 @@ def test_a_full_disk_at_the_intent_sends_nothing(one: Host, server: Loopback, tm
 
 
 def test_a_store_that_cannot_be_written_at_the_end_names_the_ids(one: Host, server: Loopback) -> None:
-    """Row 18: the agent is made but not recorded: its id is told, and the rerun adopts it."""
+    """The agent is made but not recorded: its id is told, and the rerun adopts it."""
     temporary = one.path.with_name(one.path.name + ".tmp")
 
     def block(seen: Seen) -> Fault | None:
@@ -542,7 +542,7 @@ def twin_of(server: Loopback, agent: dict[str, Any], nonce: str = "f" * 32, age:
 
 @pytest.mark.parametrize("age", [100, 0, -100])
 def test_a_recorded_instance_is_never_deleted_for_a_twin(one: Host, server: Loopback, age: int) -> None:
-    """Row 34: whatever the twin's age, a create names both and touches neither; the store keeps its id."""
+    """Whatever the twin's age, a create names both and touches neither; the store keeps its id."""
     quick_create(one)
     [agent] = server.agents().values()
     twin = twin_of(server, agent, age=age)
@@ -557,7 +557,7 @@ def test_a_recorded_instance_is_never_deleted_for_a_twin(one: Host, server: Loop
 
 
 def test_two_foreign_twins_and_an_open_intent_stop_as_well(one: Host, server: Loopback) -> None:
-    """Row 34: that a create of ours is open makes neither of them ours."""
+    """That a create of ours is open makes neither of them ours."""
     quick_create(one)
     [agent] = server.agents().values()
     one.path.unlink()
@@ -576,7 +576,7 @@ def test_two_foreign_twins_and_an_open_intent_stop_as_well(one: Host, server: Lo
 
 
 def test_an_open_create_is_not_passed_over(one: Host, server: Loopback) -> None:
-    """Made and recorded, but the last sweep failed: plan and deploy say so, and create settles it."""
+    """Made and recorded, but the last look failed: plan and deploy say so, and create settles it."""
     server.faults.append(lambda seen: Fault(status=500) if seen.method == "GET" and len(server.writes()) else None)
     with pytest.raises(RowsFailed, match="run inv asst.create again to settle it"):
         quick_create(one)
@@ -644,7 +644,7 @@ def test_one_stale_list_makes_no_second_agent(one: Host, server: Loopback) -> No
 
 
 def test_a_store_that_is_replaced_in_the_middle(host: Host, server: Loopback) -> None:
-    """Row 49: git puts an older store in place during a deploy; the run's results end up in it, and nothing is drift."""
+    """Git puts an older store in place during a deploy; the run's results end up in it, and nothing is drift."""
     commands.create(host.root)
     older = host.path.read_bytes()
     host.edit("Plan it.", "Second.")
@@ -781,7 +781,7 @@ def test_a_resumed_create_remembers_what_it_sent(one: Host, server: Loopback) ->
 
 
 def test_a_server_that_drips_is_cut_off(one: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row 4: the timeout bounds the whole request, not each byte of it."""
+    """The timeout bounds the whole request, not each byte of it."""
     monkeypatch.setattr("invoke_assistants.platforms.agents.TIMEOUT", 0.4)
     monkeypatch.setattr("invoke_assistants.platforms.agents.RETRIES", 0)
     server.drip = 0.1
@@ -812,7 +812,7 @@ def test_a_limit_that_lets_some_through_lets_all_through(host: Host, server: Loo
 
 @pytest.mark.parametrize("skew", [-86_400, 86_400])
 def test_this_machines_clock_decides_nothing(one: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch, skew: int) -> None:
-    """Row 31: a day off: elections go by the server's times, and the store holds none."""
+    """A day off: elections go by the server's times, and the store holds none."""
     real = time.time
     server.service.clock = real
     monkeypatch.setattr(time, "time", lambda: real() + skew)
@@ -838,7 +838,7 @@ os.fsync = dying
 
 @pytest.mark.parametrize(("number", "at"), [("SIGKILL", 1), ("SIGKILL", 3), ("SIGINT", 3), ("SIGTERM", 1)])
 def test_a_signal_while_the_store_is_written(host: Host, server: Loopback, tmp_path: Path, number: str, at: int) -> None:
-    """Rows 15 and 16: between the temporary file and the rename, at the intents and at the results: the rerun settles all."""
+    """Between the temporary file and the rename, at the pending operations and at the results: the rerun settles all."""
     (tmp_path / "dies").mkdir()
     (tmp_path / "dies" / "sitecustomize.py").write_text(DIES)
     process = host.start("asst.create", env={"PYTHONPATH": str(tmp_path / "dies"), "DIES_AT": str(at), "DIES_OF": number})

@@ -1,4 +1,4 @@
-"""Merging the store: the pure three-way merge, real merges in git with the driver, and without it by asst.resolve."""
+"""Merging the store: the pure three-way merge, and real merges in git, with the driver and with asst.resolve."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from invoke_assistants import Refused, RowsFailed, SettingsError, StoreError, commands, merge_driver
 from invoke_assistants.declare.digest import digest
+from invoke_assistants.store.entries import Slot
 from invoke_assistants.store.file_storage import FileStorage, GitVersion
 from invoke_assistants.store.merge import Conflict, merge
 from invoke_assistants.store.store import Store
@@ -43,7 +44,7 @@ pending = st.one_of(
 
 
 def named_in(*tables: dict[str, Any]) -> set[str]:
-    """The digests in a text of records, those of tags apart."""
+    """The digests that records name, except in their tags."""
     return set(re.findall(r'(?<!"tag": ")sha256:[0-9a-f]{64}', json.dumps(tables)))
 
 
@@ -74,7 +75,7 @@ bases = st.one_of(st.none(), stores)
 @settings(max_examples=150, deadline=None)
 @given(bases, stores)
 def test_what_one_side_left_alone_is_the_other_side(base: Tables | None, side: Tables) -> None:
-    """Merging a side with its base, or with itself, gives that side whole and no conflict."""
+    """Merging a side with its base, or with itself, gives that side unchanged and no conflict."""
     assert merge(base, side, side) == (side, ())
     if base is not None:
         assert merge(base, side, base) == (side, ())
@@ -82,7 +83,7 @@ def test_what_one_side_left_alone_is_the_other_side(base: Tables | None, side: T
 
 
 def flat(tables: Tables | None) -> dict[tuple[str, str, str], Any]:
-    """Every record and open request by its table, name, and what stands below."""
+    """Every record and open request by its table, name and label."""
     return {
         (table, name, inner): entry
         for table in ("assistants", "pending")
@@ -92,28 +93,21 @@ def flat(tables: Tables | None) -> dict[tuple[str, str, str], Any]:
 
 
 def now(entry: dict[str, Any] | None) -> dict[str, Any] | None:
-    """An entry without what it was before."""
+    """An entry without its history."""
     return entry and {key: value for key, value in entry.items() if key != "history"}
 
 
 @settings(max_examples=300, deadline=None)
 @given(bases, stores, stores)
 def test_a_merge_is_never_clean_but_wrong(base: Tables | None, ours: Tables, theirs: Tables) -> None:
-    """A conflict for exactly what all three versions have differently, and then no tables; else each entry is a side's own."""
+    """Exactly the entries that differ in all three versions conflict, and then nothing is merged; else each is one side's."""
     tables, conflicts = merge(base, ours, theirs)
     was, our, their = flat(base), flat(ours), flat(theirs)
     keys = {*was, *our, *their}
     torn = {key for key in keys if our.get(key) != their.get(key) and was.get(key) not in (our.get(key), their.get(key))}
     aged = {key for key in torn if now(our.get(key)) == now(their.get(key))}  # alike but for their history
     torn -= aged
-    found = [
-        (
-            "pending" if each.location else "assistants",
-            each.name,
-            f"{each.environment} {each.location}" if each.location else each.environment,
-        )
-        for each in conflicts
-    ]
+    found = [("pending" if each.slot.location else "assistants", each.slot.name, each.slot.label) for each in conflicts]
     assert sorted(found) == sorted(torn)
     assert (tables is None) is bool(conflicts)
     if tables is not None:
@@ -128,7 +122,7 @@ def test_a_merge_is_never_clean_but_wrong(base: Tables | None, ours: Tables, the
 @settings(max_examples=150, deadline=None)
 @given(bases, stores, stores)
 def test_the_sides_are_alike(base: Tables | None, ours: Tables, theirs: Tables) -> None:
-    """Changing places changes nothing but the places in the conflicts."""
+    """Swapping the sides changes nothing but the sides in the conflicts."""
     tables, conflicts = merge(base, ours, theirs)
     swapped = tuple(replace(each, ours=each.theirs, theirs=each.ours) for each in conflicts)
     assert merge(base, theirs, ours) == (tables, swapped)
@@ -137,7 +131,7 @@ def test_the_sides_are_alike(base: Tables | None, ours: Tables, theirs: Tables) 
 @settings(max_examples=150, deadline=None)
 @given(bases, stores, stores, st.sampled_from(["ours", "theirs"]))
 def test_a_settled_merge_is_a_valid_store(base: Tables | None, ours: Tables, theirs: Tables, side: Any) -> None:
-    """With a side for each conflict, the store takes the result; every named payload is there, and no other."""
+    """With a side for each conflict the result is a valid store, which holds exactly the payloads that it names."""
     _, conflicts = merge(base, ours, theirs)
     tables, left = merge(base, ours, theirs, {each.key: side for each in conflicts})
     assert left == ()
@@ -150,7 +144,7 @@ def test_a_settled_merge_is_a_valid_store(base: Tables | None, ours: Tables, the
 
 @pytest.mark.parametrize("edit", [{"project": "q"}, {"version": 2}])
 def test_different_stores_do_not_merge(edit: dict[str, Any]) -> None:
-    """Versions of another project or format are refused, whichever it is."""
+    """Versions of different projects or formats are refused, whichever of the three it is."""
     one = tables_of({}, {})
     two = {**one, "store": {"format": {"project": "p", "version": 1, **edit}}}
     for versions in ((one, one, two), (one, two, one), (two, one, one), (None, one, two)):
@@ -196,7 +190,7 @@ class Repository:
         self.git("commit", "-q", "-m", "change")
 
     def merge(self, ours: Callable[[Repository], None], theirs: Callable[[Repository], None]) -> int:
-        """Make each change on a branch of its own, and merge theirs into ours; git's exit code comes back."""
+        """Make each change on a branch of its own, merge theirs into ours, and return git's exit code."""
         self.git("checkout", "-q", "-b", "theirs")
         theirs(self)
         self.save()
@@ -206,7 +200,7 @@ class Repository:
         return self.git("merge", "-q", "theirs", "-m", "merge", check=False).returncode
 
     def install_driver(self) -> None:
-        """Do what the README says, with this Python."""
+        """Install the driver as the README says, with this Python."""
         section = (ROOT / "README.md").read_text().partition("## Merging the store\n")[2].partition("\n## ")[0]
         attributes = section.partition("```gitattributes\n")[2].partition("```")[0]
         [command] = re.findall(r'^git config merge\.asst\.driver "(.*)"$', section, re.M)
@@ -253,7 +247,7 @@ LAYOUTS: dict[str, tuple[Callable[[Repository], None], Callable[[Repository], No
 
 
 def expected(tmp_path: Path, *changes: Callable[[Repository], None]) -> bytes:
-    """The store after one change and then the other, without any merge."""
+    """The store's bytes after one change and then the other, without a merge."""
     straight = Repository(tmp_path / f"straight{len(list(tmp_path.iterdir()))}")
     for change in changes:
         change(straight)
@@ -295,7 +289,7 @@ def test_a_merge_in_git(repository: Repository, tmp_path: Path, layout: str, dri
 
 
 def test_a_payload_that_one_side_drops_and_the_other_begins_to_name(repository: Repository, tmp_path: Path) -> None:
-    """The driver keeps it, where git's lines would merge into a store that names a payload which is not there."""
+    """The driver keeps the payload, where a merge of lines would leave a store that names a payload it lacks."""
     repository.install_driver()
     changes = put("a", "development", S), put("b", "production", P)
     assert repository.merge(*changes) == 0
@@ -303,7 +297,7 @@ def test_a_payload_that_one_side_drops_and_the_other_begins_to_name(repository: 
 
 
 def test_lines_that_merge_where_the_record_does_not(repository: Repository) -> None:
-    """A tag here and a digest there are one record changed twice: with the driver a conflict, though git sees none."""
+    """A tag here and a digest there change the same record: a conflict with the driver, though git's lines merge."""
     repository.install_driver()
     assert repository.merge(put("a", "development", P, tag=digest(S)), put("a", "development", R)) == 1
     ours, base, theirs = (repository.root / name for name in ("ours", "base", "theirs"))
@@ -319,7 +313,7 @@ def test_lines_that_merge_where_the_record_does_not(repository: Repository) -> N
 
 
 def test_conflict_markers_that_git_does_not_know_of(repository: Repository) -> None:
-    """Added or committed with the markers in it: the way back is git's, and no command sends to itself."""
+    """Where the file was added or committed with its markers, the message names git's way back, not asst.resolve."""
     assert repository.merge(put("a", "development", Q), put("a", "development", S)) == 1
     repository.git("add", "assistants_store.json")
     for commit in (False, True):
@@ -334,7 +328,7 @@ def test_conflict_markers_that_git_does_not_know_of(repository: Repository) -> N
 
 
 def test_a_first_store_on_both_sides(tmp_path: Path) -> None:
-    """Two branches that each made the store have no common ancestor: what differs is a conflict, the rest is joined."""
+    """Two branches that each made the store have no common ancestor: what differs conflicts, the rest is merged."""
     repository = Repository(tmp_path / "repository")
     repository.git("rm", "-q", "assistants_store.json")
     repository.save()
@@ -362,7 +356,7 @@ def two_conflicts(repository: Repository) -> None:
 
 
 def test_the_command_names_each_conflict_and_what_to_type(repository: Repository) -> None:
-    """Both ids and digests, on one line and in the rows of the JSON; exit 1, and nothing is written or added."""
+    """The error has both ids and digests, on one line and in the rows of the JSON; exit 1, nothing written or added."""
     two_conflicts(repository)
     before = repository.path.read_bytes()
     result = repository.inv("asst.resolve", "--json")
@@ -383,7 +377,7 @@ def test_the_command_names_each_conflict_and_what_to_type(repository: Repository
 
 
 def test_choices_are_given_together(repository: Repository) -> None:
-    """The narrower choice wins; the file is whole, added, and what is recorded no more is named."""
+    """The narrower choice wins; the file is valid and added, and the output names the id that is recorded no more."""
     two_conflicts(repository)
     result = repository.inv("asst.resolve", "--ours", "all", "--theirs", "b:production")
     assert result.returncode == 0, result.stderr
@@ -400,7 +394,7 @@ def test_choices_are_given_together(repository: Repository) -> None:
 
 
 def test_a_choice_for_some_settles_nothing(repository: Repository) -> None:
-    """What has no choice yet is listed, alone, and nothing is written; the command to type holds what was chosen, too."""
+    """Only conflicts without a choice are listed, nothing is written, and the command to type repeats the choices made."""
     two_conflicts(repository)
     before = repository.path.read_bytes()
     with pytest.raises(RowsFailed, match="^1 conflict: b in production: ") as caught:
@@ -422,7 +416,7 @@ def test_a_choice_for_some_settles_nothing(repository: Repository) -> None:
     ],
 )
 def test_a_wrong_choice_is_refused(repository: Repository, ours: list[str], theirs: list[str], message: str) -> None:
-    """A choice that meets no conflict, or meets both sides, is an error."""
+    """A choice that matches no conflict, or is made for both sides, is an error."""
     two_conflicts(repository)
     with pytest.raises(SettingsError, match=message):
         commands.resolve(repository.root, ours=ours, theirs=theirs)
@@ -430,15 +424,15 @@ def test_a_wrong_choice_is_refused(repository: Repository, ours: list[str], thei
 
 
 def test_open_requests_are_merged_too(repository: Repository) -> None:
-    """A create that both sides opened is a conflict of its instance, and settled by the same choice."""
+    """A create that both sides opened conflicts like a record, and the same choice resolves it."""
 
     def opening(nonce: str) -> Callable[[Repository], None]:
         intent = PendingOperation("create", digest(S), nonce * 32)
         return lambda made: made.store.commit(pending={(("c", "development"), HERE): intent}, payloads=PAYLOADS.items())
 
     assert repository.merge(opening("0"), opening("1")) == 1
-    told = f"c in development: ours an open create {digest(S)[7:15]}, theirs an open create .*differ in nonce"
-    with pytest.raises(RowsFailed, match=told):
+    message = f"c in development: ours an open create {digest(S)[7:15]}, theirs an open create .*differ in nonce"
+    with pytest.raises(RowsFailed, match=message):
         commands.resolve(repository.root)
     [row] = commands.resolve(repository.root, theirs=["c"])
     assert (row.key, row.platform, row.id) == (("c", "development"), "local", None)
@@ -446,7 +440,7 @@ def test_open_requests_are_merged_too(repository: Repository) -> None:
 
 
 def test_a_side_that_is_no_store_is_refused(repository: Repository) -> None:
-    """git's versions are read as strictly as the file: the side, the line and the key are named, nothing is written."""
+    """git's versions are read as strictly as the file: the error names the side, the line and the key; nothing is written."""
 
     def doubled(made: Repository) -> None:
         put("b", "development", Q)(made)
@@ -460,14 +454,14 @@ def test_a_side_that_is_no_store_is_refused(repository: Repository) -> None:
 
 
 def test_a_store_that_one_side_deleted(repository: Repository) -> None:
-    """A file that is gone on one side is for the user to keep or remove."""
+    """A file that one side deleted is for the user to keep or remove."""
     repository.merge(put("a", "development", S), lambda made: made.path.unlink())
     with pytest.raises(StoreError, match="one side of the merge has no .*git add assistants_store.json, or git rm"):
         commands.resolve(repository.root, ours=["all"])
 
 
 def test_what_was_written_since_the_merge_is_not_lost(repository: Repository) -> None:
-    """A store put there by hand, or by a command that ran on one side, is refused with 3 and stays."""
+    """A store written by hand, or by a command after the merge, is refused with 3 and stays."""
     two_conflicts(repository)
     repository.git("checkout", "--ours", "assistants_store.json")
     put("d", "development", P, "agent_new")(repository)
@@ -480,7 +474,7 @@ def test_what_was_written_since_the_merge_is_not_lost(repository: Repository) ->
 
 
 def test_nothing_to_resolve(repository: Repository) -> None:
-    """Without a conflict nothing is written; markers that were added are told, with the way back."""
+    """Without a conflict nothing is written; for markers that were added the error names the way back."""
     before = repository.path.stat()
     assert commands.resolve(repository.root) == []
     assert (repository.path.stat().st_mtime_ns, repository.path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
@@ -493,7 +487,7 @@ def test_nothing_to_resolve(repository: Repository) -> None:
 
 
 def test_without_git_it_is_one_line(repository: Repository, tmp_path: Path) -> None:
-    """No git, no repository, or a store outside of it: exit 1 and one line that says which."""
+    """Without git, without a repository, or with a store outside of it: exit 1 and one line that says which."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     cases = (
@@ -509,7 +503,7 @@ def test_without_git_it_is_one_line(repository: Repository, tmp_path: Path) -> N
 
 
 def drive(folder: Path, base: bytes, ours: bytes, theirs: bytes) -> tuple[int, bytes]:
-    """The driver on three files, and what it leaves in the second one."""
+    """Run the driver on three files; return its exit code and what it leaves in the second one."""
     for name, content in (("base", base), ("ours", ours), ("theirs", theirs)):
         (folder / name).write_bytes(content)
     code = merge_driver.main([str(folder / name) for name in ("base", "ours", "theirs")])
@@ -518,7 +512,7 @@ def drive(folder: Path, base: bytes, ours: bytes, theirs: bytes) -> tuple[int, b
 
 
 def test_the_driver_marks_what_is_no_store(repository: Repository, tmp_path: Path) -> None:
-    """A side or base that is broken, or of another project, ends with 1 and markers, never with an untouched file."""
+    """A broken version, or one of another project, makes exit 1 and markers, never an untouched file."""
     good = repository.path.read_bytes()
     put("a", "development", S)(repository)
     newer = repository.path.read_bytes()
@@ -546,11 +540,11 @@ def test_a_conflict_keeps_what_it_is_of() -> None:
         tables_of({"a": {"development": {"digest": each, "id": "agent_1"}}}, {}) for each in sorted(PAYLOADS)[:3]
     )
     entries = [version["assistants"]["a"]["development"] for version in (base, ours, theirs)]
-    assert merge(base, ours, theirs) == (None, (Conflict("a", "development", *entries),))
+    assert merge(base, ours, theirs) == (None, (Conflict(Slot("a", "development"), *entries),))
 
 
 def test_a_history_alone_is_no_conflict() -> None:
-    """Two records that differ only in what they were before are one; the longer history stays, from either side."""
+    """Records that differ only in their history do not conflict; the longer history stays, from either side."""
     digests = [f"sha256:{index:064x}" for index in range(3)]
     record = {"digest": digests[0], "id": "agent_1", "origin": "local", "platform": "local"}
 

@@ -1,4 +1,4 @@
-"""Stock TinyDB beside our store, on the same machine in the same moments: ours is valid and complete every time.
+"""Stock TinyDB next to our store, on the same machine at the same time: ours is valid and complete every time.
 
 What stock loses is counted and printed (``pytest -rP``, or the properties of a JUnit report).
 """
@@ -66,7 +66,7 @@ def insert_ours(path: Path, name: str) -> None:
 
 
 def rewrite_ours(path: Path, _: str) -> None:
-    """Few records, many, few … until killed."""
+    """Write few records, many, few, and so on until killed."""
     store = ours(path)
     many: dict[Key, Record] = {(f"a{number}", "development"): record(number) for number in range(MANY)}
     extra = list(many)[FEW:]
@@ -78,7 +78,7 @@ def rewrite_ours(path: Path, _: str) -> None:
 
 
 def rewrite_stock(path: Path, _: str) -> None:
-    """The same with stock TinyDB, as many bytes a document."""
+    """The same with stock TinyDB, with as many bytes per document."""
     from tinydb import TinyDB
 
     documents = [{"name": f"a{number}", "text": "x" * 150} for number in range(MANY)]
@@ -91,7 +91,7 @@ def rewrite_stock(path: Path, _: str) -> None:
 
 
 class Worker:
-    """Such a process."""
+    """A process that runs WORKER."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
@@ -100,7 +100,7 @@ class Worker:
         )  # fmt: skip
         assert self.answer() == "ready"
 
-    def tell(self, what: str, path: Path, name: str = "", at: float = 0.0) -> None:
+    def send(self, what: str, path: Path, name: str = "", at: float = 0.0) -> None:
         assert self.process.stdin
         self.process.stdin.write(json.dumps([what, str(path), name, at]) + "\n")
         self.process.stdin.flush()
@@ -116,7 +116,7 @@ class Worker:
 
 @pytest.fixture
 def workers() -> Iterator[Callable[[], Worker]]:
-    """Starts such processes, and ends those that are left."""
+    """A function that starts workers; they end with the test."""
     started: list[Worker] = []
 
     def start() -> Worker:
@@ -129,14 +129,14 @@ def workers() -> Iterator[Callable[[], Worker]]:
 
 
 def stock_documents(path: Path) -> int:
-    """How many documents a stock file holds; -1 where it is no JSON any more."""
+    """The number of documents in a stock file; -1 where it is not JSON any more."""
     try:
         return sum(len(table) for table in json.loads(path.read_bytes() or b"{}").values())
     except ValueError:
         return -1
 
 
-def tell(record_property: Callable[[str, object], None], name: str, lost: int, rounds: int) -> None:
+def report(record_property: Callable[[str, object], None], name: str, lost: int, rounds: int) -> None:
     record_property(name, f"{lost} of {rounds}")
     print(f"{name}: stock TinyDB lost or corrupted {lost} of {rounds}, ours 0 of {rounds}")
 
@@ -144,7 +144,7 @@ def tell(record_property: Callable[[str, object], None], name: str, lost: int, r
 def test_two_processes_insert_at_the_same_moment(
     tmp_path: Path, workers: Callable[[], Worker], record_property: Callable[[str, object], None]
 ) -> None:
-    """Both documents are in our store, each time; in a stock file one is missing now and then, or the file is broken."""
+    """Our store holds both documents every time; a stock file lacks one now and then, or is broken."""
     rounds, lost = 30, 0
     pair = workers(), workers()
     for number in range(rounds):
@@ -152,20 +152,20 @@ def test_two_processes_insert_at_the_same_moment(
             path = tmp_path / f"{kind}{number}.json"
             at = time.time() + 0.02
             for index, worker in enumerate(pair):
-                worker.tell(f"insert_{kind}", path, f"a{index}", at)
+                worker.send(f"insert_{kind}", path, f"a{index}", at)
             answers = [worker.answer() for worker in pair]
             if kind == "ours":
                 assert answers == ["done", "done"]
                 assert {name for name, _ in ours(path).read().records} == {"a0", "a1"}
             else:
                 lost += stock_documents(path) != 2
-    tell(record_property, "two inserts at once", lost, rounds)
+    report(record_property, "two inserts at once", lost, rounds)
 
 
 def test_killed_while_rewriting(
     tmp_path: Path, workers: Callable[[], Worker], record_property: Callable[[str, object], None]
 ) -> None:
-    """Our store is the one or the other whole state after each SIGKILL; some stock files are broken."""
+    """After each SIGKILL our store is in one of the two states; some stock files are broken."""
     rounds, lost = 0, 0
     chance = random.Random(1)
     while rounds < 10 or (not lost and rounds < 40):  # a comparison with nothing lost would mean nothing
@@ -173,7 +173,7 @@ def test_killed_while_rewriting(
         for kind in ("stock", "ours"):
             path = tmp_path / f"{kind}{rounds}.json"
             worker = workers()
-            worker.tell(f"rewrite_{kind}", path)
+            worker.send(f"rewrite_{kind}", path)
             assert worker.answer() == "wrote"
             time.sleep(chance.uniform(0, 0.1))
             worker.end()
@@ -181,7 +181,7 @@ def test_killed_while_rewriting(
                 assert len(ours(path).read().records) in (FEW, MANY)
             else:
                 lost += stock_documents(path) not in (FEW, MANY)
-    tell(record_property, "SIGKILL while rewriting", lost, rounds)
+    report(record_property, "SIGKILL while rewriting", lost, rounds)
     assert lost > 0
 
 
@@ -199,7 +199,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(insert: Callable[[int], object]) -> tuple[int, str]:
-    """Insert one document after the other until it fails; how many there were, and the error."""
+    """Insert one document after the other until it fails; return their number and the error."""
     for number in range(10_000):
         try:
             insert(number)
@@ -209,7 +209,7 @@ def fill(insert: Callable[[int], object]) -> tuple[int, str]:
 
 
 def test_a_full_disk(small_disk: Path, record_property: Callable[[str, object], None]) -> None:
-    """Our store holds every document whose insertion did not fail; the stock file cannot be read any more."""
+    """Our store holds every document whose insertion succeeded; the stock file cannot be read any more."""
     from tinydb import TinyDB
 
     path = small_disk / "ours.json"
@@ -226,7 +226,7 @@ def test_a_full_disk(small_disk: Path, record_property: Callable[[str, object], 
     number, error = fill(lambda number: database.insert({"name": f"a{number}", "text": "x" * 150}))
     assert "No space left" in error
     held = stock_documents(small_disk / "stock.json")
-    tell(record_property, "a full disk", int(held < number), 1)
+    report(record_property, "a full disk", int(held < number), 1)
     assert held < number
     with pytest.raises(OSError, match="No space left"):
         database.close()  # what did not fit is still in its buffer

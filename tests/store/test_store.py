@@ -1,4 +1,4 @@
-"""The store's file: its form, its transactions, and what it refuses."""
+"""The store's file: its format, its transactions, and what it refuses."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from invoke_assistants.declare.digest import digest
 from invoke_assistants.errors import StoreError
 from invoke_assistants.store import files
+from invoke_assistants.store.entries import Slot
 from invoke_assistants.store.file_storage import FileStorage
 from invoke_assistants.store.store import Store
 from invoke_assistants.types import Location, PendingOperation, Record, State
@@ -47,7 +48,7 @@ def path(store: Store) -> Path:
 
 
 def test_the_form_of_the_file(store: Store, path: Path) -> None:
-    """UTF-8, 2 spaces, a final newline; keys sorted, but a payload in the order sent; nothing of time or counters."""
+    """UTF-8, 2 spaces, a final newline; sorted keys, except in a payload; no timestamps and no counters."""
     store.commit({("b", "production"): record(), ("a", "development"): record(OTHER, tag=digest(PAYLOAD))}, both(PAYLOAD, OTHER))
     text = path.read_text(encoding="utf-8")
     assert text.endswith("}\n")
@@ -63,7 +64,7 @@ def test_the_form_of_the_file(store: Store, path: Path) -> None:
 
 
 def test_a_record_that_stays_leaves_the_bytes(store: Store, path: Path) -> None:
-    """Committing what is there already does not even touch the file."""
+    """Committing what is recorded already does not touch the file."""
     store.commit({("a", "development"): record()}, both(PAYLOAD))
     before = path.stat()
     store.commit({("a", "development"): record()}, both(PAYLOAD))
@@ -71,7 +72,7 @@ def test_a_record_that_stays_leaves_the_bytes(store: Store, path: Path) -> None:
 
 
 def test_payloads_that_nothing_names_are_dropped(store: Store) -> None:
-    """History, other places and open intents name payloads, too."""
+    """A payload stays while a record, its history or an open request names it."""
     key = ("a", "production")
     store.commit({key: record(OTHER)}, both(OTHER))
     store.commit({key: record(PAYLOAD, history=(digest(OTHER),))}, both(PAYLOAD))
@@ -85,7 +86,7 @@ def test_payloads_that_nothing_names_are_dropped(store: Store) -> None:
 
 
 def test_pending_is_there_only_while_something_is_open(store: Store, path: Path) -> None:
-    """An intent survives a reading, by assistant, environment and place; the table goes with the last one."""
+    """Open requests are read back by assistant, environment and location; the table goes with the last one."""
     key = ("a", "development")
     intent = PendingOperation("create", digest(PAYLOAD), "0" * 32)
     store.commit(pending={(key, HERE): intent, (key, THERE): intent}, payloads=both(PAYLOAD))
@@ -97,7 +98,7 @@ def test_pending_is_there_only_while_something_is_open(store: Store, path: Path)
 
 
 def test_a_record_of_another_place_is_kept_unchanged() -> None:
-    """Switching platforms and back loses no id: the old record goes under elsewhere and comes back as it was."""
+    """Switching platforms and back loses no id: the old record moves to ``elsewhere`` and comes back as it was."""
     old = record(location=THERE, id="agent_there", history=(digest(OTHER),))
     new = old.succeeded_by(record(id="agent_here"))
     assert new.at(THERE) == old
@@ -113,7 +114,7 @@ ids = st.from_regex(r"[A-Za-z0-9_-]{3,20}", fullmatch=True)
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.tuples(slugs, slugs), st.tuples(ids, st.booleans(), st.booleans()), max_size=6))
 def test_what_is_committed_is_read(tmp_path_factory: pytest.TempPathFactory, entries: dict[Any, Any]) -> None:
-    """Any set of records comes back as it was, by another process's eyes."""
+    """Any set of records is read back as it was committed, by another store object."""
     path = tmp_path_factory.mktemp("store") / "store.json"
     records = {}
     for key, (id, moved, old) in entries.items():
@@ -135,6 +136,11 @@ def text_with(**edit: Any) -> str:
     tables = json.loads(json.dumps(GOOD))
     tables["assistants"]["a"]["development"].update(edit)
     return json.dumps(tables, indent=2)
+
+
+def text_with_pending(label: str, **edit: Any) -> str:
+    entry = {"digest": digest(PAYLOAD), "kind": "update", **edit}
+    return json.dumps({**GOOD, "pending": {"a": {label: entry}}}, indent=2)
 
 
 REFUSED: dict[str, tuple[str | bytes, str]] = {
@@ -164,13 +170,22 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         for id in ["../x", "a/b", "", "ab", "x" * 129, "x" * 9000, "\ud800\ud800\ud800", "agent 1", "agent\n1", True, 5, None]
     },
     "unknown field": (text_with(colour="red"), "not ours"),
+    **{
+        f"open request at {label!r}": (text_with_pending(label), "the open request of 'a' is not ours")
+        for label in ["development", "development ", "development local", "development local local local"]
+    },
+    **{
+        f"open request with {edit}": (text_with_pending("development local local", **edit), "the open request of 'a' is not ours")
+        for edit in [{"kind": "rename"}, {"kind": "create"}, {"nonce": "0" * 32}, {"digest": "sha256:" + "0" * 64}]
+    },
+    "foreign location elsewhere": (text_with(elsewhere={"local x": GOOD["assistants"]["a"]["development"]}), "is not ours"),
     "bad name": (json.dumps(GOOD).replace('"a": {"dev', '"../a": {"dev'), "no record of an assistant"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_file_that_is_not_ours_is_refused_and_left_alone(store: Store, path: Path, case: str) -> None:
-    """Refused with its path and line, for reading and for writing; not a byte changes."""
+    """Reading and writing refuse it with its path and line; not a byte changes."""
     content, message = REFUSED[case]
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     before = path.read_bytes()
@@ -182,14 +197,24 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(store: Store, path: P
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("location", [None, HERE, THERE])
+def test_a_slot_is_parsed_from_its_label(location: Location | None) -> None:
+    """A label names the environment, and the location of an open request."""
+    slot = Slot("a", "development", location)
+    assert Slot.parse("a", slot.label) == slot
+    for label in ("development local", "development local local local"):
+        with pytest.raises(ValueError, match="unpack"):
+            Slot.parse("a", label)
+
+
 def test_a_byte_order_mark_is_read(store: Store, path: Path) -> None:
-    """An editor's byte order mark does no harm."""
+    """A byte order mark is ignored."""
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode())
     assert store.read().records["a", "development"].id == "agent_1"
 
 
 def test_no_file_is_an_empty_store(store: Store, path: Path) -> None:
-    """A new project has none, and reading makes none."""
+    """Without a file the store is empty, and reading makes none."""
     assert store.read() == State()
     assert not path.exists()
 
@@ -206,7 +231,7 @@ def test_the_mode_is_kept(store: Store, path: Path) -> None:
 @pytest.mark.parametrize("dangling", [False, True])
 @pytest.mark.parametrize("which", ["", ".tmp", ".lock"])
 def test_symbolic_links_are_not_followed(store: Store, path: Path, tmp_path: Path, which: str, dangling: bool) -> None:
-    """A link in the place of the store, its lock or its temporary file never leads us to somebody else's file."""
+    """A link in place of the store, its lock or its temporary file never makes us write to its target."""
     victim = tmp_path / "victim"
     if not dangling:
         victim.write_bytes(b"precious")
@@ -221,7 +246,7 @@ def test_symbolic_links_are_not_followed(store: Store, path: Path, tmp_path: Pat
 
 
 def test_a_folder_that_cannot_be_looked_into(tmp_path: Path) -> None:
-    """The lock of a store in a closed folder is refused with an error of ours; without root's right to look all the same."""
+    """Locking a store in a folder without permissions raises StoreError; root drops its capabilities for this."""
     closed = tmp_path / "closed"
     (closed / "inner").mkdir(parents=True)
     closed.chmod(0)
@@ -241,7 +266,7 @@ except StoreError as error: print("ERROR", error)
 
 
 def test_a_change_by_somebody_else_between_two_commits_is_kept(store: Store, path: Path) -> None:
-    """A git pull in the middle of a run: each transaction reads afresh, so nothing of either side is lost."""
+    """Each transaction reads afresh, so a git pull in the middle of a run loses nothing of either side."""
     store.commit({("a", "development"): record()}, both(PAYLOAD))
     pulled = json.loads(path.read_text())
     pulled["assistants"]["b"] = pulled["assistants"]["a"]
@@ -251,7 +276,7 @@ def test_a_change_by_somebody_else_between_two_commits_is_kept(store: Store, pat
 
 
 def test_a_waiting_run_is_told_who_holds_the_lock(store: Store, path: Path) -> None:
-    """Host, pid and command of the holder are named while waiting; the lock file is empty afterwards."""
+    """The waiting run names the holder's host, pid and command; the lock file is empty afterwards."""
     code = textwrap.dedent(
         f"""
         import sys, time
@@ -283,15 +308,14 @@ def test_a_waiting_run_is_told_who_holds_the_lock(store: Store, path: Path) -> N
 
 
 def test_waiting_ends(store: Store, path: Path, tmp_path: Path) -> None:
-    """Whoever waits too long gives up with the holder's name."""
+    """A run that waits too long gives up and names the holder."""
     with store.lock("inv asst.deploy", print):
         code = f"""
 from pathlib import Path
 from invoke_assistants.store import files
-from invoke_assistants.store import files
 from invoke_assistants.errors import StoreError
 try:
-    with files.locked(Path({str(path)!r}), "x", print, wait=0.2): pass
+    with files.lock_file(Path({str(path)!r}), "x", print, wait=0.2): pass
 except StoreError as error: print("ERROR", error)
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -312,7 +336,7 @@ with Store(FileStorage(Path(sys.argv[1])), "p").lock("inv asst.deploy", print):
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 def test_a_holder_that_was_stopped_or_killed(store: Store, path: Path, number: signal.Signals) -> None:
-    """Who waits for a stopped holder gives up with its name; a killed one's lock is free at once."""
+    """A run that waits for a stopped holder gives up and names it; a killed holder's lock is free at once."""
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout
     assert holder.stdout.readline() == "held\n"
@@ -326,7 +350,7 @@ def test_a_holder_that_was_stopped_or_killed(store: Store, path: Path, number: s
             assert said == []
         else:
             with pytest.raises(StoreError, match=f"held by inv asst.deploy .pid {holder.pid} on"):
-                files.locked(path, "inv asst.create", print, wait=0.3).__enter__()
+                files.lock_file(path, "inv asst.create", print, wait=0.3).__enter__()
     finally:
         holder.kill()
         holder.communicate()

@@ -1,4 +1,4 @@
-"""What type checkers must see; nothing here is run."""
+"""Types that type checkers must infer; nothing here is run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ differing = Assistant("tools", model="m", environments={"production": {"tools": 
 
 
 async def asked() -> None:
-    """What asking gives."""
+    """The types that asking returns."""
     reply = create_trivia_game.run("Create a new trivia game.")
     assert_type(reply, Reply[TriviaGame])
     assert_type(reply.output, TriviaGame)

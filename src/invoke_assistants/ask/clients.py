@@ -11,88 +11,99 @@ from typing import Any
 import openai
 
 from ..config.credentials import Credentials
-from ..config.settings import Environment, Settings
 from ..emulator.api import EmbeddedAPI
 from ..emulator.transport import Transport
 from ..sdk import connections
 from ..types import LocalModel, State
-from .responses_api import ServerCapabilities
+from .canceller import Canceller
+from .instance import Instance
+from .server_capabilities import ServerCapabilities
 
 __all__ = ["Clients"]
 
-Account = tuple[Credentials, Path | None, LocalModel | None]  # of ``local``, the file and the model belong to it, too
+Account = tuple[Credentials, Path | None, LocalModel | None]  # ``local`` adds its file and its model
 
 
 class Clients:
-    """Clients and the embedded platforms behind some of them; their connections are kept and used again."""
+    """The clients, and the embedded APIs behind some of them; connections are kept and used again."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._clients: dict[Account, openai.OpenAI] = {}
         self._loops: dict[asyncio.AbstractEventLoop, dict[Account, tuple[openai.AsyncOpenAI, AsyncGenerator[None]]]] = {}
-        self._served: dict[str, ServerCapabilities] = {}
-        self._services: dict[Account, tuple[EmbeddedAPI, State]] = {}
+        self._capabilities: dict[str, ServerCapabilities] = {}
+        self._embedded: dict[Account, tuple[EmbeddedAPI, State]] = {}
+        self._canceller: Canceller | None = None
 
-    def of_process(self, settings: Settings, environment: Environment, recorded: State) -> openai.OpenAI:
+    def sync_client(self, instance: Instance) -> openai.OpenAI:
         """The client that all threads share.
 
         Raises:
             SettingsError: there is no usable key.
         """
-        account = _account(settings, environment)
+        account = _account(instance)
         with self._lock:
-            transport = self._transport(account, settings, recorded)
+            transport = self._transport(account, instance)
             if account not in self._clients:
                 http = connections.sync_client(account[0].base_url, transport)
                 self._clients[account] = openai.OpenAI(http_client=http, **_options(account[0]))
             return self._clients[account]
 
-    async def of_loop(self, settings: Settings, environment: Environment, recorded: State) -> openai.AsyncOpenAI:
-        """The client of the running event loop; it is closed when the loop shuts its generators down, as asyncio.run does.
+    async def async_client(self, instance: Instance) -> openai.AsyncOpenAI:
+        """The client of the running event loop; the loop closes it when it shuts down its generators, as asyncio.run does.
 
         Raises:
             SettingsError: there is no usable key.
         """
-        account = _account(settings, environment)
+        account = _account(instance)
         with self._lock:
-            transport = self._transport(account, settings, recorded)
+            transport = self._transport(account, instance)
             self._loops = {loop: clients for loop, clients in self._loops.items() if not loop.is_closed()}
             clients = self._loops.setdefault(asyncio.get_running_loop(), {})
             if account in clients:
                 return clients[account][0]
             http = connections.async_client(account[0].base_url, transport)
             client = openai.AsyncOpenAI(http_client=http, **_options(account[0]))
-            closing = _closed_at_shutdown(client)
+            closing = _close_at_shutdown(client)
             clients[account] = client, closing
         await anext(closing)
         return client
 
-    def served(self, environment: Environment) -> ServerCapabilities:
-        """What this process has learnt about the server of an environment."""
-        return self._served.setdefault(environment.base_url, ServerCapabilities(environment.base_url))
+    def capabilities(self, base_url: str) -> ServerCapabilities:
+        """What this process has learnt about a server."""
+        return self._capabilities.setdefault(base_url, ServerCapabilities(base_url))
 
-    def _transport(self, account: Account, settings: Settings, recorded: State) -> Transport | None:
+    def canceller(self) -> Canceller:
+        """What cancels turns whose reader went away."""
+        with self._lock:
+            self._canceller = self._canceller or Canceller()
+            return self._canceller
+
+    def _transport(self, account: Account, instance: Instance) -> Transport | None:
+        """The way to the embedded API, with all recorded instances in it; None where requests go over the network."""
         if account[1] is None:
             return None
-        service, known = self._services.get(account, (None, None))
-        if service is None or known is not recorded:
-            service = service or EmbeddedAPI(account[1], local_model=account[2])
-            service.put_back(recorded, settings.project)
-            self._services[account] = service, recorded
-        return Transport(service)
+        api, restored = self._embedded.get(account, (None, None))
+        if api is None or restored is not instance.recorded:
+            api = api or EmbeddedAPI(account[1], local_model=account[2])
+            api.put_back(instance.recorded, instance.settings.project)
+            self._embedded[account] = api, instance.recorded
+        return Transport(api)
 
 
-async def _closed_at_shutdown(client: openai.AsyncOpenAI) -> AsyncGenerator[None]:
-    """Once begun, it is the loop's: at its end the loop closes the generators that it began, and so the client."""
+async def _close_at_shutdown(client: openai.AsyncOpenAI) -> AsyncGenerator[None]:
+    """Close a client at the end of the event loop: it closes the generators that were started in it."""
     try:
         yield
     finally:
         await client.close()
 
 
-def _account(settings: Settings, environment: Environment) -> Account:
-    local = environment.location.platform == "local"
-    return environment.credentials(), settings.local_file if local else None, settings.local_model if local else None
+def _account(instance: Instance) -> Account:
+    credentials, settings = instance.environment.credentials(), instance.settings
+    if instance.environment.location.platform != "local":
+        return credentials, None, None
+    return credentials, settings.local_file, settings.local_model
 
 
 def _options(credentials: Credentials) -> dict[str, Any]:

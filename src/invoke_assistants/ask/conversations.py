@@ -1,4 +1,4 @@
-"""Whose a conversation is: it belongs to one assistant in one environment, and no other goes on with it."""
+"""Who owns a conversation: one assistant in one environment, and no other may go on with it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..errors import AsstError
 from ..types import SLUG
 from .turn import Owner, Turn
 
-__all__ = ["Conversations", "refuse_other", "tagged"]
+__all__ = ["Conversations", "check_owner", "owner_of"]
 
-KEPT = 10_000  # conversations that a process remembers the owner of
+REMEMBERED = 10_000  # conversations whose owner a process remembers
 
 
 class Conversations:
@@ -21,24 +21,24 @@ class Conversations:
     def __init__(self) -> None:
         self._owners: OrderedDict[str, Owner] = OrderedDict()
 
-    def owner(self, session: str) -> Owner | None:
-        """Whose a conversation is, or None where this process does not know."""
-        return self._owners.get(session)
+    def owner(self, session: str | None) -> Owner | None:
+        """The owner of a conversation, or None where this process does not know it."""
+        return self._owners.get(session) if session else None
 
-    def keep(self, session: str | None, owner: Owner) -> None:
+    def remember(self, session: str | None, owner: Owner) -> None:
         """Remember the owner of a conversation that has an id, and forget the oldest beyond 10,000."""
         if session is None:
             return
         self._owners[session] = owner
-        while len(self._owners) > KEPT:
+        while len(self._owners) > REMEMBERED:
             self._owners.popitem(last=False)
 
 
-def refuse_other(turn: Turn, owner: Owner | str | None) -> None:
-    """Refuse to go on with a conversation of another owner; None is one that nobody knows.
+def check_owner(turn: Turn, owner: Owner | str | None) -> None:
+    """Refuse to go on with a conversation of another owner; None stands for an unknown one, which is let through.
 
     Raises:
-        AsstError: the conversation is another's; both are named.
+        AsstError: the conversation is another's; the message names both.
     """
     if owner is None or owner == turn.owner:
         return
@@ -50,7 +50,7 @@ def refuse_other(turn: Turn, owner: Owner | str | None) -> None:
     )
 
 
-def tagged(metadata: Any) -> Owner | None:
+def owner_of(metadata: Any) -> Owner | None:
     """The owner that a conversation's metadata names, or None where it names none."""
     if not isinstance(metadata, Mapping):
         return None

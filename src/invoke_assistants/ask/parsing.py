@@ -1,4 +1,4 @@
-"""From the text of an answer to the object that the app works with, and back to why not. Pure."""
+"""From the text of an answer to the app's output, and from an output to plain JSON. Pure."""
 
 from __future__ import annotations
 
@@ -7,46 +7,49 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-__all__ = ["Unfit", "dumped", "follows", "parse"]
+__all__ = ["ParseError", "dump_output", "has_structure", "parse_answer"]
 
-# What pydantic says of text that is no such structure; every other problem is a rule that no schema can hold a model to.
+# Pydantic's error types for text of another structure; every other error is about a rule that no schema can express.
 STRUCTURE = frozenset({"json_invalid", "missing", "extra_forbidden", "literal_error", "enum", "model_type", "dataclass_type"})
 
 
-class Unfit(ValueError):
-    """A text does not fit an output model; ``problems`` says where and why, ``structure`` whether it is no such structure."""
+class ParseError(ValueError):
+    """A text does not fit an output model.
+
+    ``problems`` says where and why; ``structural`` whether the text lacks the model's structure, or only breaks a rule.
+    """
 
     def __init__(self, error: ValidationError) -> None:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         self.problems = [": ".join(filter(None, [".".join(map(str, each["loc"])), each["msg"]])) for each in found]
-        self.structure = any(each["type"] in STRUCTURE or each["type"].endswith("_type") for each in found)
+        self.structural = any(each["type"] in STRUCTURE or each["type"].endswith("_type") for each in found)
         super().__init__("; ".join(self.problems[:3]))
 
 
-def parse(output: type[Any] | None, text: str) -> Any:
-    """The validated object of an output model; the text itself where there is none.
+def parse_answer(output: type[Any] | None, text: str) -> Any:
+    """The validated object of an output model; the text itself where there is no model.
 
     Raises:
-        Unfit: the text does not fit it.
+        ParseError: the text does not fit the model.
     """
     if output is None or output is str:
         return text
     try:
         return _adapter(cast("Any", output)).validate_json(text)
     except ValidationError as error:
-        raise Unfit(error) from None
+        raise ParseError(error) from None
 
 
-def follows(output: type[Any] | None, text: str) -> bool:
-    """Whether a text has the structure of an output model, be it that a rule of the app's own is broken."""
+def has_structure(output: type[Any] | None, text: str) -> bool:
+    """Whether a text has the structure of an output model, even if it breaks one of the app's own rules."""
     try:
-        parse(output, text)
-    except Unfit as unfit:
-        return not unfit.structure
+        parse_answer(output, text)
+    except ParseError as error:
+        return not error.structural
     return True
 
 
-def dumped(output: type[Any] | None, value: Any) -> Any:
+def dump_output(output: type[Any] | None, value: Any) -> Any:
     """An output as plain JSON."""
     return value if output is None or output is str else _adapter(cast("Any", output)).dump_python(value, mode="json")
 

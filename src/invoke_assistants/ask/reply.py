@@ -1,4 +1,4 @@
-"""What the app gets from an assistant: the reply, and what it cost."""
+"""What the app gets from an assistant: the reply, and the tokens it used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Reply", "Usage"]
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one turn, as the platform counted them."""
+    """The tokens of one turn, as the platform counted them."""
 
     input_tokens: int
     output_tokens: int
@@ -24,7 +24,7 @@ class Reply(Generic[Output]):
     """An assistant's reply.
 
     Args:
-        output: the validated object of the output model; the text where there is none.
+        output: the validated object of the output model; the text where there is no model.
         session: the id of the conversation; ``run(…, session=reply.session)`` goes on in it.
         usage: the tokens of this turn, or None where the platform did not say.
         id: the id of the instance that answered.

@@ -1,306 +1,242 @@
-"""At run time: which instance an app asks, and how its answer becomes the app's own type.
-
-Settings and store are read once in a process and again when one of their files, the environment or the current folder
-has changed; to find that out costs a few calls of ``stat``.
-"""
+"""From an app's question to its reply, whichever platform the instance lives on."""
 
 from __future__ import annotations
 
-import os
+import asyncio
+import contextlib
 import re
 import sys
-import threading
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config.project import Project, runtime_root
-from ..config.settings import Environment, Settings
-from ..config.sources import VARIABLES
-from ..declare.declaration import Declaration
+from ..config.project import Project
 from ..declare.digest import canonical
-from ..declare.function_tools import functions
-from ..declare.payload import build
-from ..errors import AnswerError, AnswerInvalid, AsstError, NotCreated, SchemaWarning
+from ..declare.function_tools import tool_functions
+from ..declare.payload import build_payload
+from ..errors import AnswerError, AnswerInvalid, AsstError, PlatformError, SchemaWarning
 from ..sdk.deadline import Deadline
-from ..store.file_storage import FileStorage
-from ..store.store import Store
-from ..types import Record, State, Step, short
-from .ask import aask, ask
-from .conversations import Conversations, refuse_other
-from .parsing import Unfit, dumped, follows, parse
+from ..types import Step, short
+from .conversations import check_owner
+from .instance import Instance
+from .parsing import ParseError, dump_output, has_structure, parse_answer
+from .process_state import find_instance, process_state
 from .reply import Reply
-from .turn import Answer, Owner, Turn
+from .turn import Answer, Owner, Question, Turn
 
 if TYPE_CHECKING:
-    from .clients import Clients
+    from .agents_api import AgentsAPI
+    from .responses_api import ResponsesAPI
 
-__all__ = ["areplied", "instance", "replied"]
+__all__ = ["RunResult", "aask", "ask", "named_question", "run"]
 
-# What a path of a URL holds as it is (RFC 3986, 3.3), so that no request of another path comes of it.
+# The characters that a path of a URL holds as they are (RFC 3986, 3.3): no session leads to a request of another path.
 SESSION = re.compile(r"(?!\.+\Z)[A-Za-z0-9._~!$&'()*+,;=:@-]{1,1024}")
-Stamp = tuple[int, int, int] | None  # of a file: when it was modified (ns), its size, its inode
 
 
-@dataclass(frozen=True)
-class Known:
-    """Settings and store as they were read, and what told then that nothing has changed."""
-
-    settings: Settings
-    recorded: State
-    variables: tuple[str, ...]
-    values: tuple[str | None, ...]
-    files: tuple[str, ...]
-    stamps: tuple[Stamp, ...]
-
-    def holds(self) -> bool:
-        """Whether nothing has changed since."""
-        return self.values == _values(self.variables) and self.stamps == _stamps(self.files)
-
-
-class Runtime:
-    """What a process keeps between calls."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: dict[tuple[str | None, ...], Known] = {}
-        self._clients: Clients | None = None
-        self.conversations = Conversations()
-        self.warned: set[tuple[str, str, str]] = set()
-
-    def known(self, root: Path | None) -> Known:
-        """Settings and store of the project at a root, or of the one that the process runs in.
-
-        Raises:
-            AsstError: one of them is wrong, or cannot be read.
-        """
-        where = (str(root),) if root else _where()
-        known = self._known.get(where)
-        if known is None or not known.holds():
-            with self._lock:
-                known = self._known.get(where)
-                if known is None or not known.holds():
-                    known = self._known[where] = _read(root)
-        return known
-
-    def clients(self) -> Clients:
-        """The openai clients of this process."""
-        if self._clients is None:
-            from .clients import Clients
-
-            with self._lock:
-                self._clients = self._clients or Clients()
-        return self._clients
-
-
-_runtime = Runtime()
-
-
-def _begin_anew() -> None:
-    global _runtime
-    _parents.append(_runtime)
-    _runtime = Runtime()
-
-
-_parents: list[Runtime] = []  # kept, so that no connection of the parent is closed by a child that collects it
-os.register_at_fork(after_in_child=_begin_anew)
-
-
-def _where() -> tuple[str | None, ...]:
-    root = os.environ.get("ASST_ROOT")
-    return root, os.environ.get("ASST_STORE"), None if root and Path(root).is_absolute() else os.getcwd()  # noqa: PTH109 - a Path would cost more than the call
-
-
-def _values(variables: tuple[str, ...]) -> tuple[str | None, ...]:
-    return tuple(map(os.environ.get, variables))
-
-
-def _stamps(files: tuple[str, ...]) -> tuple[Stamp, ...]:
-    return tuple(map(_stamp, files))
-
-
-def _stamp(file: str) -> Stamp:
-    try:
-        found = os.stat(file)  # noqa: PTH116 - a Path would cost as much again
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def _read(root: Path | None) -> Known:
-    root = root or runtime_root(os.environ)
-    files = [str(root / name) for name in ("pyproject.toml", ".env.local", ".env")] if root else []
-    before = _stamps(tuple(files))  # stamped first: what changes meanwhile is read again
-    settings = Settings.load(root)
-    own = [each.variable("OPENAI_BASE_URL") for each in settings.environments]
-    variables = (*VARIABLES, *own)
-    files.append(str(settings.store))
-    stamps = (*before, _stamp(files[-1]))
-    recorded = Store(FileStorage(settings.store), settings.project).read()
-    return Known(settings, recorded, variables, _values(variables), tuple(files), stamps)
-
-
-def instance(
-    declaration: Declaration[Any], environment: str | None, root: Path | None = None
-) -> tuple[Known, Environment, Record]:
-    """The instance of an assistant in an environment, or in the current one.
-
-    Raises:
-        NotCreated: there is none.
-        AsstError: the settings or the store are wrong.
-    """
-    known = _runtime.known(root)
-    here = known.settings.environment(environment or None)
-    found = known.recorded.records.get((declaration.name, here.name))
-    record = found.at(here.location) if found else None
-    if record is None:
-        elsewhere = f" (it is recorded on {found.location.shown})" if found else ""
-        where = f"{here.name} on {here.location.shown}{elsewhere}"
-        raise NotCreated(f"{declaration.name} is not created in {where}: run inv asst.create")
-    return known, here, record
-
-
-def replied(
-    declaration: Declaration[Any],
-    prompt: str,
-    session: str | None,
-    environment: str | None,
-    *,
-    shown: bool,
-    root: Path | None = None,
-) -> Iterator[str | Reply[Any]]:
-    """Ask: the text as it comes, then the reply.
+def ask(question: Question[Any]) -> Iterator[str | Reply[Any]]:
+    """Ask an assistant: the text as it comes, then the reply.
 
     Raises:
         NotCreated: there is no instance.
-        AnswerError: what came is no answer that the app can use.
-        PlatformError: a request failed.
-        AsstError: the settings or the store are wrong.
+        AnswerError: there is no answer that the app can use.
+        PlatformError: a request failed, or the turn took too long.
+        AsstError: the settings or the store are wrong, or the session is another assistant's or environment's.
     """
-    known, here, record = instance(declaration, environment, root)
-    turn = _turn(declaration, prompt, session, known, here, record, shown)
-    try:
-        for piece in ask(_runtime.clients(), known.settings, here, known.recorded, turn):
-            yield _reply(declaration, turn, piece) if isinstance(piece, Answer) else piece
-    except AnswerError as error:
-        _runtime.conversations.keep(error.session, turn.owner)
-        raise
+    prepared = _PreparedQuestion(question)
+    client = prepared.process.clients().sync_client(prepared.instance)
+    with prepared.errors():
+        for piece in prepared.api.ask(client, prepared.turn):
+            yield prepared.reply(piece) if isinstance(piece, Answer) else piece
 
 
-async def areplied(
-    declaration: Declaration[Any], prompt: str, session: str | None, environment: str | None, *, shown: bool
-) -> AsyncIterator[str | Reply[Any]]:
-    """As ``replied``, on the running event loop."""
-    known, here, record = instance(declaration, environment)
-    turn = _turn(declaration, prompt, session, known, here, record, shown)
-    try:
-        async for piece in aask(_runtime.clients(), known.settings, here, known.recorded, turn):
-            yield _reply(declaration, turn, piece) if isinstance(piece, Answer) else piece
-    except AnswerError as error:
-        _runtime.conversations.keep(error.session, turn.owner)
-        raise
+async def aask(question: Question[Any]) -> AsyncIterator[str | Reply[Any]]:
+    """As ``ask``, on the running event loop."""
+    prepared = _PreparedQuestion(question)
+    client = await prepared.process.clients().async_client(prepared.instance)
+    with prepared.errors():
+        async with aclosing(prepared.api.aask(client, prepared.turn)) as pieces:
+            while True:
+                async with asyncio.timeout(prepared.turn.deadline.left):
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    return
+                yield prepared.reply(piece) if isinstance(piece, Answer) else piece
 
 
-def run(
-    root: Path,
-    name: str,
-    prompt: str,
-    *,
-    env: str | None = None,
-    session: str | None = None,
-    show: Callable[[str], None] | None = None,
-    dry: bool = False,
-) -> tuple[Step, Reply[Any] | None, Any]:
-    """Ask a declared assistant by its name.
+class _PreparedQuestion:
+    """A question that can be asked: the instance it goes to, the turn, and the API that carries it out."""
 
-    Args:
-        show: is given the text of an assistant without an output model as it comes.
-        dry: look who would be asked, and ask nobody.
+    def __init__(self, question: Question[Any]) -> None:
+        self.process = process_state()
+        self.instance = find_instance(question.assistant.name, question.environment, question.root)
+        self.turn = self._turn(question)
+        self.api = self._api()
+        self._output: type[Any] | None = question.assistant.output
 
-    Returns:
-        The row of the instance that answered, the reply, and its output as plain JSON; of a dry run the row alone.
+    def _turn(self, question: Question[Any]) -> Turn:
+        deadline = Deadline(self.instance.settings.timeout)
+        environment = self.instance.environment.name
+        owner = Owner(self.instance.settings.project, question.assistant.name, environment)
+        _check_question(question, owner)
+        _warn_of_schema(question, self.instance)
+        known_owner = self.process.conversations.owner(question.session)
+        turn = Turn(
+            owner=owner,
+            instance_id=self.instance.record.id,
+            payload=self.instance.recorded.payloads[self.instance.record.digest],
+            prompt=question.prompt,
+            session=question.session,
+            owner_known=known_owner is not None,
+            functions=tool_functions(question.assistant, environment),
+            has_structure=lambda text: has_structure(question.assistant.output, text),
+            streamed=question.streamed,
+            deadline=deadline,
+        )
+        check_owner(turn, known_owner)
+        return turn
 
-    Raises:
-        AsstError: as ``replied``; or there is no such assistant.
-    """
-    declaration = Project.load(root, [name]).chosen()[0]
-    _, here, record = instance(declaration, env, root)
-    row = Step(name, here.name, here.location.platform, None, id=record.id, digest=record.digest)
-    if dry:
-        return row, None, None
-    text = declaration.output is None or declaration.output is str
-    for piece in replied(declaration, prompt, session, env, shown=text and show is not None, root=root):
-        if not isinstance(piece, str):
-            return replace(row, id=piece.id), piece, dumped(declaration.output, piece.output)
-        if text and show:
-            show(piece)
-    raise AssertionError("unreachable")
+    def _api(self) -> AgentsAPI | ResponsesAPI:
+        from ..sdk.error_translator import ErrorTranslator
+
+        environment = self.instance.environment
+        pinned = environment.location.platform == "responses"
+        translator = ErrorTranslator(
+            secret=environment.credentials().key,
+            host=environment.base_url.split("/")[2],
+            api="Responses API" if pinned else "Agents API",
+            where=self.turn.where,
+            variable=environment.key_variable(),
+        )
+        if pinned:
+            from .responses_api import ResponsesAPI
+
+            return ResponsesAPI(self.process.clients().capabilities(environment.base_url), translator)
+        from .agents_api import AgentsAPI
+
+        canceller = self.process.clients().canceller() if self.turn.streamed else None
+        return AgentsAPI(self.instance.recorded, translator, canceller)
+
+    @contextlib.contextmanager
+    def errors(self) -> Generator[None]:
+        """Remember a conversation that goes on after an error, and say so where the limit of the turn struck."""
+        try:
+            yield
+        except AnswerError as error:
+            self.process.conversations.remember(error.session, self.turn.owner)
+            raise
+        except (TimeoutError, PlatformError):
+            if not self.turn.deadline.over:
+                raise
+            raise self.api.translator.error(
+                f"no answer within {self.turn.deadline.seconds:g} s, the limit of a turn (ASST_TIMEOUT): it was given up, and"
+                " nothing is asked again",
+                unknown=True,
+            ) from None
+
+    def reply(self, answer: Answer) -> Reply[Any]:
+        """The reply with an answer's output.
+
+        Raises:
+            AnswerInvalid: the answer does not fit the output model.
+        """
+        self.process.conversations.remember(answer.session, self.turn.owner)
+        try:
+            output = parse_answer(self._output, answer.text)
+        except ParseError as error:
+            name = self._output.__name__ if self._output else "text"
+            more = f" (and {len(error.problems) - 3} more)" if len(error.problems) > 3 else ""
+            raise AnswerInvalid(
+                f"{self.turn.where}: the answer does not fit {name}: {error}{more}; .answer holds it as it came",
+                answer=answer.text, session=answer.session,
+            ) from None  # fmt: skip
+        return Reply(output, answer.session, answer.usage, answer.instance_id)
 
 
-def _turn(
-    declaration: Declaration[Any],
-    prompt: str,
-    session: str | None,
-    known: Known,
-    here: Environment,
-    record: Record,
-    shown: bool,
-) -> Turn:
-    deadline = Deadline(known.settings.timeout)
-    payload = known.recorded.payloads[record.digest]
-    owner = Owner(known.settings.project, declaration.name, here.name)
+def _check_question(question: Question[Any], owner: Owner) -> None:
+    """Refuse a prompt or a session that nothing can be asked with."""
+    prompt, session = question.prompt, question.session
     if not isinstance(prompt, str) or not prompt.strip():
-        raise AsstError(f"{owner}: the prompt is empty, or no text")
-    if session is not None and not isinstance(session, str):
-        raise AsstError(f"{owner}: session is {type(session).__name__}; give the session of a reply, which is a string")
-    if session is not None and not session.strip():
-        raise AsstError(f"{owner}: session is empty: give the session of a reply, or leave it out to begin a new conversation")
-    if session is not None and not SESSION.fullmatch(session):
-        raise AsstError(f"{owner}: session {session!r:.80} can be none: give the session of a reply, as it came")
-    had = _runtime.conversations.owner(session) if session else None
-    _warn_of_schema(declaration, here, record, payload)
-    turn = Turn(
-        owner, record.id, payload, prompt, session, had is not None, functions(declaration, here.name),
-        lambda text: follows(declaration.output, text), shown, deadline,
-    )  # fmt: skip
-    refuse_other(turn, had)
-    return turn
-
-
-def _warn_of_schema(declaration: Declaration[Any], here: Environment, record: Record, payload: Mapping[str, Any]) -> None:
-    key = (declaration.name, here.name, record.digest)
-    if key in _runtime.warned:
+        raise AsstError(f"{owner}: the prompt is empty, or not text")
+    if session is None:
         return
-    _runtime.warned.add(key)
-    declared = build(declaration, here.name)["text"]["format"]
-    if canonical(declared) != canonical(payload["text"]["format"]):
-        name = declaration.output.__name__ if declaration.output else "text"
+    if not isinstance(session, str):
+        raise AsstError(f"{owner}: session is {type(session).__name__}; give the session of a reply, which is a string")
+    if not session.strip():
+        raise AsstError(f"{owner}: session is empty: give the session of a reply, or leave it out to begin a new conversation")
+    if not SESSION.fullmatch(session):
+        raise AsstError(f"{owner}: session {session!r:.80} cannot be a session's id: give the session of a reply, unchanged")
+
+
+def _warn_of_schema(question: Question[Any], instance: Instance) -> None:
+    """Warn once where the saved instance holds the model to another schema than the app's."""
+    assistant, here, digest = question.assistant, instance.environment, instance.record.digest
+    warned = process_state().warned
+    if (assistant.name, here.name, digest) in warned:
+        return
+    warned.add((assistant.name, here.name, digest))
+    declared = build_payload(assistant, here.name)["text"]["format"]
+    if canonical(declared) != canonical(instance.recorded.payloads[digest]["text"]["format"]):
+        name = assistant.output.__name__ if assistant.output else "text"
         message = (
-            f"{declaration.name} in {here.name}: the saved instance ({short(record.digest)}) holds the model to another schema"
+            f"{assistant.name} in {here.name}: the saved instance ({short(digest)}) holds the model to another schema"
             f" than {name} of this code: run inv {'asst.deploy' if here.position else 'asst.update'}"
         )
-        warnings.warn(message, SchemaWarning, stacklevel=_callers_level())
+        warnings.warn(message, SchemaWarning, stacklevel=_app_stacklevel())
 
 
-def _callers_level() -> int:
-    """The ``stacklevel``, for the function that calls this one, of the nearest line that is the app's."""
+def _app_stacklevel() -> int:
+    """The ``stacklevel`` that, in the calling function, stands for the app's nearest line."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("invoke_assistants", "asyncio"):
         level, frame = level + 1, frame.f_back
     return level
 
 
-def _reply(declaration: Declaration[Any], turn: Turn, answer: Answer) -> Reply[Any]:
-    _runtime.conversations.keep(answer.session, turn.owner)
-    try:
-        output = parse(declaration.output, answer.text)
-    except Unfit as unfit:
-        name = declaration.output.__name__ if declaration.output else "text"
-        more = f" (and {len(unfit.problems) - 3} more)" if len(unfit.problems) > 3 else ""
-        raise AnswerInvalid(
-            f"{turn.where}: the answer does not fit {name}: {unfit}{more}; .answer holds it as it came",
-            answer=answer.text, session=answer.session,
-        ) from None  # fmt: skip
-    return Reply(output, answer.session, answer.usage, answer.instance)
+@dataclass(frozen=True)
+class RunResult:
+    """What a run gave: the instance that answered, as a step; the reply; its output as plain JSON.
+
+    A dry run has the step alone.
+    """
+
+    step: Step
+    reply: Reply[Any] | None = None
+    output: Any = None
+
+
+def named_question(root: Path, name: str, prompt: str, session: str | None, environment: str | None) -> Question[Any]:
+    """A question to a declared assistant.
+
+    Raises:
+        AsstError: the settings or the app are wrong, or there is no such assistant.
+    """
+    assistant = Project.load(root, [name]).selected()[0]
+    return Question(assistant, prompt, session, environment, root=root)
+
+
+def run(question: Question[Any], show: Callable[[str], None] | None = None, *, dry: bool = False) -> RunResult:
+    """Ask a question and wait for the reply.
+
+    Args:
+        show: is given the text of an assistant without an output model as it comes.
+        dry: find the instance that would be asked, and ask nothing.
+
+    Raises:
+        AsstError: as ``ask``.
+    """
+    instance = find_instance(question.assistant.name, question.environment, question.root)
+    here, record, output = instance.environment, instance.record, question.assistant.output
+    step = Step(question.assistant.name, here.name, here.location.platform, None, id=record.id, digest=record.digest)
+    if dry:
+        return RunResult(step)
+    streamed = show is not None and (output is None or output is str)
+    for piece in ask(replace(question, streamed=streamed)):
+        if not isinstance(piece, str):
+            return RunResult(replace(step, id=piece.id), piece, dump_output(output, piece.output))
+        if show and streamed:
+            show(piece)
+    raise AssertionError("unreachable")

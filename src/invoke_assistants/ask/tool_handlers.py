@@ -1,4 +1,4 @@
-"""The app's functions as tools: arguments validated and outputs turned into text by the SDK, failures logged here."""
+"""The app's functions as tools: the SDK validates arguments and converts outputs; failures are logged here."""
 
 from __future__ import annotations
 
@@ -14,64 +14,64 @@ from openai.lib.beta.agents import FunctionTool, function_tool
 
 from ..sdk.deadline import Deadline
 
-__all__ = ["FAILED", "Handler", "async_handlers", "handlers"]
+__all__ = ["Handler", "async_handlers", "sync_handlers"]
 
-FAILED = "the tool failed"  # all that the model is told: an exception's text may hold what is the app's own
+FAILURE_OUTPUT = "the tool failed"  # the model learns no more: an exception's text may be confidential
 Handler = Callable[[dict[str, Any] | str], Any]
 log = logging.getLogger("invoke_assistants")
 
 
-def handlers(functions: Mapping[str, Callable[..., Any]], where: str, deadline: Deadline) -> dict[str, Handler]:
-    """By tool name, what to call with the arguments; an async function is run to its end, or until the deadline."""
-    return {name: _guarded(_tool(function), name, where, deadline) for name, function in functions.items()}
+def sync_handlers(functions: Mapping[str, Callable[..., Any]], where: str, deadline: Deadline) -> dict[str, Handler]:
+    """The handlers to call with arguments, by tool name; an async function runs to its end, or until the deadline."""
+    return {name: _sync_handler(_tool(function), name, where, deadline) for name, function in functions.items()}
 
 
 def async_handlers(functions: Mapping[str, Callable[..., Any]], where: str) -> dict[str, Handler]:
-    """By tool name, what to await with the arguments; other functions run in a thread, so that the loop goes on."""
-    return {name: _async_guarded(_tool(function), function, name, where) for name, function in functions.items()}
+    """The handlers to await with arguments, by tool name; sync functions run in a thread, so that the loop goes on."""
+    return {name: _async_handler(_tool(function), function, name, where) for name, function in functions.items()}
 
 
 def _tool(function: Callable[..., Any]) -> FunctionTool[Any]:
     return function if isinstance(function, FunctionTool) else function_tool(function)
 
 
-def _guarded(tool: FunctionTool[Any], name: str, where: str, deadline: Deadline) -> Handler:
+def _sync_handler(tool: FunctionTool[Any], name: str, where: str, deadline: Deadline) -> Handler:
     def call(arguments: dict[str, Any] | str) -> Any:
         try:
-            output = tool(_object(arguments))
-            return _finished(output, deadline) if inspect.isawaitable(output) else output
-        except (Exception, asyncio.CancelledError):  # nobody cancels what is no task: the function's own is meant
+            output = tool(_parse_arguments(arguments))
+            return _wait_for(output, deadline) if inspect.isawaitable(output) else output
+        except (Exception, asyncio.CancelledError):  # outside of a task, only the function itself can have cancelled
             log.exception("%s: tool %s failed", where, name)
-            return FAILED
+            return FAILURE_OUTPUT
 
     return call
 
 
-def _async_guarded(tool: FunctionTool[Any], function: Callable[..., Any], name: str, where: str) -> Handler:
+def _async_handler(tool: FunctionTool[Any], function: Callable[..., Any], name: str, where: str) -> Handler:
     async def call(arguments: dict[str, Any] | str) -> Any:
         try:
             if inspect.iscoroutinefunction(function):
-                return await tool(_object(arguments))
-            output = await asyncio.to_thread(tool, _object(arguments))
+                return await tool(_parse_arguments(arguments))
+            output = await asyncio.to_thread(tool, _parse_arguments(arguments))
             return await output if inspect.isawaitable(output) else output
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
                 raise  # the turn is cancelled, not only what the function waits for
             log.exception("%s: tool %s failed", where, name)
-            return FAILED
+            return FAILURE_OUTPUT
 
     return call
 
 
-def _object(arguments: dict[str, Any] | str) -> dict[str, Any]:
+def _parse_arguments(arguments: dict[str, Any] | str) -> dict[str, Any]:
     found = json.loads(arguments) if isinstance(arguments, str) else arguments
     if not isinstance(found, dict):
-        raise ValueError("the model's arguments are no JSON object")
+        raise ValueError("the model's arguments are not a JSON object")
     return found
 
 
-def _finished(output: Awaitable[Any], deadline: Deadline) -> Any:
+def _wait_for(output: Awaitable[Any], deadline: Deadline) -> Any:
     async def wait() -> Any:
         async with asyncio.timeout(deadline.left):
             return await output

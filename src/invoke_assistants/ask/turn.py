@@ -1,23 +1,49 @@
-"""One turn of a conversation with an instance: what is asked, and what came."""
+"""One turn of a conversation: what the app asks, what the platform is asked, and what comes back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
+from ..declare.declaration import Declaration, Output
+from ..errors import AnswerIncomplete
 from ..sdk.deadline import Deadline
 from ..types import JSONObject
 from .reply import Usage
 
-__all__ = ["PASSING", "Answer", "Owner", "Turn"]
+if TYPE_CHECKING:
+    from pathlib import Path  # every app imports this module: pathlib is most of what it would load
 
-PASSING = "chat_"  # how the ids of conversations begin that last no longer than their process
+__all__ = ["TEMPORARY_PREFIX", "Answer", "Owner", "Question", "Turn"]
+
+TEMPORARY_PREFIX = "chat_"  # of the ids of conversations that end with their process
+
+
+@dataclass(frozen=True)
+class Question(Generic[Output]):
+    """What the app asks an assistant.
+
+    Args:
+        assistant: the declaration of the assistant.
+        prompt: what the user says.
+        session: the conversation to go on with, or None for a new one.
+        environment: whose instance is asked; None is the current environment.
+        streamed: whether the text is wanted as it comes, not only at the end.
+        root: the project's root folder; None is that of the project that the process runs in.
+    """
+
+    assistant: Declaration[Output]
+    prompt: str
+    session: str | None = None
+    environment: str | None = None
+    streamed: bool = False
+    root: Path | None = None
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose a conversation is: one assistant's in one environment."""
+    """Whose a conversation is: it belongs to one assistant in one environment."""
 
     project: str
     name: str
@@ -28,7 +54,7 @@ class Owner:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The metadata that says so."""
+        """The metadata that names the owner."""
         return {"asst.project": self.project, "asst.name": self.name, "asst.environment": self.environment}
 
 
@@ -38,39 +64,47 @@ class Turn:
 
     Args:
         owner: the assistant and the environment that are asked.
-        instance: the id of the instance.
-        payload: what the instance was last given.
+        instance_id: the id of the instance.
+        payload: the configuration that the instance was last given.
         prompt: what the user says.
         session: the conversation to go on with, or None for a new one.
-        known: whether that is known to be this owner's; else the server is asked.
-        functions: by tool name, what the app answers calls with.
-        follows: whether an answer follows the structure that the payload asks for.
-        shown: the text is wanted as it comes, not only at the end.
-        deadline: when it must have ended.
+        owner_known: whether this process knows that the conversation is this owner's; if not, the server is asked.
+        functions: the app's functions that answer the model's calls, by tool name.
+        has_structure: tells whether a text has the structure that the payload asks for.
+        streamed: whether the text is wanted as it comes, not only at the end.
+        deadline: when the turn must have ended.
     """
 
     owner: Owner
-    instance: str
+    instance_id: str
     payload: JSONObject
     prompt: str
     session: str | None
-    known: bool
+    owner_known: bool
     functions: Mapping[str, Callable[..., Any]]
-    follows: Callable[[str], bool]
-    shown: bool
+    has_structure: Callable[[str], bool]
+    streamed: bool
     deadline: Deadline
 
     @property
     def where(self) -> str:
-        """Assistant and environment, for messages."""
+        """The assistant and the environment, for messages."""
         return str(self.owner)
+
+    def cut_off(self, text: str, session: str | None, reason: str = "") -> AnswerIncomplete:
+        """The error for an answer that ended too early."""
+        why = f" ({reason})" if reason else ""
+        return AnswerIncomplete(
+            f"{self.where}: the answer was cut off after {len(text)} characters{why}; ask for less at once",
+            answer=text, session=session,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came: the whole text, the session that it was said in, what it cost, and the id of the instance that said it."""
+    """What came back: the whole text, its session, the tokens used, and the id of the instance that answered."""
 
     text: str
     session: str
     usage: Usage | None
-    instance: str
+    instance_id: str

@@ -7,25 +7,28 @@ from urllib.parse import urlsplit
 
 from ..errors import SettingsError
 
-__all__ = ["is_loopback", "origin"]
+__all__ = ["is_loopback", "parse_origin"]
 
 
 def is_loopback(url: str) -> bool:
-    """Whether a URL's host is this machine by an address (127.0.0.0/8, ::1) or is ``localhost``; no other name counts."""
+    """Whether a URL's host is a loopback address (127.0.0.0/8, ::1) or ``localhost``; no other name counts."""
     try:
         host = urlsplit(url).hostname or ""
         address = None if host == "localhost" else ip_address(host)
-        # Pythons differ over an IPv4 address within an IPv6 one.
+        # Python versions disagree over an IPv4 address within an IPv6 one.
         return address is None or (address.is_loopback and getattr(address, "ipv4_mapped", None) is None)
     except ValueError:
         return False
 
 
-def origin(url: str, what: str) -> str:
-    """host[:port] of a base URL; ``what`` it is begins the message where it cannot be one.
+def parse_origin(url: str, what: str) -> str:
+    """The ``host[:port]`` of a base URL.
+
+    Args:
+        what: the name of the setting, with which a message begins.
 
     Raises:
-        SettingsError: it is no http(s) URL, it holds credentials, or it is http to another machine.
+        SettingsError: it is not an http(s) URL, it holds credentials, or it is http to another machine.
     """
     try:
         parts = urlsplit(url)

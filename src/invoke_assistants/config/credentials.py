@@ -1,4 +1,4 @@
-"""Keys, and what else a request is sent with; they show themselves nowhere."""
+"""The credentials of a request; a key never shows itself."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 __all__ = ["Credentials", "Secret"]
 
-GUESSED = 8  # characters of a key; shorter ones are placeholders like "ollama", and words
+MIN_KEY = 8  # characters; a shorter key is a placeholder like "ollama", and may be part of a word
 
 
 class Secret:
-    """A string that shows itself nowhere; ``reveal`` is called where it is sent."""
+    """A string that never shows itself; ``reveal`` is called where it is sent."""
 
     def __init__(self, value: str) -> None:
         self._value = value
@@ -31,16 +31,16 @@ class Secret:
         """The value itself."""
         return self._value
 
-    def masked(self, text: str) -> str:
-        """A text that does not hold it; a short one, which may be part of any word or path, is hidden where it stands alone."""
-        if len(self._value) >= GUESSED:
+    def mask(self, text: str) -> str:
+        """Mask it in a text; a short one, which may be part of a word or a path, only where it stands alone."""
+        if len(self._value) >= MIN_KEY:
             return text.replace(self._value, "***")
         return re.sub(rf"(?<![\w-])(?<!\w[./]){re.escape(self._value)}(?![\w-]|[./]\w)", "***", text)
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a request to one environment's API is sent with. Environments with equal ones share a sweep."""
+    """What the requests of one environment are sent with. Environments with equal credentials share one refresh."""
 
     base_url: str
     key: Secret

@@ -1,4 +1,4 @@
-"""Importing what the app declares."""
+"""Importing the app for the assistants that it declares."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["load_assistants"]
 
 
 def load_assistants(where: str, root: Path | None) -> dict[str, Declaration[Any]]:
-    """The assistants at ``MODULE:ATTRIBUTE``, by name, in the order declared.
+    """Import the assistants at ``MODULE:ATTRIBUTE``; return them by name, in the order declared.
 
     ``root`` and ``root/src`` go on ``sys.path``. What the app prints while it is imported goes to stderr.
 
     Raises:
         SettingsError: the module cannot be imported (with the cause), or has no such attribute.
-        DeclarationError: something there is no assistant, or two have one name.
+        DeclarationError: the attribute holds something that is not an assistant, or two of one name.
     """
     module_name, _, attribute = where.partition(":")
     if not module_name or not attribute:
@@ -36,10 +36,10 @@ def load_assistants(where: str, root: Path | None) -> dict[str, Declaration[Any]
         with _stdout_to_stderr():
             module = importlib.import_module(module_name)
     except DeclarationError as error:
-        raise DeclarationError(f"{error}{_where(error, root)}") from None
+        raise DeclarationError(f"{error}{_app_location(error, root)}") from None
     except (Exception, SystemExit) as error:
         hint = "; is assistants in [tool.asst] right?" if getattr(error, "name", None) in module_name.split(".") else ""
-        raise SettingsError(f"cannot import {module_name}: {_cause(error, root)}{hint}") from None
+        raise SettingsError(f"cannot import {module_name}: {_describe_cause(error, root)}{hint}") from None
     try:
         declared = getattr(module, attribute)
     except AttributeError:
@@ -49,12 +49,12 @@ def load_assistants(where: str, root: Path | None) -> dict[str, Declaration[Any]
 
 @contextlib.contextmanager
 def _stdout_to_stderr() -> Generator[None]:
-    """What is printed meanwhile, by a child process too, goes to stderr: stdout is for the command's own output."""
+    """Send what is printed to stderr, by a child process too: stdout is for the command's own output."""
     sys.stdout.flush()
     try:
         before = os.dup(1)
         os.dup2(2, 1)
-    except OSError:  # there is no such descriptor: nothing can be printed to it
+    except OSError:  # no such descriptor, so nothing can be printed to it
         before = -1
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -65,27 +65,23 @@ def _stdout_to_stderr() -> Generator[None]:
             os.close(before)
 
 
-def _cause(error: BaseException, root: Path | None) -> str:
-    """The error on one line, with the place in the app where it was raised."""
+def _describe_cause(error: BaseException, root: Path | None) -> str:
+    """The error on one line, with the file and line of the app where it was raised."""
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_file():
-        path = Path(error.filename)  # what it says by itself is the file's name alone
+        path = Path(error.filename)  # its own message has only the file's name
         path = path.relative_to(root) if root and path.is_relative_to(root) else path
         return f"{type(error).__name__}: {error.msg} ({path}, line {error.lineno or 1})"
-    return f"{type(error).__name__}: {error}"[:400] + _where(error, root)
+    return f"{type(error).__name__}: {error}"[:400] + _app_location(error, root)
 
 
-def _where(error: BaseException, root: Path | None) -> str:
-    """`` (FILE, line N)`` of the app's own code nearest to an error, if there is any."""
-    frames = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)]
-    for path, line in reversed(list(zip(frames, lines, strict=True))):
-        if (
-            root
-            and path.is_relative_to(root)
-            and "site-packages" not in path.parts
-            and Path(__file__).parent.parent not in path.parents
-        ):
-            return f" ({path.relative_to(root)}, line {line})"
+def _app_location(error: BaseException, root: Path | None) -> str:
+    """`` (FILE, line N)`` of the innermost frame in the app's own code, if there is one."""
+    package = Path(__file__).parent.parent
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        ours = package in path.parents or "site-packages" in path.parts
+        if root and path.is_relative_to(root) and not ours:
+            return f" ({path.relative_to(root)}, line {frame.lineno})"
     return ""
 
 

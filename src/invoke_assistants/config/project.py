@@ -1,4 +1,4 @@
-"""A host project: its settings, what it declares, its store."""
+"""The host project: its settings, the assistants that it declares, its store."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 
 from ..declare.declaration import Declaration
 from ..declare.digest import digest
-from ..declare.payload import build, problems
+from ..declare.payload import build_payload, find_problems
 from ..errors import DeclarationError, SettingsError
 from ..store.file_storage import FileStorage
 from ..store.store import Store
-from ..text import nearest
+from ..text import did_you_mean
 from ..types import Desired
+from .environment import Environment
 from .import_app import load_assistants
-from .settings import Environment, Settings, find_root
+from .settings import Settings, find_root
 from .sources import Variables
 
 __all__ = ["Project", "open_store", "runtime_root"]
@@ -25,7 +26,7 @@ __all__ = ["Project", "open_store", "runtime_root"]
 
 @dataclass(frozen=True)
 class Project:
-    """A host project: its settings, what it declares (narrowed to ``only``), its store."""
+    """A host project: its settings, the assistants that it declares (``only`` selects some), its store."""
 
     settings: Settings
     declared: Mapping[str, Declaration[Any]]
@@ -33,8 +34,11 @@ class Project:
     store: Store
 
     @classmethod
-    def load(cls, root: str | Path | None, only: Iterable[str]) -> Project:
-        """The project at a root, its app imported.
+    def load(cls, root: str | Path | None, only: str | Iterable[str]) -> Project:
+        """Read the settings of the project at a root and import its app.
+
+        Args:
+            only: the names of the assistants to select, or one name; all when empty.
 
         Raises:
             AsstError: the settings, the app or a name in ``only`` is wrong.
@@ -42,54 +46,50 @@ class Project:
         folder = Path(root).resolve() if root is not None else runtime_root(os.environ)
         settings = Settings.load(folder)
         declared = load_assistants(settings.assistants, folder)
-        chosen = tuple(dict.fromkeys(only))
-        for name in chosen:
+        selected = tuple(dict.fromkeys([only] if isinstance(only, str) else only))
+        for name in selected:
             if name not in declared:
                 known = ", ".join(declared) or "none"
-                raise SettingsError(f"no assistant {name!r:.80}; declared: {known}{nearest(name, declared)}")
-        names = {environment.name for environment in settings.environments}
-        for declaration in declared.values():
-            for name in declaration.environments:
-                if name not in names:
-                    raise DeclarationError(
-                        f"assistant {declaration.name} differs in {name!r:.80}, which is no environment; known:"
-                        f" {', '.join(sorted(names))}{nearest(name, names)}"
-                    )
-        return cls(settings, declared, chosen, open_store(settings))
+                raise SettingsError(f"no assistant {name!r:.80}; declared: {known}{did_you_mean(name, declared)}")
+        _check_overrides(declared, settings)
+        return cls(settings, declared, selected, open_store(settings))
 
     def environments(self, env: str | None) -> Sequence[Environment]:
         """All environments, or the one of that name."""
         return self.settings.environments if env is None else [self.settings.environment(env)]
 
-    def chosen(self) -> list[Declaration[Any]]:
-        """The declarations that ``only`` leaves, in the order declared."""
+    def selected(self) -> list[Declaration[Any]]:
+        """The declarations that ``only`` selects, in the order declared."""
         return [each for each in self.declared.values() if not self.only or each.name in self.only]
 
-    def instance(self, declaration: Declaration[Any], environment: Environment) -> Desired:
-        """A declared instance.
+    def desired_instance(self, declaration: Declaration[Any], environment: Environment) -> Desired:
+        """The declared instance of an assistant in an environment.
 
         Raises:
             DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
         """
-        payload = build(declaration, environment.name)
+        payload = build_payload(declaration, environment.name)
         return Desired(
             declaration.name, environment.name, environment.position, environment.location, self.settings.project, payload,
             digest(payload),
         )  # fmt: skip
 
-    def desired(self, environments: Sequence[Environment], *, linted: bool = False) -> list[Desired]:
-        """The declared instances; ``linted`` refuses those that the platform would.
+    def desired(self, environments: Sequence[Environment], *, validate: bool = False) -> list[Desired]:
+        """The declared instances in some environments.
+
+        Args:
+            validate: raise for those that the platform would refuse.
 
         Raises:
             DeclarationError: the first problem, and how many more there are.
         """
         out, found = [], []
-        for declaration in self.chosen():
+        for declaration in self.selected():
             for environment in environments:
-                each = self.instance(declaration, environment)
+                each = self.desired_instance(declaration, environment)
                 out.append(each)
-                if linted:
-                    found += [f"{each.name} in {each.environment}: {problem}" for problem in problems(declaration, each)]
+                if validate:
+                    found += [f"{each.name} in {each.environment}: {problem}" for problem in find_problems(declaration, each)]
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise DeclarationError(f"{found[0]}{more}: run inv asst.check")
@@ -101,18 +101,30 @@ def open_store(settings: Settings) -> Store:
     return Store(FileStorage(settings.store), settings.project)
 
 
-def runtime_root(environ: Mapping[str, str]) -> Path | None:
-    """The project's folder at run time: ``ASST_ROOT``, else upward from the current folder.
+def _check_overrides(declared: Mapping[str, Declaration[Any]], settings: Settings) -> None:
+    """Raise where a declaration has overrides for an environment that the settings do not name."""
+    names = {environment.name for environment in settings.environments}
+    for declaration in declared.values():
+        for name in declaration.environments:
+            if name not in names:
+                raise DeclarationError(
+                    f"assistant {declaration.name} differs in {name!r:.80}, which is not an environment; known:"
+                    f" {', '.join(sorted(names))}{did_you_mean(name, names)}"
+                )
 
-    An absolute ``ASST_STORE`` needs none.
+
+def runtime_root(environ: Mapping[str, str]) -> Path | None:
+    """The project's folder at run time: ``ASST_ROOT``, else the nearest one with a ``pyproject.toml``.
+
+    Return None where there is no such folder and ``ASST_STORE`` is absolute, so that none is needed.
 
     Raises:
-        SettingsError: there is no ``pyproject.toml`` to be found.
+        SettingsError: there is no ``pyproject.toml``, or ``ASST_ROOT`` is not a folder.
     """
-    environ = Variables(environ)  # a traceback may show it
+    environ = Variables(environ)  # tracebacks with locals show no key
     if named := environ.get("ASST_ROOT"):
         if not Path(named).is_dir():
-            raise SettingsError(f"ASST_ROOT is {named!r:.200}, which is no folder")
+            raise SettingsError(f"ASST_ROOT is {named!r:.200}, which is not a folder")
         return Path(named).resolve()
     root = find_root(Path.cwd(), needed=False)
     if root is None and not Path(environ.get("ASST_STORE", "")).is_absolute():

@@ -1,6 +1,6 @@
-"""Settings: where each comes from, in which order, and the credentials that never leave this process.
+"""Settings: every setting of a project, from the first source that has it.
 
-First hit wins: environment variables, ``.env.local``, ``.env``, ``[tool.asst]`` in ``pyproject.toml``, the default.
+The order is: environment variables, ``.env.local``, ``.env``, ``[tool.asst]`` in ``pyproject.toml``, the default.
 Everything here is a function of a root folder and a mapping of environment variables.
 """
 
@@ -9,94 +9,24 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..declare.declaration import slug_rule
 from ..errors import SettingsError
-from ..text import nearest
-from ..types import LOCAL, PINNED, SLUG, LocalModel, Location
-from .base_url import origin
-from .credentials import Credentials, Secret
+from ..text import did_you_mean
+from ..types import LOCAL, PINNED, LocalModel, Location
+from .base_url import parse_origin
+from .environment import LOCAL_URL, Environment, read_environments
 from .sources import Sources, Variables
 
-__all__ = ["PLATFORMS", "Environment", "Settings", "find_root"]
+__all__ = ["Settings", "find_root"]
 
-PLATFORMS = ("agents", "responses", "local")
-DEFAULT_URL = "https://api.openai.com/v1"
-LOCAL_URL = "http://local/v1"
-SHUT_DOWN = (
-    "platform 'assistants': OpenAI shut the Assistants API down on 2026-08-26; set platform (or ASST_PLATFORM) to"
-    f" {' or '.join(map(repr, PLATFORMS))}, and turn an export of your assistants into declarations with: inv asst.migrate FILE"
-)
-
-LONGEST = 86400  # seconds that a turn at run time can be given
-
-_TABLE = frozenset({"platform", "base_url", "openai_project", "openai_organization"})
-
-
-@dataclass(frozen=True)
-class Environment:
-    """One environment: where its instances live; ``position`` is its place in the promotion order."""
-
-    name: str
-    position: int
-    location: Location
-    base_url: str
-    sources: Sources = field(repr=False)  # holds the environment, keys and all
-    table: Mapping[str, str]
-
-    def variable(self, name: str) -> str:
-        """The variable that sets ``name`` for this environment alone: ``OPENAI_API_KEY_PRODUCTION``."""
-        return f"{name}_{re.sub('[^A-Z0-9]', '_', self.name.upper())}"
-
-    def key_variable(self) -> str:
-        """The name of the variable that the key comes from, or should."""
-        specific = self.variable("OPENAI_API_KEY")
-        return specific if self.sources.raw(specific) is not None else "OPENAI_API_KEY"
-
-    @property
-    def managed_with_key(self) -> bool:
-        """Whether creating, updating and looking need a key: those on ``agents`` do, a release is pinned in the store."""
-        return self.location.platform == "agents"
-
-    def credentials(self) -> Credentials:
-        """The key and the rest, checked; ``local`` reads none.
-
-        Raises:
-            SettingsError: the key is missing, blank or no possible header value; its variable is named, never itself.
-        """
-        if self.location.platform == "local":
-            return Credentials(self.base_url, Secret("no-key-needed"), "", "")  # the SDK wants one
-        variable = self.key_variable()
-        # No local here is a plain string that holds a key: tracebacks with locals end up in logs.
-        if self.sources.raw(variable) is None:
-            raise SettingsError(
-                f"no key for {self.name}: set OPENAI_API_KEY (or {self.variable('OPENAI_API_KEY')}) in the environment or"
-                " in .env.local; ASST_PLATFORM=local needs none"
-            )
-        key = Secret(self.sources.raw(variable) or "")
-        if not key.reveal().strip():
-            raise SettingsError(f"the key for {self.name} is blank: {variable} is set to nothing")
-        if not all("!" <= character <= "~" for character in key.reveal()):
-            raise SettingsError(
-                f"the key for {self.name} cannot be sent: {variable} holds a space, a line break or another character that"
-                " no key has"
-            )
-        if _sets_authorization(self.sources.environ.get("OPENAI_CUSTOM_HEADERS", "")):
-            raise SettingsError(
-                f"OPENAI_CUSTOM_HEADERS carries an Authorization line, which would be sent instead of {variable}: unset it"
-            )
-        project = self._openai("OPENAI_PROJECT_ID", "openai_project")
-        return Credentials(self.base_url, key, project, self._openai("OPENAI_ORG_ID", "openai_organization"))
-
-    def _openai(self, variable: str, key: str) -> str | None:
-        return self.sources.get(self.variable(variable)) or self.sources.get(variable) or self.table.get(key)
+MAX_TIMEOUT = 86400  # seconds for one turn at run time
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting of a project, resolved. ``root`` is None where an absolute store needs none."""
+    """Every setting of a project. ``root`` is None where the store's path is absolute and there is no project folder."""
 
     root: Path | None
     assistants: str
@@ -114,23 +44,20 @@ class Settings:
         Raises:
             SettingsError: a file cannot be read, or a value is not of its kind; the source is named.
         """
-        environ = Variables(os.environ if environ is None else environ)
+        environ = Variables(os.environ if environ is None else environ)  # tracebacks with locals show no key
         sources = Sources.read(root, environ)
-        environments = _environments(sources)
-        store = sources.text("store", "ASST_STORE", "assistants_store.json")
-        if not store.strip():
-            raise SettingsError("store in [tool.asst] of pyproject.toml is empty: name a file")
-        if "://" in store:
-            raise SettingsError(f"store {store!r:.80} is not a file; this version keeps the store in a JSON file")
-        concurrency = sources.text("concurrency", "ASST_CONCURRENCY", "16")
-        if not concurrency.isascii() or not concurrency.isdigit() or not 1 <= int(concurrency) <= 1000:
-            raise SettingsError(f"concurrency (ASST_CONCURRENCY) must be a number from 1 to 1000, not {concurrency!r:.80}")
-        current = sources.text("environment", "ASST_ENV", "") or sources.get("APP_ENV") or environments[0].name
-        path = Path(store)
+        environments = read_environments(sources)
+        store = _read_store(sources)
         return cls(
-            root, sources.text("assistants", "ASST_ASSISTANTS", "app.assistants:ASSISTANTS"),
-            root / path if root else path, environments, _project(sources), int(concurrency), _timeout(sources), current,
-        )  # fmt: skip
+            root=root,
+            assistants=sources.get_setting("assistants", "ASST_ASSISTANTS", "app.assistants:ASSISTANTS"),
+            store=root / store if root else store,
+            environments=environments,
+            project=_read_project(sources),
+            concurrency=_read_concurrency(sources),
+            timeout=_read_timeout(sources),
+            current=sources.get_setting("environment", "ASST_ENV", "") or sources.get("APP_ENV") or environments[0].name,
+        )
 
     @property
     def local_file(self) -> Path:
@@ -139,10 +66,10 @@ class Settings:
 
     @property
     def local_model(self) -> LocalModel | None:
-        """What answers in sessions of the embedded platform; None where samples do.
+        """The model that answers in sessions of the embedded platform; None where samples answer.
 
         Raises:
-            SettingsError: it is the URL of a server that must not be used.
+            SettingsError: it is a URL that must not be used.
         """
         sources = self.environments[0].sources
         named, name = sources.get("ASST_LOCAL_MODEL"), sources.get("ASST_LOCAL_MODEL_NAME")
@@ -151,7 +78,7 @@ class Settings:
         if "://" in named:
             if "@" in named.split("/")[2]:
                 raise SettingsError("ASST_LOCAL_MODEL holds a user or password: take them out, a local model is sent none")
-            origin(named, "ASST_LOCAL_MODEL")
+            parse_origin(named, "ASST_LOCAL_MODEL")
             return LocalModel(named, name)
         return LocalModel(str((self.root or Path.cwd()) / Path(named).expanduser()), name)
 
@@ -162,31 +89,28 @@ class Settings:
             named_by: the setting that the name comes from, for the message.
 
         Raises:
-            SettingsError: there is none; the known ones are listed, and the nearest is suggested.
+            SettingsError: there is none; the message lists the known names and suggests the closest.
         """
         if name is None:
             sources = self.environments[0].sources
-            own = sources.text("environment", "ASST_ENV", "")
-            name, named_by = self.current, sources.where("environment", "ASST_ENV") if own else "APP_ENV"
+            own = sources.get_setting("environment", "ASST_ENV", "")
+            name, named_by = self.current, sources.source_of("environment", "ASST_ENV") if own else "APP_ENV"
         for environment in self.environments:
             if environment.name == name:
                 return environment
         known = [environment.name for environment in self.environments]
         source = f" ({named_by} names it)" if named_by else ""
-        raise SettingsError(f"no environment {name!r:.80}; known: {', '.join(known)}{nearest(name, known)}{source}")
+        raise SettingsError(f"no environment {name!r:.80}; known: {', '.join(known)}{did_you_mean(name, known)}{source}")
 
-    def reaching(self, name: str, location: Location) -> Environment | None:
-        """The environment whose credentials reach what is recorded for environment ``name`` at a place, if any does.
+    def environment_for(self, name: str, location: Location) -> Environment | None:
+        """The environment to use for what is recorded for environment ``name`` at a location; None where there is none.
 
-        That is ``name`` itself where it resolves to the place, else the first one that does. What needs no credentials
-        (``local``, ``responses``) is always reached; no URL is ever made from a record.
+        It is ``name`` itself if it resolves to the location, else the first that does. A location that needs no
+        credentials (``local``, ``responses``) always has one; no URL is ever made from a record.
         """
-        at_place = [each for each in self.environments if each.location == location]
-        for each in at_place:
-            if each.name == name:
-                return each
-        if at_place:
-            return at_place[0]
+        there = [each for each in self.environments if each.location == location]
+        if there:
+            return next((each for each in there if each.name == name), there[0])
         if location in (LOCAL, PINNED):
             return replace(self.environments[0], location=location, base_url=LOCAL_URL)
         return None
@@ -207,24 +131,19 @@ def find_root(start: Path, needed: bool = True) -> Path | None:
     return None
 
 
-def _timeout(sources: Sources) -> float:
-    """Seconds that a turn may take at run time."""
-    timeout = sources.text("timeout", "ASST_TIMEOUT", "600")
-    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,6})?", timeout) or not 0 < float(timeout) <= LONGEST:
-        raise SettingsError(
-            f"timeout (ASST_TIMEOUT) must be a number of seconds, above 0 and up to {LONGEST}, not {timeout!r:.80}"
-        )
-    return float(timeout)
+def _read_store(sources: Sources) -> Path:
+    store = sources.get_setting("store", "ASST_STORE", "assistants_store.json")
+    if not store.strip():
+        raise SettingsError("store in [tool.asst] of pyproject.toml is empty: name a file")
+    if "://" in store:
+        raise SettingsError(f"store {store!r:.80} is not a file; this version keeps the store in a JSON file")
+    return Path(store)
 
 
-def _sets_authorization(headers: str) -> bool:
-    return any(line.partition(":")[0].strip().lower() == "authorization" for line in headers.split("\n"))
-
-
-def _project(sources: Sources) -> str:
+def _read_project(sources: Sources) -> str:
     tables = (sources.pyproject.get("project", {}), sources.pyproject.get("tool", {}).get("poetry", {}))
-    named = [table["name"] for table in tables if isinstance(table, dict) and isinstance(table.get("name"), str)]
-    project = sources.text("project", "ASST_PROJECT", named[0] if named else "")
+    names = [table["name"] for table in tables if isinstance(table, dict) and isinstance(table.get("name"), str)]
+    project = sources.get_setting("project", "ASST_PROJECT", names[0] if names else "")
     if not project:
         raise SettingsError("the project has no name: set [project].name or [tool.asst].project in pyproject.toml")
     if len(project) > 512 or not project.isprintable():
@@ -232,49 +151,17 @@ def _project(sources: Sources) -> str:
     return project
 
 
-def _environments(sources: Sources) -> tuple[Environment, ...]:
-    declared = sources.table.get("environments", ["development", "production"])
-    where = "environments in [tool.asst] of pyproject.toml"
-    if isinstance(declared, list) and all(isinstance(name, str) for name in declared):
-        tables: dict[str, Mapping[str, str]] = {name: {} for name in declared}
-        if len(tables) != len(declared):
-            raise SettingsError(f"{where}: a name stands there twice")
-    elif isinstance(declared, dict) and all(isinstance(table, dict) for table in declared.values()):
-        tables = declared
-    else:
-        raise SettingsError(f"{where} must be a list of names, or a table for each name")
-    if not tables:
-        raise SettingsError(f"{where} names no environment")
-    environments = tuple(_environment(sources, name, position, table) for position, (name, table) in enumerate(tables.items()))
-    by_variable: dict[str, str] = {}
-    for each in environments:
-        variable = each.variable("OPENAI_API_KEY")
-        if (other := by_variable.setdefault(variable, each.name)) != each.name:
-            raise SettingsError(f"{where}: {other!r} and {each.name!r} would share their key, {variable}: rename one of them")
-    return environments
+def _read_concurrency(sources: Sources) -> int:
+    concurrency = sources.get_setting("concurrency", "ASST_CONCURRENCY", "16")
+    if not concurrency.isascii() or not concurrency.isdigit() or not 1 <= int(concurrency) <= 1000:
+        raise SettingsError(f"concurrency (ASST_CONCURRENCY) must be a number from 1 to 1000, not {concurrency!r:.80}")
+    return int(concurrency)
 
 
-def _environment(sources: Sources, name: str, position: int, table: Mapping[str, str]) -> Environment:
-    if not SLUG.fullmatch(name):
-        raise SettingsError(f"environment name {name!r:.80} is not a slug: {slug_rule}")
-    for key, value in table.items():
-        if key not in _TABLE or not isinstance(value, str):
-            raise SettingsError(
-                f"[tool.asst.environments.{name}] in pyproject.toml: {key!r:.80} must be one of {', '.join(sorted(_TABLE))},"
-                " and a string"
-            )
-    own = f"[tool.asst.environments.{name}]"
-    platform = sources.get("ASST_PLATFORM") or table.get("platform") or sources.text("platform", "ASST_PLATFORM", "agents")
-    if platform == "assistants":
-        raise SettingsError(SHUT_DOWN)
-    if platform not in PLATFORMS:
-        source = sources.where("platform", "ASST_PLATFORM", own if "platform" in table else "[tool.asst]")
-        known = f"{', '.join(PLATFORMS)}{nearest(platform, PLATFORMS)}"
-        raise SettingsError(f"no platform {platform!r:.80}; known: {known} ({source} names it)")
-    if platform == "local":
-        return Environment(name, position, LOCAL, LOCAL_URL, sources, table)
-    specific = Environment(name, position, Location(platform, ""), "", sources, table).variable("OPENAI_BASE_URL")
-    url = sources.get(specific) or sources.get("OPENAI_BASE_URL") or table.get("base_url") or DEFAULT_URL
-    source = sources.where("base_url", specific if sources.get(specific) else "OPENAI_BASE_URL", own)
-    where = origin(url, f"the base URL of {name} ({source})")
-    return Environment(name, position, PINNED if platform == "responses" else Location(platform, where), url, sources, table)
+def _read_timeout(sources: Sources) -> float:
+    timeout = sources.get_setting("timeout", "ASST_TIMEOUT", "600")
+    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,6})?", timeout) or not 0 < float(timeout) <= MAX_TIMEOUT:
+        raise SettingsError(
+            f"timeout (ASST_TIMEOUT) must be a number of seconds, above 0 and up to {MAX_TIMEOUT}, not {timeout!r:.80}"
+        )
+    return float(timeout)

@@ -1,4 +1,4 @@
-"""The places that settings come from, read once: the environment, the ``.env`` files, ``pyproject.toml``."""
+"""The sources of settings, read once: environment variables, ``.env`` files, ``pyproject.toml``."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
-from ..text import nearest
+from ..text import did_you_mean
 
 __all__ = ["VARIABLES", "Sources", "Variables"]
 
 _KEYS = frozenset({"assistants", "store", "platform", "environments", "environment", "project", "concurrency", "timeout"})
-_NUMBERS = frozenset({"concurrency", "timeout"})
-_PLAIN = frozenset(
+_NUMERIC_KEYS = frozenset({"concurrency", "timeout"})
+_OUR_VARIABLES = frozenset(
     [
         "ASST_ASSISTANTS", "ASST_STORE", "ASST_PLATFORM", "ASST_ENV", "APP_ENV", "ASST_PROJECT", "ASST_CONCURRENCY",
         "ASST_TIMEOUT", "ASST_LOCAL_MODEL", "ASST_LOCAL_MODEL_NAME",
     ]
 )  # fmt: skip
 _OPENAI = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_PROJECT_ID", "OPENAI_ORG_ID")
-VARIABLES = (*sorted(_PLAIN), "OPENAI_BASE_URL")  # of the environment: what settings other than credentials depend on
+VARIABLES = (*sorted(_OUR_VARIABLES), "OPENAI_BASE_URL")  # all that settings other than credentials depend on
 
 
 class Variables(Mapping[str, str]):
-    """Variables by name, which show themselves nowhere: keys are among them."""
+    """Variables by name, with a ``repr`` that shows none: keys are among them."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
@@ -45,7 +45,7 @@ class Variables(Mapping[str, str]):
 
 @dataclass(frozen=True, repr=False)
 class Sources:
-    """The places that settings come from, read once; only names that we know are taken from the files."""
+    """The sources of settings, read once; only names that we know are taken from the files."""
 
     environ: Variables
     files: tuple[Variables, ...]
@@ -57,7 +57,7 @@ class Sources:
         """Read the files of the project at ``root``, if there is one.
 
         Raises:
-            SettingsError: a file cannot be read, or ``[tool.asst]`` holds a key that is not ours.
+            SettingsError: a file cannot be read, or ``[tool.asst]`` has an unknown key.
         """
         if root is None:
             return cls(environ, (), {}, {})
@@ -68,19 +68,19 @@ class Sources:
             raise SettingsError("[tool] and [tool.asst] in pyproject.toml must be tables")
         for key in table:
             if key not in _KEYS:
-                hint = nearest(key, _KEYS) or f"; known: {', '.join(sorted(_KEYS))}"
+                hint = did_you_mean(key, _KEYS) or f"; known: {', '.join(sorted(_KEYS))}"
                 raise SettingsError(f"unknown key {key!r:.80} in [tool.asst] of pyproject.toml{hint}")
         return cls(environ, (_read_dotenv(root / ".env.local"), _read_dotenv(root / ".env")), table, pyproject)
 
-    def raw(self, variable: str) -> str | None:
-        """A variable as it is set, blank or not, from the first of the sources that sets it."""
+    def get_verbatim(self, variable: str) -> str | None:
+        """A variable from the first source that sets it, exactly as it is set there, blank or not."""
         for source in (self.environ, *self.files):
             if variable in source:
                 return source[variable]
         return None
 
     def get(self, variable: str) -> str | None:
-        """A variable from the first source that sets it to something."""
+        """A variable from the first source that gives it a value that is not blank, stripped."""
         for source in (self.environ, *self.files):
             if value := source.get(variable, "").strip():
                 if "\0" in value:
@@ -88,16 +88,16 @@ class Sources:
                 return value
         return None
 
-    def where(self, key: str, variable: str, table: str = "[tool.asst]") -> str:
-        """The name of the source that sets a setting: the variable, or else the key in a table."""
+    def source_of(self, key: str, variable: str, table: str = "[tool.asst]") -> str:
+        """Name the source of a setting for a message: its variable, or else its key in a table."""
         return variable if self.get(variable) is not None else f"{key} in {table} of pyproject.toml"
 
-    def text(self, key: str, variable: str, default: str) -> str:
-        """A setting that is one string, through all sources."""
+    def get_setting(self, key: str, variable: str, default: str) -> str:
+        """A setting that is one string, from the first source that has it."""
         value = self.get(variable)
         if value is None:
             value = self.table.get(key, default)
-            kinds = str | int | float if key in _NUMBERS else str
+            kinds = str | int | float if key in _NUMERIC_KEYS else str
             if isinstance(value, bool) or not isinstance(value, kinds):
                 raise SettingsError(f"{key} in [tool.asst] of pyproject.toml must be a string")
         return str(value)
@@ -123,7 +123,7 @@ def _read_dotenv(path: Path) -> Variables:
     from dotenv import dotenv_values
 
     try:
-        line = _unreadable(path.read_bytes().decode("utf-8-sig"))
+        line = _unparsable_line(path.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8: save it as UTF-8 text") from None
     except OSError as error:
@@ -131,11 +131,11 @@ def _read_dotenv(path: Path) -> Variables:
     if line:
         raise SettingsError(f"{path}, line {line}: cannot be read (is a quote not closed?)")
     values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
-    return Variables({name: value for name, value in values.items() if value is not None and _known(name)})
+    return Variables({name: value for name, value in values.items() if value is not None and _is_known(name)})
 
 
-def _unreadable(text: str) -> int | None:
-    """The first line that python-dotenv cannot parse: it would only log it, and an unclosed quote swallows what follows."""
+def _unparsable_line(text: str) -> int | None:
+    """The first line that python-dotenv cannot parse: it would only log it, and an unclosed quote hides the lines below."""
     from io import StringIO
 
     from dotenv.parser import parse_stream
@@ -143,5 +143,5 @@ def _unreadable(text: str) -> int | None:
     return next((binding.original.line for binding in parse_stream(StringIO(text)) if binding.error), None)
 
 
-def _known(name: str) -> bool:
-    return name in _PLAIN or any(name == variable or name.startswith(f"{variable}_") for variable in _OPENAI)
+def _is_known(name: str) -> bool:
+    return name in _OUR_VARIABLES or any(name == variable or name.startswith(f"{variable}_") for variable in _OPENAI)

@@ -1,4 +1,4 @@
-"""What the app declares, and the payload that it becomes: pure, and needs no SDK.
+"""The assistants that the app declares and the payloads that they become; pure, and needs no SDK.
 
 May import: no other room.
 """

@@ -1,7 +1,8 @@
-"""What an instance's configuration may hold, as openai-python types it, and how one that does not fit is told. Pure.
+"""The fields and values of an instance's configuration, as openai-python types them, and errors in the API's terms. Pure.
 
-``check`` and the embedded platform both judge by these models; importing them needs no openai. A test holds their fields
-and values to the SDK's (``openai.types.beta.agent_create_params``, ``openai.types.responses.response_create_params``).
+``check`` and the embedded platform validate with the same models; importing them needs no openai. A test holds their
+fields and values equal to the SDK's (``openai.types.beta.agent_create_params``,
+``openai.types.responses.response_create_params``).
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-__all__ = ["TYPES", "Configuration", "Fault", "Pinned", "Strict", "faults", "misfits"]
+__all__ = ["SDK_VERSION", "Configuration", "FieldError", "Pinned", "Strict", "field_errors", "validate"]
 
-TYPES = "3.57"  # the newest openai-python whose types these are; from 3.54 on they have not changed
-MISSPELT = 0.75  # likeness from which on a value is a known one misspelt: "hihg" is, "web_fetch" for web_search is not
+SDK_VERSION = "3.57"  # the newest openai-python with exactly these types; they have not changed since 3.54
+SIMILARITY = 0.75  # a value this close to a known one is a misspelling: "hihg" is, "web_fetch" for web_search is not
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Tier = Literal["auto", "default", "flex", "priority", "fast", "ultrafast"]
@@ -105,7 +106,7 @@ class MCP(Strict):
     required: bool = False
 
 
-class Location(Strict):
+class SearchLocation(Strict):
     city: str | None = None
     country: str | None = None
     region: str | None = None
@@ -116,7 +117,7 @@ class WebSearch(Strict):
     type: Literal["web_search"]
     allowed_domains: list[str] | None = None
     context_size: Level | None = None
-    location: Location | None = None
+    location: SearchLocation | None = None
     mode: Literal["disabled", "cached", "live"] | None = None
 
 
@@ -133,7 +134,7 @@ Tool = Annotated[Function | ToolSearch | Programmatic | MCP | WebSearch | Comput
 
 
 class Configuration(Strict):
-    """What a session may set anew: anything left out is unchanged, null goes back to the default."""
+    """The fields that a session may override: one that is left out stays as it is, null restores the default."""
 
     model: str = Field(default="", min_length=1)
     instructions: str | None = Field(default=None, max_length=1_048_576)
@@ -153,7 +154,7 @@ class PinnedReasoning(Reasoning):
 
 
 class Pinned(Strict):
-    """What of it goes with each call of the Responses API, whose own types name some values more."""
+    """The fields that go with each call of the Responses API, whose types have some more values."""
 
     reasoning: PinnedReasoning | None = None
     service_tier: Literal[Tier, "scale"] | None = None
@@ -162,14 +163,14 @@ class Pinned(Strict):
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One thing that does not fit.
+class FieldError:
+    """One field or value that a configuration may not have.
 
     Args:
-        param: where, as ``tools[0].name``.
-        code: OpenAI's code for it.
-        reason: what is wrong, to stand after ``param``.
-        newer: it may be right for a newer API than the SDK's types are of.
+        param: the field's path, such as ``tools[0].name``.
+        code: OpenAI's error code.
+        reason: what is wrong, to follow ``param`` in a message.
+        newer: whether an API newer than the SDK's types may take it.
     """
 
     param: str
@@ -178,69 +179,72 @@ class Fault:
     newer: bool = False
 
 
-def misfits(kind: type[Strict], value: Any) -> list[Fault]:
-    """All that does not fit in a value, given as plain JSON."""
+def validate(kind: type[Strict], value: Any) -> list[FieldError]:
+    """Validate plain JSON and return every error."""
     try:
         kind.model_validate(value)
     except ValidationError as error:
-        return faults(kind, error)
+        return field_errors(kind, error)
     return []
 
 
-def faults(kind: type[Strict], error: ValidationError) -> list[Fault]:
-    """What a model's validation found, told in the terms of the API."""
-    return [_fault(kind, item) for item in error.errors(include_url=False)]
+def field_errors(kind: type[Strict], error: ValidationError) -> list[FieldError]:
+    """Translate pydantic's errors into the API's terms."""
+    return [_field_error(kind, item) for item in error.errors(include_url=False)]
 
 
-def _fault(kind: type[Strict], item: Any) -> Fault:
-    param, models = _place(kind, item["loc"])
+def _field_error(kind: type[Strict], item: Any) -> FieldError:
+    param, models = _locate(kind, item["loc"])
     found = item["type"]
     if found in ("missing", "union_tag_not_found"):
-        return Fault(param if found == "missing" else f"{param}.type", "missing_required_parameter", "it is missing")
+        return FieldError(param if found == "missing" else f"{param}.type", "missing_required_parameter", "it is missing")
     if found == "extra_forbidden":
-        return _unknown(param, "unknown_parameter", item["loc"][-1], [key for model in models for key in _fields(model)])
+        return _unknown_value(param, "unknown_parameter", item["loc"][-1], [key for model in models for key in _fields(model)])
     if found == "literal_error":
-        return _unknown(param, "invalid_value", item["input"], item["ctx"]["expected"].split("'")[1::2])
+        return _unknown_value(param, "invalid_value", item["input"], item["ctx"]["expected"].split("'")[1::2])
     if found == "union_tag_invalid":
-        return _unknown(param, "invalid_value", item["input"]["type"], [_tag(model) for model in models])
-    return Fault(param, "invalid_type" if found.endswith("_type") else "invalid_value", item["msg"])
+        return _unknown_value(param, "invalid_value", item["input"]["type"], [_discriminator(model) for model in models])
+    return FieldError(param, "invalid_type" if found.endswith("_type") else "invalid_value", item["msg"])
 
 
-def _unknown(param: str, code: str, value: Any, known: Sequence[str]) -> Fault:
-    """The fault of a value or a field that is not known: a known one misspelt, or one that a newer API may have."""
-    close = get_close_matches(value.casefold(), known, n=1, cutoff=MISSPELT) if isinstance(value, str) else []
+def _unknown_value(param: str, code: str, value: Any, known: Sequence[str]) -> FieldError:
+    """The error for an unknown field or value: a misspelling of a known one, or perhaps of a newer API."""
+    close = get_close_matches(value.casefold(), known, n=1, cutoff=SIMILARITY) if isinstance(value, str) else []
     names = ", ".join(known)
     if close or not isinstance(value, str):
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        return Fault(param, code, f"{value!r:.80} is unknown; known: {names}{hint}")
-    sdk = f"openai-python {TYPES} (installed: {version('openai')})"
-    return Fault(param, code, f"{value!r:.80} is unknown to {sdk}, which names {names}", newer=True)
+        return FieldError(param, code, f"{value!r:.80} is unknown; known: {names}{hint}")
+    sdk = f"openai-python {SDK_VERSION} (installed: {version('openai')})"
+    return FieldError(param, code, f"{value!r:.80} is unknown to {sdk}, which names {names}", newer=True)
 
 
-def _place(kind: type[Strict], steps: Iterable[int | str]) -> tuple[str, list[type[Strict]]]:
-    """A place as the API writes it, and the models of what stands there (for an unknown field: of what it stands in)."""
+def _locate(kind: type[Strict], steps: Iterable[int | str]) -> tuple[str, list[type[Strict]]]:
+    """Translate the path of a pydantic error: return the field as the API writes it, and the models that may stand there.
+
+    For an unknown field the models are those of the object around it.
+    """
     param, here = "", [kind]
     for step in steps:
         if isinstance(step, int):
             param += f"[{step}]"
-        elif len(here) > 1:  # pydantic's own step, which says the kind of one of several
-            here = [model for model in here if _tag(model) == step] or here
+        elif len(here) > 1:  # pydantic's own step: the discriminator, which picks one of several models
+            here = [model for model in here if _discriminator(model) == step] or here
         else:
             param += f".{step}" if param else step
-            here = [each for model in here if step in _fields(model) for each in _models(_fields(model)[step])] or here
+            here = [each for model in here if step in _fields(model) for each in _models_in(_fields(model)[step])] or here
     return param, here
 
 
 def _fields(model: type[Strict]) -> dict[str, Any]:
-    """By its name in JSON, the type of each field."""
+    """The type of each field, by its name in JSON."""
     return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
-def _tag(model: type[Strict]) -> str:
+def _discriminator(model: type[Strict]) -> str:
     return str(next(iter(get_args(model.model_fields["type"].annotation)), "")) if "type" in model.model_fields else ""
 
 
-def _models(annotation: Any) -> list[type[Strict]]:
+def _models_in(annotation: Any) -> list[type[Strict]]:
     if isinstance(annotation, type) and issubclass(annotation, Strict):
         return [annotation]
-    return [model for part in get_args(annotation) for model in _models(part)]
+    return [model for part in get_args(annotation) for model in _models_in(part)]

@@ -1,16 +1,17 @@
-"""What an app declares: a frozen, inert value. Making one touches no network and no file."""
+"""What an app declares: a frozen value. Making one touches no network and no file."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any, Generic
 
 from ..errors import DeclarationError
 from ..types import SLUG
+from .tags import RESERVED
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -20,14 +21,23 @@ else:
     from typing import TypeVar
 
     Output = TypeVar("Output", covariant=True)
-from .tags import RESERVED
 
-__all__ = ["OVERRIDES", "Declaration", "Output", "plain", "slug_rule"]
+__all__ = ["OVERRIDES", "SLUG_RULE", "USER_PAIRS", "Declaration", "Output", "plain"]
 
 OVERRIDES = ("model", "instructions", "tools", "reasoning", "verbosity", "service_tier", "metadata")
 USER_PAIRS = 11  # of the API's 16 metadata pairs, 5 are our tags
+SLUG_RULE = "1 to 64 of a-z, 0-9, '_', '.', '-', beginning with a letter or digit"
 
-slug_rule = "1 to 64 of a-z, 0-9, '_', '.', '-', beginning with a letter or digit"
+# The types that a field may have, and what an error calls them.
+FIELD_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "model": ((str,), "a string"),
+    "instructions": ((str,), "a string"),
+    "reasoning": ((Mapping, NoneType), "a mapping"),
+    "verbosity": ((str, NoneType), "a string"),
+    "service_tier": ((str, NoneType), "a string"),
+    "metadata": ((Mapping,), "a mapping of strings"),
+    "tools": ((list, tuple), "a list of functions and JSON objects"),
+}
 
 
 def frozen(value: Any) -> Any:
@@ -38,20 +48,20 @@ def frozen(value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """The reverse of ``frozen``: plain dicts and lists, a deep copy."""
+    """The reverse of ``frozen``: a deep copy in plain dicts and lists."""
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def not_json(value: Any, path: str) -> str | None:
-    """Where and why a value is no JSON, or None where it is."""
+def find_non_json(value: Any, path: str) -> str | None:
+    """Say where and why a value is not JSON; return None where it is."""
     if isinstance(value, Mapping):
         if odd := next((key for key in value if not isinstance(key, str)), None):
             return f"{path} has the key {odd!r:.80}, which is no string"
-        return next((found for key, item in value.items() if (found := not_json(item, f"{path}.{key}"))), None)
+        return next((found for key, item in value.items() if (found := find_non_json(item, f"{path}.{key}"))), None)
     if isinstance(value, list | tuple):
-        return next((found for index, item in enumerate(value) if (found := not_json(item, f"{path}[{index}]"))), None)
+        return next((found for index, item in enumerate(value) if (found := find_non_json(item, f"{path}[{index}]"))), None)
     if value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         return None
     return f"{path} is {value!r:.80}, which is no JSON"
@@ -70,7 +80,7 @@ class Declaration(Generic[Output]):
 
     Args:
         name: a slug, ``[a-z0-9][a-z0-9_.-]{0,63}``; remotely the instance is called ``{name}_{environment}``.
-        output: the Pydantic model or dataclass that every answer must fit; none means text.
+        output: the Pydantic model or dataclass that every answer must fit; None means text.
         model: any model name that the platform knows; it is not checked against a list.
         instructions: what the model is told, at most 1,048,576 characters.
         description: for people; it is part of no payload and no digest.
@@ -100,12 +110,12 @@ class Declaration(Generic[Output]):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not SLUG.fullmatch(self.name):
-            raise DeclarationError(f"assistant name {self.name!r:.80} is not a slug: {slug_rule}")
+            raise DeclarationError(f"assistant name {self.name!r:.80} is not a slug: {SLUG_RULE}")
         if self.output is not None and not is_output_model(self.output):
             raise DeclarationError(
                 f"assistant {self.name}: output is {self.output!r:.80}, which is no Pydantic model and no dataclass"
             )
-        self._check({key: getattr(self, key) for key in OVERRIDES}, self.name)
+        _check_fields({key: getattr(self, key) for key in OVERRIDES}, self.name)
         if not isinstance(self.environments, Mapping):
             raise DeclarationError(f"assistant {self.name}: environments must map a name to the fields that differ there")
         for environment, override in self.environments.items():
@@ -113,7 +123,7 @@ class Declaration(Generic[Output]):
             odd = sorted(set(override) - set(OVERRIDES)) if isinstance(override, Mapping) else [override]
             if odd:
                 raise DeclarationError(f"assistant {where}: {odd[0]!r:.80} cannot differ; these can: {', '.join(OVERRIDES)}")
-            self._check(override, where)
+            _check_fields(override, where)
         for key in ("tools", "reasoning", "metadata", "environments"):
             object.__setattr__(self, key, frozen(getattr(self, key)))
 
@@ -122,44 +132,48 @@ class Declaration(Generic[Output]):
         return {each.name: plain(getattr(self, each.name)) for each in dataclasses.fields(self)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """The fields again, frozen."""
+        """Restore the fields, frozen again."""
         for key, value in state.items():
             object.__setattr__(self, key, frozen(value))
-
-    @staticmethod
-    def _check(fields: Mapping[str, Any], where: str) -> None:
-        def need(key: str, kind: type | tuple[type, ...], what: str, optional: bool = False) -> None:
-            value = fields.get(key)
-            if key in fields and not isinstance(value, kind) and not (optional and value is None):
-                raise DeclarationError(f"assistant {where}: {key} must be {what}, not {type(value).__name__}")
-
-        need("model", str, "a string")
-        need("instructions", str, "a string")
-        need("reasoning", Mapping, "a mapping", optional=True)
-        need("verbosity", str, "a string", optional=True)
-        need("service_tier", str, "a string", optional=True)
-        need("metadata", Mapping, "a mapping of strings")
-        need("tools", (list, tuple), "a list of functions and JSON objects")
-        if "model" in fields and not fields["model"].strip():
-            raise DeclarationError(f"assistant {where}: model is empty")
-        if problem := not_json(fields.get("reasoning"), "reasoning"):
-            raise DeclarationError(f"assistant {where}: {problem}")
-        for index, tool in enumerate(fields.get("tools", ())):
-            if callable(tool):
-                continue  # its schema is made with the payload: a declaration stays cheap
-            if not isinstance(tool, Mapping):
-                kind = type(tool).__name__
-                raise DeclarationError(f"assistant {where}: tools[{index}] must be a function or a JSON object, not {kind}")
-            if problem := not_json(tool, f"tools[{index}]"):
-                raise DeclarationError(f"assistant {where}: {problem}")
-        for key, value in fields.get("metadata", {}).items():
-            if not isinstance(key, str) or not isinstance(value, str):
-                raise DeclarationError(f"assistant {where}: metadata[{key!r:.80}] must map a string to a string")
-            if key.startswith(RESERVED):
-                raise DeclarationError(f"assistant {where}: metadata[{key!r:.80}]: keys that begin with 'asst.' are ours")
-        if len(fields.get("metadata", {})) > USER_PAIRS:
-            raise DeclarationError(f"assistant {where}: metadata has more than {USER_PAIRS} pairs; 5 of the API's 16 are ours")
 
     def fields(self, environment: str) -> Mapping[str, Any]:
         """The configured fields in one environment, its overrides applied."""
         return {**{key: getattr(self, key) for key in OVERRIDES}, **self.environments.get(environment, {})}
+
+
+def _check_fields(fields: Mapping[str, Any], where: str) -> None:
+    if problem := next(_field_problems(fields), None):
+        raise DeclarationError(f"assistant {where}: {problem}")
+
+
+def _field_problems(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what no platform would take; a check may rely on those before it."""
+    for key, (types, name) in FIELD_TYPES.items():
+        if key in fields and not isinstance(fields[key], types):
+            yield f"{key} must be {name}, not {type(fields[key]).__name__}"
+    if "model" in fields and not fields["model"].strip():
+        yield "model is empty"
+    if problem := find_non_json(fields.get("reasoning"), "reasoning"):
+        yield problem
+    yield from _tool_problems(fields.get("tools", ()))
+    yield from _metadata_problems(fields.get("metadata", {}))
+
+
+def _tool_problems(tools: Sequence[Any]) -> Iterator[str]:
+    for index, tool in enumerate(tools):
+        if callable(tool):
+            continue  # its schema is made with the payload: a declaration stays cheap
+        if not isinstance(tool, Mapping):
+            yield f"tools[{index}] must be a function or a JSON object, not {type(tool).__name__}"
+        elif problem := find_non_json(tool, f"tools[{index}]"):
+            yield problem
+
+
+def _metadata_problems(metadata: Mapping[Any, Any]) -> Iterator[str]:
+    for key, value in metadata.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            yield f"metadata[{key!r:.80}] must map a string to a string"
+        elif key.startswith(RESERVED):
+            yield f"metadata[{key!r:.80}]: keys that begin with {RESERVED!r} are ours"
+    if len(metadata) > USER_PAIRS:
+        yield f"metadata has more than {USER_PAIRS} pairs; 5 of the API's 16 are ours"

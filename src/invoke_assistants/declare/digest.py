@@ -1,4 +1,4 @@
-"""The payload's digest: the SHA-256 of its canonical JSON."""
+"""The payload's digest, the SHA-256 of its canonical JSON, and the size of a value as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["canonical", "digest"]
+__all__ = ["canonical", "digest", "json_size"]
 
 
 def canonical(value: Any) -> str:
@@ -24,3 +24,8 @@ def canonical(value: Any) -> str:
 def digest(payload: Mapping[str, Any]) -> str:
     """``sha256:`` and the SHA-256 of the payload's canonical JSON, in hex."""
     return "sha256:" + hashlib.sha256(canonical(payload).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def json_size(value: Any) -> int:
+    """The bytes of a value as compact UTF-8 JSON."""
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))

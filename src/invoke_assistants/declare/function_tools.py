@@ -1,6 +1,6 @@
-"""The functions among an assistant's tools, and the JSON that declares one. Pure; needs no openai.
+"""Python functions as tools: the JSON that defines one, and the functions by tool name. Pure; needs no openai.
 
-A function becomes what the SDK's ``function_tool`` makes of it (a property test holds the two equal), so that at run
+The definition is the one that the SDK's ``function_tool`` makes (a property test holds the two equal), so that at run
 time the same function can be handed to the SDK as the handler of its tool.
 """
 
@@ -14,55 +14,54 @@ from typing import Any, get_type_hints
 
 from ..errors import DeclarationError
 from ..types import JSONObject
-from .declaration import Declaration, not_json, plain
+from .declaration import Declaration, find_non_json, plain
 
-__all__ = ["definition", "functions", "tools"]
+__all__ = ["define_tool", "define_tools", "tool_functions"]
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # openai-python 3.54, types/shared/function_definition.py
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-def tools(declaration: Declaration[Any], environment: str) -> list[JSONObject]:
-    """An assistant's tools in one environment as plain JSON, its functions defined.
+def define_tools(declaration: Declaration[Any], environment: str) -> list[JSONObject]:
+    """Define an assistant's tools in one environment: its functions and its JSON objects, all as plain JSON.
 
     Raises:
-        DeclarationError: a function cannot be a tool, or two tools have one name.
+        DeclarationError: a function cannot be a tool, or two tools have the same name.
     """
-    out: list[JSONObject] = []
-    taken: list[Any] = []
+    definitions: list[JSONObject] = []
     for tool in declaration.fields(environment)["tools"]:
         try:
-            out.append(definition(tool) if callable(tool) else plain(tool))
+            definitions.append(define_tool(tool) if callable(tool) else plain(tool))
         except DeclarationError as error:
             raise DeclarationError(f"assistant {declaration.name}: {error}") from None
-        if out[-1].get("type") == "function" and "name" in out[-1]:
-            if out[-1]["name"] in taken:
-                raise DeclarationError(f"assistant {declaration.name}: two tools are called {out[-1]['name']!r:.80}")
-            taken.append(out[-1]["name"])
-    return out
+    names = [each["name"] for each in definitions if each.get("type") == "function" and "name" in each]
+    if twice := [name for index, name in enumerate(names) if name in names[:index]]:
+        raise DeclarationError(f"assistant {declaration.name}: two tools are called {twice[0]!r:.80}")
+    return definitions
 
 
-def functions(declaration: Declaration[Any], environment: str) -> dict[str, Callable[..., Any]]:
+def tool_functions(declaration: Declaration[Any], environment: str) -> dict[str, Callable[..., Any]]:
     """The functions among an assistant's tools in one environment, by the name of their tool.
 
-    One that the SDK's ``function_tool`` has made already is given as it is.
+    What the SDK's ``function_tool`` has made is returned as it is.
 
     Raises:
-        DeclarationError: one has no name that a tool can have.
+        DeclarationError: the name of a function cannot be the name of a tool.
     """
-    return {_name(tool): tool for tool in declaration.fields(environment)["tools"] if callable(tool)}
+    return {_tool_name(tool): tool for tool in declaration.fields(environment)["tools"] if callable(tool)}
 
 
-def definition(function: Callable[..., Any]) -> JSONObject:
-    """A function tool's JSON: the function's name, docstring, and the schema of its parameters.
+def define_tool(function: Callable[..., Any]) -> JSONObject:
+    """The JSON that defines a function as a tool: its name, its docstring, and the schema of its parameters.
 
-    Takes a function or bound method, sync or async, or what the SDK's ``function_tool`` has made of one.
+    Args:
+        function: a function or bound method, sync or async, or what the SDK's ``function_tool`` has made of one.
 
     Raises:
-        DeclarationError: it cannot be a tool; the function and the parameter are named.
+        DeclarationError: it cannot be a tool; names the function and the parameter.
     """
-    name = _name(function)
-    if _is_made(function):
+    name = _tool_name(function)
+    if _is_sdk_tool(function):
         return {key: plain(value) for key, value in function.definition.items()}  # type: ignore[attr-defined]
     return {
         "type": "function",
@@ -72,12 +71,12 @@ def definition(function: Callable[..., Any]) -> JSONObject:
     }
 
 
-def _is_made(function: Any) -> bool:
+def _is_sdk_tool(function: Any) -> bool:
     return isinstance(getattr(function, "definition", None), Mapping) and isinstance(getattr(function, "name", None), str)
 
 
-def _name(function: Any) -> str:
-    name = function.name if _is_made(function) else getattr(function, "__name__", None)
+def _tool_name(function: Any) -> str:
+    name = function.name if _is_sdk_tool(function) else getattr(function, "__name__", None)
     if isinstance(function, type) or not isinstance(name, str):
         raise DeclarationError(f"the tool {function!r:.80} is no function: give a function or a bound method")
     if name == "<lambda>":
@@ -103,12 +102,12 @@ def _parameters(name: str, function: Callable[..., Any]) -> dict[str, tuple[Any,
         if parameter.annotation is parameter.empty:
             raise DeclarationError(f"{where} has no type annotation")
         default = ... if parameter.default is parameter.empty else parameter.default
-        out[parameter.name] = (_resolved(parameter.annotation, function, where), default)
+        out[parameter.name] = (_resolve_annotation(parameter.annotation, function, where), default)
     return out
 
 
-def _resolved(annotation: Any, function: Callable[..., Any], where: str) -> Any:
-    """An annotation as a type, also where it is written as a string."""
+def _resolve_annotation(annotation: Any, function: Callable[..., Any], where: str) -> Any:
+    """Evaluate an annotation, which may be written as a string."""
     source = inspect.unwrap(function)
     owner = _owner(function, source)
     known = {key: value for cls in reversed(owner.__mro__) for key, value in vars(cls).items()} if owner else {}
@@ -121,7 +120,7 @@ def _resolved(annotation: Any, function: Callable[..., Any], where: str) -> Any:
 
 
 def _owner(function: Callable[..., Any], source: Any) -> type | None:
-    """The class in whose body a method is written, whose names its annotations may use; None for other functions."""
+    """The class whose body defines a method: annotations may use its names. None for any other function."""
     *path, name = getattr(source, "__qualname__", "").split(".")
     if inspect.ismethod(function):
         bound = function.__self__ if isinstance(function.__self__, type) else type(function.__self__)
@@ -141,28 +140,28 @@ def _schema(name: str, parameters: Mapping[str, tuple[Any, Any]]) -> JSONObject:
     try:
         return _json_schema(parameters)
     except Exception as error:  # types bring schema hooks of their own, which can raise anything
-        raise DeclarationError(f"function {name}: {_culprit(parameters)}no JSON schema: {_first_line(error)}") from None
+        raise DeclarationError(f"function {name}: {_failing_parameter(parameters)}no JSON schema: {_first_line(error)}") from None
 
 
 def _json_schema(parameters: Mapping[str, tuple[Any, Any]]) -> JSONObject:
     from pydantic import ConfigDict, create_model
 
-    # A parameter may be called what a model's own methods are called, so each field has a neutral name and an alias.
+    # A parameter may have the name of a model's own method, so each field gets a neutral name and an alias.
     aliases = {f"argument_{index}": name for index, name in enumerate(parameters)}
     fields: dict[str, Any] = dict(zip(aliases, parameters.values(), strict=True))
     config = ConfigDict(extra="forbid", alias_generator=aliases.__getitem__)
     schema: JSONObject = create_model("ToolArguments", __config__=config, **fields).model_json_schema()
-    if problem := not_json(schema, "the schema"):
+    if problem := find_non_json(schema, "the schema"):
         raise ValueError(problem)
     return schema
 
 
-def _culprit(parameters: Mapping[str, tuple[Any, Any]]) -> str:
-    """``parameter NAME has `` of the first one that has no schema by itself, if there is one."""
+def _failing_parameter(parameters: Mapping[str, tuple[Any, Any]]) -> str:
+    """``parameter NAME has `` for the first parameter that has no schema on its own, if there is one."""
     for name, parameter in parameters.items():
         try:
             _json_schema({name: parameter})
-        except Exception:  # told by the caller
+        except Exception:  # the caller reports it
             return f"parameter {name} has "
     return "its parameters have "
 

@@ -1,28 +1,29 @@
-"""What is configured remotely: building it, its digest, comparing it with a remote object, writing it. Pure."""
+"""The payload: what an instance is configured with, built from a declaration and checked offline. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..types import Desired, JSONObject
 from .declaration import Declaration, plain
-from .digest import canonical
-from .function_tools import tools
-from .request_bodies import TOOLS
-from .strict_schema import lint, output_schema, size
+from .digest import canonical, json_size
+from .function_tools import define_tools
+from .request_bodies import SUPPORTED_TOOLS
+from .strict_schema import lint, output_schema
+from .tags import DIGEST_TAG, NONCE_TAG
 
-__all__ = ["build", "create_body", "problems", "warnings"]
+__all__ = ["build_payload", "create_body", "find_problems", "find_warnings"]
 
 # Limits of the Agents API, from the parameter documentation of openai-python 3.54 (`client.beta.agents.create`).
 MAX_INSTRUCTIONS = 1_048_576  # characters
 MAX_NAME = 128  # characters of the remote name
 MAX_PAIRS, MAX_PAIR_KEY, MAX_PAIR_VALUE = 16, 64, 512  # metadata: pairs, characters
-MAX_TOOLS = 3 * 1024 * 1024  # bytes of the tool list as compact UTF-8 JSON
+MAX_TOOLS = 3 * 1024 * 1024  # bytes of the list of tools as compact UTF-8 JSON
 
 
-def build(declaration: Declaration[Any], environment: str) -> JSONObject:
-    """The payload of an assistant in one environment: everything configured remotely, nothing else.
+def build_payload(declaration: Declaration[Any], environment: str) -> JSONObject:
+    """Build the payload of an assistant in one environment: everything that is configured remotely, nothing else.
 
     Raises:
         DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
@@ -37,7 +38,7 @@ def build(declaration: Declaration[Any], environment: str) -> JSONObject:
     payload: JSONObject = {"model": fields["model"], "instructions": fields["instructions"] or None, "text": text}
     if fields["reasoning"]:
         payload["reasoning"] = fields["reasoning"]
-    payload["tools"] = tools(declaration, environment)
+    payload["tools"] = define_tools(declaration, environment)
     if fields["service_tier"] is not None:
         payload["service_tier"] = fields["service_tier"]
     if fields["metadata"]:
@@ -46,58 +47,64 @@ def build(declaration: Declaration[Any], environment: str) -> JSONObject:
 
 
 def create_body(desired: Desired, nonce: str) -> JSONObject:
-    """The body that creates an instance: its payload, its remote name, our tags."""
-    tags = {**desired.identity, "asst.digest": desired.digest, "asst.nonce": nonce}
+    """The body of the request that creates an instance: its payload, its remote name, our tags."""
+    tags = {**desired.identity, DIGEST_TAG: desired.digest, NONCE_TAG: nonce}
     return {**desired.payload, "name": desired.remote_name, "metadata": {**desired.payload.get("metadata", {}), **tags}}
 
 
-def problems(declaration: Declaration[Any], desired: Desired) -> list[str]:
-    """What the platform would refuse in a declared instance, offline; each names the model and field or the limit."""
-    payload, found = desired.payload, []
-    form = payload["text"]["format"]
+def find_problems(declaration: Declaration[Any], desired: Desired) -> list[str]:
+    """Find offline what the platform would refuse in a declared instance; each line names the field or the limit."""
+    form = desired.payload["text"]["format"]
+    found: list[str] = []
     if form["type"] == "json_schema":
         found += lint(form["schema"], declaration.output.__name__ if declaration.output else "schema")
-    if len(payload["instructions"] or "") > MAX_INSTRUCTIONS:
-        found.append(f"instructions have {len(payload['instructions']):,} characters; at most {MAX_INSTRUCTIONS:,} are allowed")
-    if len(desired.remote_name) > MAX_NAME:
-        found.append(
-            f"the remote name {desired.remote_name!r} has {len(desired.remote_name)} characters; at most {MAX_NAME} are allowed"
-        )
-    if (bytes_ := size(payload["tools"])) > MAX_TOOLS:
-        found.append(f"tools hold {bytes_:,} bytes of JSON; at most {MAX_TOOLS:,} (3 MiB) are allowed")
-    found += [text for text, newer in _misfits(desired) if not newer]
-    pairs = create_body(desired, "n" * 32)["metadata"]
-    if len(pairs) > MAX_PAIRS:
-        found.append(f"metadata has {len(pairs)} pairs with our 5 tags; at most {MAX_PAIRS} are allowed")
-    for key, value in pairs.items():
-        if not 1 <= len(key) <= MAX_PAIR_KEY:
-            found.append(f"metadata key {key!r:.80} has {len(key)} characters; 1 to {MAX_PAIR_KEY} are allowed")
-        if len(value) > MAX_PAIR_VALUE:
-            found.append(f"metadata[{key!r:.80}] has {len(value)} characters; at most {MAX_PAIR_VALUE} are allowed")
+    found += _exceeded_limits(desired)
+    found += [text for text, newer in _type_errors(desired) if not newer]
+    found += _metadata_problems(create_body(desired, "n" * 32)["metadata"])
     try:
-        canonical(payload).encode()
+        canonical(desired.payload).encode()
     except UnicodeEncodeError:
-        found.append("some text holds a lone surrogate, which is no valid Unicode")
+        found.append("some text holds a lone surrogate, which is not valid Unicode")
     return found
 
 
-def warnings(desired: Desired) -> list[str]:
-    """What of a declared instance this package does not know and a newer API may take, offline."""
-    return [f"{text}; a newer API may take it" for text, newer in _misfits(desired) if newer]
+def find_warnings(desired: Desired) -> list[str]:
+    """Find offline what this package does not know in a declared instance and a newer API may take."""
+    return [f"{text}; a newer API may take it" for text, newer in _type_errors(desired) if newer]
 
 
-def _misfits(desired: Desired) -> Iterator[tuple[str, bool]]:
-    """What does not fit the API's types, and whether a newer API may take it, which the embedded platform is not."""
-    from .configuration import Configuration, Pinned, misfits
+def _exceeded_limits(desired: Desired) -> Iterator[str]:
+    instructions, name = desired.payload["instructions"] or "", desired.remote_name
+    if len(instructions) > MAX_INSTRUCTIONS:
+        yield f"instructions have {len(instructions):,} characters; at most {MAX_INSTRUCTIONS:,} are allowed"
+    if len(name) > MAX_NAME:
+        yield f"the remote name {name!r} has {len(name)} characters; at most {MAX_NAME} are allowed"
+    if (size := json_size(desired.payload["tools"])) > MAX_TOOLS:
+        yield f"tools hold {size:,} bytes of JSON; at most {MAX_TOOLS:,} (3 MiB) are allowed"
+
+
+def _metadata_problems(pairs: Mapping[str, str]) -> Iterator[str]:
+    if len(pairs) > MAX_PAIRS:
+        yield f"metadata has {len(pairs)} pairs with our 5 tags; at most {MAX_PAIRS} are allowed"
+    for key, value in pairs.items():
+        if not 1 <= len(key) <= MAX_PAIR_KEY:
+            yield f"metadata key {key!r:.80} has {len(key)} characters; 1 to {MAX_PAIR_KEY} are allowed"
+        if len(value) > MAX_PAIR_VALUE:
+            yield f"metadata[{key!r:.80}] has {len(value)} characters; at most {MAX_PAIR_VALUE} are allowed"
+
+
+def _type_errors(desired: Desired) -> Iterator[tuple[str, bool]]:
+    """Yield what the API's types do not allow, and whether a newer API may allow it (never on ``local``)."""
+    from .configuration import Configuration, Pinned, validate
 
     platform, payload = desired.location.platform, desired.payload
-    unusable = {}
-    if platform == "responses":
-        kinds = [(f"tools[{index}]", tool.get("type")) for index, tool in enumerate(payload["tools"])]
-        unusable = {where: kind for where, kind in kinds if kind not in list(TOOLS)}  # it may be a list itself
-    for where, kind in unusable.items():
-        yield f"{where} is {kind!r:.80}; on responses these can be used: {', '.join(sorted(TOOLS))}", False
+    unusable: set[str] = set()
+    for index, tool in enumerate(payload["tools"] if platform == "responses" else ()):
+        where, kind = f"tools[{index}]", tool.get("type")
+        if kind not in list(SUPPORTED_TOOLS):  # a list: the kind may be unhashable
+            unusable.add(where)
+            yield f"{where} is {kind!r:.80}; on responses these can be used: {', '.join(sorted(SUPPORTED_TOOLS))}", False
     typed = {key: payload[key] for key in ("text", "reasoning", "tools", "service_tier") if key in payload}
-    for fault in misfits(Pinned if platform == "responses" else Configuration, typed):
-        if fault.param not in unusable:
-            yield f"{fault.param.removeprefix('text.')}: {fault.reason}", fault.newer and platform != "local"
+    for error in validate(Pinned if platform == "responses" else Configuration, typed):
+        if error.param not in unusable:
+            yield f"{error.param.removeprefix('text.')}: {error.reason}", error.newer and platform != "local"

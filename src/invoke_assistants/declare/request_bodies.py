@@ -1,6 +1,6 @@
-"""A pinned payload as a request: to the Responses API, or to chat completions. Pure.
+"""The body of a request made from a payload: for the Responses API, or for chat completions. Pure.
 
-The payload is in the Agents API's terms; the names on the other side are those of openai-python 3.54's types
+A payload is written in the Agents API's terms; those of the requests are openai-python 3.54's types
 (``responses.ToolParam``, ``responses.ResponseTextConfigParam``, ``chat.completion_create_params``).
 """
 
@@ -12,28 +12,28 @@ from typing import Any
 
 from ..types import JSONObject
 
-__all__ = ["TOOLS", "chat_request", "responses_request"]
+__all__ = ["SUPPORTED_TOOLS", "chat_request", "responses_request"]
 
-TOOLS = frozenset({"function", "web_search"})  # the kinds that have a counterpart here
+SUPPORTED_TOOLS = frozenset({"function", "web_search"})  # the types of tools that these requests have, too
 
 
 def responses_request(payload: Mapping[str, Any]) -> JSONObject:
-    """What of a payload each call of the Responses API is sent."""
+    """The part of a payload that goes with each call of the Responses API."""
     text = dict(payload["text"])
     if text["format"]["type"] == "json_schema":
-        text["format"] = {"type": "json_schema", **_named(text["format"]["schema"])}
-    tools = [_tool(tool) for tool in payload["tools"] if tool.get("mode") != "disabled"]
+        text["format"] = {"type": "json_schema", **_named_schema(text["format"]["schema"])}
+    tools = [_translate_tool(tool) for tool in payload["tools"] if tool.get("mode") != "disabled"]
     body = {**payload, "text": text, "tools": tools}
     return {key: value for key, value in body.items() if value not in (None, [], {})}
 
 
 def chat_request(payload: Mapping[str, Any]) -> JSONObject:
-    """What of a payload a call of chat completions is sent, without its messages; tools of the server have no place there."""
+    """The part of a payload that goes with a call of chat completions, messages apart; it has no server-side tools."""
     body: JSONObject = {"model": payload["model"]}
     if payload["text"]["format"]["type"] == "json_schema":
-        schema = _named(payload["text"]["format"]["schema"])
+        schema = _named_schema(payload["text"]["format"]["schema"])
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    functions = [_tool(tool) for tool in payload["tools"] if tool["type"] == "function"]
+    functions = [_translate_tool(tool) for tool in payload["tools"] if tool["type"] == "function"]
     if functions:
         body["tools"] = [{"type": "function", "function": {k: v for k, v in each.items() if k != "type"}} for each in functions]
     if effort := (payload.get("reasoning") or {}).get("effort"):
@@ -41,15 +41,15 @@ def chat_request(payload: Mapping[str, Any]) -> JSONObject:
     return body
 
 
-def _named(schema: Mapping[str, Any]) -> JSONObject:
-    """A strict schema with the name that these endpoints ask for: 1 to 64 letters, digits, ``_`` and ``-``."""
+def _named_schema(schema: Mapping[str, Any]) -> JSONObject:
+    """A strict schema under the name that both endpoints require: 1 to 64 letters, digits, ``_`` and ``-``."""
     name = re.sub(r"[^A-Za-z0-9_-]", "_", str(schema.get("title", "")))[:64]
     return {"name": name or "output", "schema": dict(schema), "strict": True}
 
 
-def _tool(tool: Mapping[str, Any]) -> JSONObject:
+def _translate_tool(tool: Mapping[str, Any]) -> JSONObject:
     if tool["type"] == "function":
-        # Free-form parameters, as on the Agents API; here strict ones are the default.
+        # The Agents API takes free-form parameters; here they would be strict by default.
         return {"type": "function", **{key: tool[key] for key in ("name", "description", "parameters")}, "strict": False}
     location = {key: value for key, value in (tool.get("location") or {}).items() if value is not None}
     found: JSONObject = {

@@ -1,120 +1,101 @@
 """The strict JSON schema of an output model, and what strict structured outputs refuse. Pure; needs no openai.
 
-The transform follows the published rule that the SDK's ``agent_text_format`` applies (a property test holds the two
-equal), but for unions with a discriminator: the SDK leaves pydantic's ``oneOf``, which the service refuses, and here they
-become what they would be without one. The limits and the supported subset are those of OpenAI's guide "Structured model
-outputs", section "Supported schemas"; where the guide is silent (tuples, sets), what the service is known to refuse is
-refused here.
+The transform is that of the SDK's ``agent_text_format`` (a property test holds the two equal), with one exception: the
+SDK keeps pydantic's ``oneOf`` for a union with a discriminator, which the service refuses; here it becomes ``anyOf``. The
+limits and the supported keywords are those of OpenAI's guide "Structured model outputs", section "Supported schemas".
+Where the guide is silent (tuples, sets), ``lint`` refuses what the service is known to refuse.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..errors import DeclarationError
 from ..types import JSONObject
 
-__all__ = ["MAX_DEPTH", "MAX_ENUM", "MAX_PROPERTIES", "lint", "output_schema", "strict"]
+__all__ = ["MAX_DEPTH", "MAX_ENUM", "MAX_PROPERTIES", "lint", "output_schema", "to_strict"]
 
 MAX_DEPTH = 10  # levels of nested objects
 MAX_PROPERTIES = 5_000  # in the whole schema
 MAX_ENUM = 1_000  # enum values in the whole schema
 MAX_TEXT = 120_000  # characters of property and definition names, enum and const values, in the whole schema
-LONG_ENUM, LONG_ENUM_TEXT = 250, 15_000  # one enum with more values than this may hold so many characters
+LONG_ENUM, LONG_ENUM_TEXT = 250, 15_000  # an enum of more values than the first may hold as many characters as the second
 
 FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"})
 KEYWORDS = frozenset(
     [
-        "type",
-        "properties",
-        "required",
-        "additionalProperties",
-        "items",
-        "anyOf",
-        "enum",
-        "const",
-        "$ref",
-        "$defs",
-        "definitions",
-        "title",
-        "description",
-        "default",
-        "examples",
-        "deprecated",
-        "readOnly",
-        "writeOnly",
-        "$comment",
-        "pattern",
-        "format",
-        "minLength",
-        "maxLength",
-        "multipleOf",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "minItems",
-        "maxItems",
+        "type", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "const", "$ref", "$defs",
+        "definitions", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment",
+        "pattern", "format", "minLength", "maxLength", "multipleOf", "minimum", "maximum", "exclusiveMinimum",
+        "exclusiveMaximum", "minItems", "maxItems",
     ]
-)
+)  # fmt: skip
 
 
 def output_schema(output: type[Any]) -> JSONObject:
     """The strict JSON schema of a Pydantic model or dataclass.
 
     Raises:
-        DeclarationError: pydantic has no JSON schema for it, or it cannot be made strict; the class is named.
+        DeclarationError: pydantic has no JSON schema for it, or the schema cannot be made strict; names the class.
     """
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 
     try:
-        return strict(TypeAdapter(output).json_schema())
+        return to_strict(TypeAdapter(output).json_schema())
     except (PydanticUserError, NameError, TypeError, ValueError) as error:
         cause = " ".join(str(error).split("\n\n")[0].split())
         raise DeclarationError(f"output model {output.__name__} has no strict JSON schema: {cause}") from None
 
 
-def strict(schema: Mapping[str, Any]) -> JSONObject:
-    """A new schema in the strict form: objects closed, every property required, references with siblings inlined.
+def to_strict(schema: Mapping[str, Any]) -> JSONObject:
+    """A copy of a schema in the strict form: objects closed, every property required, references with siblings inlined.
 
-    A ``oneOf`` becomes an ``anyOf``, and its discriminator goes.
+    A ``oneOf`` becomes an ``anyOf`` without its discriminator.
 
     Raises:
-        ValueError: a reference leads nowhere, or a described field contains itself without an end.
+        ValueError: a reference leads nowhere, or inlining a described field would never end.
     """
     return _strict(schema, schema, ())
 
 
 def _strict(schema: Mapping[str, Any], root: Mapping[str, Any], inlining: tuple[str, ...]) -> JSONObject:
+    """Convert one schema; ``inlining`` holds the references that are being written out around it."""
     out = dict(schema)
     if "oneOf" in out and "anyOf" not in out:
         del out["oneOf"]
         out.pop("discriminator", None)
-        out = {"anyOf": schema["oneOf"], **out}  # where pydantic puts it, which sorts keys
-    for table in ("$defs", "definitions"):
-        if isinstance(entries := out.get(table), dict):
-            out[table] = {name: _strict(entry, root, inlining) for name, entry in entries.items()}
+        out = {"anyOf": schema["oneOf"], **out}  # in front, as pydantic's sorted keys have it
     if out.get("type") == "object":
         out.setdefault("additionalProperties", False)
-    if isinstance(entries := out.get("properties"), dict):
-        out["required"] = list(entries)
-        out["properties"] = {name: _strict(entry, root, inlining) for name, entry in entries.items()}
-    if isinstance(out.get("items"), dict):
-        out["items"] = _strict(out["items"], root, inlining)
-    if isinstance(out.get("anyOf"), list):
-        out["anyOf"] = [_strict(variant, root, inlining) for variant in out["anyOf"]]
-    if isinstance(out.get("allOf"), list):
-        parts = [_strict(part, root, inlining) for part in out.pop("allOf")]
-        out.update(parts[0] if len(parts) == 1 else {"allOf": parts})
+    if isinstance(properties := out.get("properties"), dict):
+        out["required"] = list(properties)
+    _replace_children(out, lambda child: _strict(child, root, inlining))
     if "default" in out and out["default"] is None:
         del out["default"]
+    return _inline_reference(out, root, inlining)
+
+
+def _replace_children(out: JSONObject, to_child: Callable[[Any], JSONObject]) -> None:
+    """Replace each schema directly inside another one; a single ``allOf`` is merged into it."""
+    for keyword in ("$defs", "definitions", "properties"):
+        if isinstance(entries := out.get(keyword), dict):
+            out[keyword] = {name: to_child(entry) for name, entry in entries.items()}
+    if isinstance(out.get("items"), dict):
+        out["items"] = to_child(out["items"])
+    if isinstance(out.get("anyOf"), list):
+        out["anyOf"] = [to_child(variant) for variant in out["anyOf"]]
+    if isinstance(out.get("allOf"), list):
+        parts = [to_child(part) for part in out.pop("allOf")]
+        out.update(parts[0] if len(parts) == 1 else {"allOf": parts})
+
+
+def _inline_reference(out: JSONObject, root: Mapping[str, Any], inlining: tuple[str, ...]) -> JSONObject:
+    """Write out a reference that has siblings, such as a description: the strict form takes a reference only alone."""
     reference = out.get("$ref")
     if not isinstance(reference, str) or len(out) == 1:
         return out
-    # The strict form takes a reference only alone, so one with siblings (a description) is written out in place.
     if reference in inlining:
         name = reference.rpartition("/")[2]
         raise ValueError(f"{name} contains itself in a required field with a description of its own")
@@ -134,12 +115,12 @@ def _resolve(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def lint(schema: Mapping[str, Any], model: str = "schema") -> list[str]:
-    """What strict structured outputs refuse in a schema, as ``Model.field: problem`` lines; empty when it is fine."""
+    """Return what strict structured outputs refuse in a schema, one line ``Model.field: problem`` each."""
     try:
         problems = list(_lint_root(schema, model))
         for where, node in _nodes(schema, model):
-            problems.extend(f"{where}: {problem}" for problem in _lint_node(node))
-        problems.extend(f"{model}: {problem}" for problem in _lint_totals(schema))
+            problems += [f"{where}: {problem}" for problem in _lint_node(node)]
+        problems += [f"{model}: {problem}" for problem in _lint_totals(schema)]
     except (TypeError, AttributeError, RecursionError) as error:
         return [f"{model}: not a JSON Schema: a keyword has a value of the wrong type ({error})"]
     return problems
@@ -162,20 +143,28 @@ def _lint_node(node: Mapping[str, Any]) -> Iterator[str]:
         if keyword not in KEYWORDS:
             yield f"{keyword!r} is not supported{_hint(keyword)}"
     if node.get("type") == "object" or "properties" in node:
-        if node.get("additionalProperties") is not False:
-            yield "an open object (a dict, or extra fields allowed) is not supported; name every field in a model"
-        elif set(node.get("required", ())) != set(node.get("properties", ())):
-            yield "every property must be listed in 'required'"
+        yield from _lint_object(node)
     if node.get("type") == "array" and "items" not in node and "prefixItems" not in node:
         yield "an array must say what its items are"
     if not node.keys() & {"type", "anyOf", "$ref", "enum", "const", "oneOf", "allOf"}:
         yield "has no type (Any is not supported)"
     if isinstance(form := node.get("format"), str) and form not in FORMATS:
         yield f"format {form!r} is not supported; these are: {', '.join(sorted(FORMATS))}"
-    if isinstance(values := node.get("enum"), list) and len(values) > LONG_ENUM:
-        length = sum(len(value) for value in values if isinstance(value, str))
-        if length > LONG_ENUM_TEXT:
-            yield f"an enum of over {LONG_ENUM} values may hold {LONG_ENUM_TEXT:,} characters, this one has {length:,}"
+    if isinstance(values := node.get("enum"), list):
+        yield from _lint_enum(values)
+
+
+def _lint_object(node: Mapping[str, Any]) -> Iterator[str]:
+    if node.get("additionalProperties") is not False:
+        yield "an open object (a dict, or extra fields allowed) is not supported; name every field in a model"
+    elif set(node.get("required", ())) != set(node.get("properties", ())):
+        yield "every property must be listed in 'required'"
+
+
+def _lint_enum(values: list[Any]) -> Iterator[str]:
+    length = sum(len(value) for value in values if isinstance(value, str))
+    if len(values) > LONG_ENUM and length > LONG_ENUM_TEXT:
+        yield f"an enum of over {LONG_ENUM} values may hold {LONG_ENUM_TEXT:,} characters, this one has {length:,}"
 
 
 def _hint(keyword: str) -> str:
@@ -204,7 +193,7 @@ def _lint_totals(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _nodes(schema: Mapping[str, Any], where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every schema inside a schema, with the model and field that it describes; definitions once each."""
+    """Yield a schema and every one inside it with the model and field that it describes; each definition once."""
     yield where, schema
     for table in ("$defs", "definitions"):
         for name, entry in _entries(schema, table):
@@ -228,7 +217,7 @@ def _entries(schema: Mapping[str, Any], table: str) -> Iterator[tuple[str, Mappi
 
 
 def _depth(node: Any, root: Mapping[str, Any], seen: dict[str, int]) -> int:
-    """The levels of objects from here on; a reference back to what we are inside of adds none."""
+    """The levels of nested objects from ``node`` down; a reference to a schema around it adds none."""
     if not isinstance(node, Mapping):
         return 0
     if isinstance(reference := node.get("$ref"), str):
@@ -240,8 +229,3 @@ def _depth(node: Any, root: Mapping[str, Any], seen: dict[str, int]) -> int:
     below += [_depth(node.get(keyword), root, seen) for keyword in ("items", "additionalProperties")]
     below += [_depth(entry, root, seen) for keyword in ("anyOf", "oneOf", "allOf") for entry in node.get(keyword, ())]
     return max(below, default=0) + (node.get("type") == "object")
-
-
-def size(value: Any) -> int:
-    """The bytes of a value as compact UTF-8 JSON."""
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))

@@ -1,17 +1,20 @@
-"""The metadata tags that say whose instance a remote object is."""
+"""The metadata tags that mark a remote object as ours: whose instance it is, its digest, and the nonce of its create."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["RESERVED", "is_ours"]
+from ..types import IDENTITY_TAGS
 
-RESERVED = "asst."  # metadata keys of this package's own tags
+__all__ = ["DIGEST_TAG", "NONCE_TAG", "RESERVED", "TAGS", "is_ours"]
 
-TAGS = ("asst.project", "asst.name", "asst.environment", "asst.digest", "asst.nonce")
+RESERVED = "asst."  # no metadata key of a user's own may begin with it
+DIGEST_TAG, NONCE_TAG = "asst.digest", "asst.nonce"
+TAGS = (*IDENTITY_TAGS, DIGEST_TAG, NONCE_TAG)
 
 
 def is_ours(metadata: Mapping[str, Any], project_name: str) -> bool:
     """Whether an object's metadata carries the tags of one of this project's instances."""
-    return metadata.get("asst.project") == project_name and all(f"{RESERVED}{key}" in metadata for key in ("name", "environment"))
+    project, *others = IDENTITY_TAGS
+    return metadata.get(project) == project_name and all(tag in metadata for tag in others)

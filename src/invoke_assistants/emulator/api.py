@@ -44,7 +44,7 @@ class EmbeddedAPI:
         self.clock = clock
         self._thread_lock = threading.Lock()
         self._shown: JSONObject | None = None  # instead of the file, where nothing may be written
-        files.close_to_others(path.parent)
+        files.restrict_to_owner(path.parent)
         kept = SessionFiles(path.parent / "sessions")
         self._sessions = Sessions(kept, lambda one: _found(self._read(), one), self._responder(local_model), clock)
 
@@ -169,8 +169,8 @@ class EmbeddedAPI:
     def _changing(self) -> Generator[JSONObject]:
         """The state under the lock, written back at the end unless something was raised."""
         with self._thread_lock:
-            files.make_private(self.path.parent)
-            with files.locked(self.path, "the embedded platform", lambda _: None, private=True):
+            files.make_private_folder(self.path.parent)
+            with files.lock_file(self.path, "the embedded platform", lambda _: None, private=True):
                 state = self._read()
                 yield state
                 content = json.dumps(state, ensure_ascii=False, separators=(",", ":"))

@@ -85,7 +85,7 @@ class SessionFiles:
     @contextmanager
     def _locked(self) -> Generator[None]:
         with self._thread_lock:
-            files.make_private(self._folder.parent)
-            files.make_private(self._folder)
-            with files.locked(self._folder, "the embedded platform", lambda _: None, private=True):
+            files.make_private_folder(self._folder.parent)
+            files.make_private_folder(self._folder)
+            with files.lock_file(self._folder, "the embedded platform", lambda _: None, private=True):
                 yield

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from ..declare.configuration import Strict, faults
+from ..declare.configuration import Strict, field_errors
 from ..declare.strict_schema import lint
 from ..types import JSONObject
 from .event_stream import EventStream
@@ -69,7 +69,7 @@ def _deeper(value: Any, levels: int) -> bool:
 
 def rejected(kind: type[Strict], error: ValidationError) -> Rejected:
     """The first of what is wrong with a request, as the API would say it."""
-    first = faults(kind, error)[0]
+    first = field_errors(kind, error)[0]
     message = {
         "missing_required_parameter": f"Missing required parameter: '{first.param}'.",
         "unknown_parameter": f"Unknown parameter: '{first.param}'.",

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..declare.strict_schema import strict
+from ..declare.strict_schema import to_strict
 
 __all__ = ["differences", "optional_properties"]
 
@@ -34,7 +34,7 @@ def differences(before: Schema, after: Schema, where: str) -> list[str]:
 
     A property that may be left out counts as one that may be null, as in the strict form.
     """
-    root = strict(_nullable(before))
+    root = to_strict(_nullable(before))
     return list(dict.fromkeys(_differ(root, after, (root, after), where, set())))
 
 

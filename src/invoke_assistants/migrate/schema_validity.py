@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..declare.strict_schema import strict
+from ..declare.strict_schema import to_strict
 
 __all__ = ["find_problem", "subschemas"]
 
@@ -33,7 +33,7 @@ def find_problem(schema: Mapping[str, Any]) -> str | None:
         for node in subschemas(schema):
             if problem := _find_problem(node, schema):
                 return problem
-        strict(schema)
+        to_strict(schema)
     except (ValueError, TypeError, AttributeError) as error:
         return str(error)
     except RecursionError:

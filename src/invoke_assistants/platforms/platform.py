@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from ..config.settings import Environment, Settings
+from ..config.environment import Environment
+from ..config.settings import Settings
 from ..types import JSONObject, State
 
 __all__ = ["Platform", "connect"]

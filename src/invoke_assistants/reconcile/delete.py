@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from ..config.settings import Environment
+from ..config.environment import Environment
 from ..declare.tags import is_ours
 from ..errors import AsstError, PlatformError, Refused
 from ..platforms.platform import Platform

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..config.project import Project
 from ..errors import SettingsError
-from ..text import nearest
+from ..text import did_you_mean
 from ..types import Desired, Key, Location, Record, State, Status, Step
 
 __all__ = ["Selection", "forget_step", "recorded_instances", "records_elsewhere", "undeclared_steps"]
@@ -58,7 +58,7 @@ def recorded_instances(project: Project, state: State, selection: Selection) -> 
         candidates = sorted(locations[key], key=lambda location: location != here)
         if here and not selection.undeclared:
             candidates = [location for location in candidates if location == here]
-        reached = next((location for location in candidates if project.settings.reaching(where, location)), None)
+        reached = next((location for location in candidates if project.settings.environment_for(where, location)), None)
         if reached:
             instances.append(_instance(project, state, key, order[where], reached))
         elif candidates:
@@ -69,7 +69,9 @@ def recorded_instances(project: Project, state: State, selection: Selection) -> 
 def _refuse_unknown(project: Project, locations: Iterable[Key], selection: Selection) -> None:
     names, environments = {name for name, _ in locations}, {where for _, where in locations}
     for name in set(selection.only) - names - set(project.declared):
-        raise SettingsError(f"no assistant {name!r:.80}; recorded: {', '.join(sorted(names)) or 'none'}{nearest(name, names)}")
+        raise SettingsError(
+            f"no assistant {name!r:.80}; recorded: {', '.join(sorted(names)) or 'none'}{did_you_mean(name, names)}"
+        )
     if selection.env is not None and selection.env not in environments:
         project.settings.environment(selection.env)
 
@@ -97,7 +99,7 @@ def undeclared_steps(project: Project, state: State, env: str | None) -> list[St
         if env not in (None, key[1]):
             continue
         step = _undeclared(state, key, locations[key][0])
-        if not any(project.settings.reaching(step.environment, location) for location in locations[key]):
+        if not any(project.settings.environment_for(step.environment, location) for location in locations[key]):
             at = locations[key][0].shown
             note = f"on {at}, which no environment of the settings reaches: inv asst.forget {step.name} {step.environment}"
             step = replace(step, note=note)

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..config.environment import Environment
 from ..config.project import Project
-from ..config.settings import Environment
 from ..errors import AsstError, Refused, RowsFailed
 from ..text import count
 from ..types import Desired, Location, PendingOperation, Record, State, Step
@@ -42,7 +42,7 @@ async def mark_unseen(plan: Plan, world: World, remote: Remote, *, deleting: boo
     absent = [step for step in absent if not world.state.pending_operation(step.target, "delete")]
     names: list[str] = []
     for name, location in dict.fromkeys((step.environment, step.target.location) for step in absent):
-        environment = world.project.settings.reaching(name, location)
+        environment = world.project.settings.environment_for(name, location)
         assert environment is not None
         ids = _recorded_ids(world.state, name, location)
         if not ids or (deleting and not environment.managed_with_key):

@@ -11,8 +11,8 @@ from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from ..config.credentials import Credentials
+from ..config.environment import Environment
 from ..config.project import Project
-from ..config.settings import Environment
 from ..platforms.platform import Platform, connect
 from ..types import Desired, State
 from .reporter import Reporter
@@ -49,7 +49,7 @@ class World:
 
     async def platform(self, desired: Desired) -> Platform:
         """The platform of an instance that the settings reach."""
-        environment = self.project.settings.reaching(desired.environment, desired.location)
+        environment = self.project.settings.environment_for(desired.environment, desired.location)
         assert environment is not None
         return await self.platform_of(environment)
 

@@ -60,7 +60,7 @@ class ErrorTranslator:
 
     def error(self, text: str, **about: Any) -> PlatformError:
         """One line for people: nothing that steers a terminal, no secret, not endless."""
-        return PlatformError(self.secret.masked(one_line(text))[:LONGEST], where=self.where, **about)
+        return PlatformError(self.secret.mask(one_line(text))[:LONGEST], where=self.where, **about)
 
     def retry_delay(self, failed: PlatformError, attempt: int, *, looked: bool = False) -> float | None:
         """Seconds until a model may be asked again, or None where that is no use or could ask it twice, as no look can."""

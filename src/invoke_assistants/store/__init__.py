@@ -1,4 +1,4 @@
-"""The recorded ids: TinyDB over a storage for each kind of place, the merge of two stores, and git.
+"""The store of recorded ids: TinyDB over a storage of our own, the merge of two versions, and git.
 
 May import: declare.
 """

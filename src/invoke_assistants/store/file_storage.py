@@ -1,4 +1,4 @@
-"""A TinyDB storage for a committed JSON file, and the in-memory one that a transaction works on."""
+"""TinyDB storages: a committed JSON file, one side of its merge, and the memory that a transaction works on."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from tinydb import Storage
 from ..errors import StoreError
 from ..types import Tables
 from . import files
+from .strict_json import line_number, load_json
 
 __all__ = ["FileStorage", "GitVersion", "MemoryStorage"]
 
 
 class MemoryStorage(Storage):
-    """Tables in memory. What is read are copies of the tables, not of the documents: a transaction replaces those whole."""
+    """Tables in memory. Reading copies the tables but not their documents: a transaction replaces those whole."""
 
     def __init__(self, tables: Tables | None) -> None:
         super().__init__()
@@ -42,36 +43,36 @@ class FileStorage(Storage):
         self.label = str(path)
 
     def content(self) -> bytes | None:
-        """The bytes that are read, or None where there are none yet."""
+        """The bytes to read, or None where there is no file yet."""
         return files.read_bytes(self.path)
 
     def read(self) -> Tables | None:
-        """The tables, or None where there is no file yet.
+        """Read the tables; return None where there is no file yet.
 
         Raises:
-            StoreError: the file is not ours, with its path and line; it is left as it is.
+            StoreError: the file is not ours; the message names its path and line, and it is left as it is.
         """
         content = self.content()
         if content is None:
             return None
         if not content.strip():
             raise StoreError(f"{self.label}, line 1: the file is empty; bring it back with git checkout -- {self.path.name}")
-        if line := _conflict(content):
+        if line := _conflict_line(content):
             raise StoreError(f"{self.label}, line {line}: merge conflict markers; run inv asst.resolve")
         try:
-            tables = files.load_json(self.label, content)
+            tables = load_json(self.label, content)
         except StoreError as error:
             raise StoreError(f"{error}; bring it back with git") from None
         if not isinstance(tables, dict) or not tables or not all(_is_table(table) for table in tables.values()):
             raise StoreError(f"{self.label}, line 1: not a store of assistants; bring it back with git")
         return tables
 
-    def conflict(self) -> int | None:
-        """The line of the first merge conflict marker, or None without one."""
-        return _conflict(self.content() or b"")
+    def conflict_line(self) -> int | None:
+        """The number of the first line with a merge conflict marker; None where there is none."""
+        return _conflict_line(self.content() or b"")
 
     def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
-        """Replace the file, unless it holds these very bytes.
+        """Replace the file, unless its content is the same.
 
         Raises:
             StoreError: it cannot be written; the old content stands.
@@ -84,28 +85,28 @@ class FileStorage(Storage):
             files.write_atomic(self.path, content)
 
     def lock(self, command: str, say: Callable[[str], None]) -> AbstractContextManager[None]:
-        """Hold the place for a whole run, remote calls included."""
+        """Hold the file for a whole run, remote calls included."""
         folder = self.path.parent
         try:
-            there = folder.is_dir()
+            exists = folder.is_dir()
         except OSError as error:
             raise StoreError(f"the folder of the store, {folder}, cannot be read: {error.strerror}") from None
-        if not there:
+        if not exists:
             raise StoreError(f"the folder of the store, {folder}, does not exist: make it first")
-        return files.locked(self.path, command, say)
+        return files.lock_file(self.path, command, say)
 
-    def where(self, needle: str) -> str:
-        """``PATH, line N`` of a text in the file, for messages."""
+    def locate(self, needle: str) -> str:
+        """``PATH, line N`` of the first line that contains ``needle``, for messages."""
         content = self.content() or b""
-        return f"{self.label}, line {files.line_of(content.decode('utf-8-sig', 'replace'), needle)}"
+        return f"{self.label}, line {line_number(content.decode('utf-8-sig', 'replace'), needle)}"
 
 
 class GitVersion(FileStorage):
-    """One side of a merge of the file, read as strictly as the file itself, and never written.
+    """One side of a merge of the file: read as strictly as the file itself, never written.
 
     Args:
         path: the file.
-        side: what the version is called in messages.
+        side: the name of the version in messages.
         content: its bytes.
     """
 
@@ -119,7 +120,7 @@ class GitVersion(FileStorage):
         return self._content
 
     def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
-        """Refuse: the file belongs to the merge, not to one side.
+        """Refuse: one side of a merge is never written.
 
         Raises:
             StoreError: always.
@@ -127,7 +128,7 @@ class GitVersion(FileStorage):
         raise StoreError(f"{self.label} is one side of a merge: it is not written")
 
 
-def _conflict(content: bytes) -> int | None:
+def _conflict_line(content: bytes) -> int | None:
     lines = enumerate(content.splitlines(), 1)
     return next((number for number, line in lines if line.startswith((b"<<<<<<< ", b">>>>>>> "))), None)
 

@@ -1,52 +1,49 @@
-"""Two versions of the store and the one that both come from become one, record by record. Pure."""
+"""The three-way merge of two versions of the store, record by record. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
 from ..errors import StoreError
 from ..types import JSONObject, Key, Tables
+from .entries import Slot, documents, entries
 
-__all__ = ["Conflict", "Side", "changed", "merge"]
+__all__ = ["Conflict", "Side", "changed_keys", "merge"]
 
 Side = Literal["ours", "theirs"]
-_Slot = tuple[str, str]  # an assistant's name; an environment, in the pending table followed by a place
-_Entries = Mapping[_Slot, JSONObject]
-_NONE: Mapping[Key, Side] = MappingProxyType({})
+_NO_SIDES: Mapping[Key, Side] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """What the two sides changed differently: a record, or the request that is open at ``location``; None is none."""
+    """A record or an open request that both sides changed differently; ``None`` means that a version has no entry."""
 
-    name: str
-    environment: str
+    slot: Slot
     base: JSONObject | None
     ours: JSONObject | None
     theirs: JSONObject | None
-    location: str | None = None
 
     @property
     def key(self) -> Key:
         """The assistant's name and the environment's."""
-        return self.name, self.environment
+        return self.slot.key
 
 
 def merge(
-    base: Tables | None, ours: Tables, theirs: Tables, sides: Mapping[Key, Side] = _NONE
+    base: Tables | None, ours: Tables, theirs: Tables, sides: Mapping[Key, Side] = _NO_SIDES
 ) -> tuple[Tables | None, tuple[Conflict, ...]]:
-    """Merge three-way: what one side left as it was is taken from the other; payloads that nothing names are dropped.
+    """Merge two versions: an entry that one side left unchanged is taken from the other; unused payloads are dropped.
 
     Args:
-        base: what both sides come from; None where each began on its own.
+        base: the common ancestor; None where each side began on its own.
         ours, theirs: the tables of valid stores.
-        sides: which side to take where both changed the same thing differently.
+        sides: which side to take where both changed an entry differently.
 
     Returns:
-        The merged tables and no conflict; or None, so that nothing half merged is ever written, and each conflict.
+        The merged tables and no conflict, or None and every conflict: nothing half merged is ever written.
 
     Raises:
         StoreError: the versions are not of the same project and format.
@@ -54,77 +51,62 @@ def merge(
     form = ours["store"]["format"]
     for other in (base, theirs):
         if other is not None and other["store"]["format"] != form:
-            raise StoreError(f"the sides are of different stores: {_told(form)} and {_told(other['store']['format'])}")
-    records, conflicts = _three_way("assistants", base, ours, theirs, sides)
-    pending, open_conflicts = _three_way("pending", base, ours, theirs, sides)
+            found = _describe_format(other["store"]["format"])
+            raise StoreError(f"the sides are of different stores: {_describe_format(form)} and {found}")
+    records, conflicts = _merge_table("assistants", base, ours, theirs, sides)
+    pending, open_conflicts = _merge_table("pending", base, ours, theirs, sides)
     if conflicts or open_conflicts:
         return None, (*conflicts, *open_conflicts)
     payloads = {**theirs.get("payloads", {}), **ours.get("payloads", {})}
     named = {digest for entry in (*records.values(), *pending.values()) for digest in _digests(entry)}
     merged: Tables = {
-        "assistants": _by_name(records),
+        "assistants": documents(records),
         "payloads": {digest: payloads[digest] for digest in sorted(named)},
         "store": {"format": form},
     }
-    return merged | ({"pending": _by_name(pending)} if pending else {}), ()
+    return merged | ({"pending": documents(pending)} if pending else {}), ()
 
 
-def changed(base: Tables | None, ours: Tables, theirs: Tables) -> list[Key]:
-    """The assistants and environments of which a side changed the record or an open request, sorted."""
+def changed_keys(base: Tables | None, ours: Tables, theirs: Tables) -> list[Key]:
+    """The assistants and environments whose record or open request a side changed, sorted."""
     found: set[Key] = set()
     for table in ("assistants", "pending"):
-        before, *after = (_entries(version, table) for version in (base, ours, theirs))
-        for side in after:
-            slots = before.keys() | side.keys()
-            found |= {_key(slot) for slot in slots if before.get(slot) != side.get(slot)}
+        before = entries(base, table)
+        for side in (entries(ours, table), entries(theirs, table)):
+            found |= {slot.key for slot in before.keys() | side.keys() if before.get(slot) != side.get(slot)}
     return sorted(found)
 
 
-def _three_way(
+def _merge_table(
     table: str, base: Tables | None, ours: Tables, theirs: Tables, sides: Mapping[Key, Side]
-) -> tuple[dict[_Slot, JSONObject], list[Conflict]]:
-    before, mine, others = (_entries(version, table) for version in (base, ours, theirs))
-    settled: dict[_Slot, JSONObject] = {}
+) -> tuple[dict[Slot, JSONObject], list[Conflict]]:
+    before, our_entries, their_entries = (entries(version, table) for version in (base, ours, theirs))
+    merged: dict[Slot, JSONObject] = {}
     conflicts: list[Conflict] = []
-    for slot in sorted(before.keys() | mine.keys() | others.keys()):
-        was, our, their = before.get(slot), mine.get(slot), others.get(slot)
-        side = "ours" if their in (was, our) else "theirs" if our == was else sides.get(_key(slot))
+    slots = before.keys() | our_entries.keys() | their_entries.keys()
+    for slot in sorted(slots, key=lambda slot: (slot.name, slot.label)):
+        was, our, their = before.get(slot), our_entries.get(slot), their_entries.get(slot)
+        side = "ours" if their in (was, our) else "theirs" if our == was else sides.get(slot.key)
         if side is None and our and their and _without_history(our) == _without_history(their):
-            settled[slot] = max(our, their, key=lambda entry: (len(entry.get("history", ())), entry.get("history", ())))
+            merged[slot] = max(our, their, key=lambda entry: (len(entry.get("history", ())), entry.get("history", ())))
         elif side is None:
-            conflicts.append(Conflict(*_key(slot), was, our, their, slot[1].partition(" ")[2] or None))
+            conflicts.append(Conflict(slot, was, our, their))
         elif (taken := our if side == "ours" else their) is not None:
-            settled[slot] = taken
-    return settled, conflicts
+            merged[slot] = taken
+    return merged, conflicts
 
 
 def _without_history(entry: JSONObject) -> JSONObject:
-    """What an entry is now: what it was before is no reason for a conflict."""
+    """An entry as it is now: different histories alone are no conflict."""
     return {key: value for key, value in entry.items() if key != "history"}
 
 
-def _entries(tables: Tables | None, table: str) -> _Entries:
-    documents = (tables or {}).get(table, {})
-    return {(name, inner): entry for name, document in documents.items() for inner, entry in document.items()}
-
-
-def _key(slot: _Slot) -> Key:
-    return slot[0], slot[1].partition(" ")[0]
-
-
-def _by_name(entries: _Entries) -> dict[str, JSONObject]:
-    out: dict[str, JSONObject] = {}
-    for (name, inner), entry in entries.items():
-        out.setdefault(name, {})[inner] = entry
-    return out
-
-
-def _digests(entry: JSONObject) -> Iterable[str]:
+def _digests(entry: JSONObject) -> Iterator[str]:
     yield entry["digest"]
     yield from entry.get("history", ())
     for other in entry.get("elsewhere", {}).values():
         yield from _digests(other)
 
 
-def _told(form: JSONObject) -> str:
+def _describe_format(form: JSONObject) -> str:
     return f"project {form.get('project')!r:.80}, format {form.get('version')!r:.20}"

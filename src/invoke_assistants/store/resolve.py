@@ -1,27 +1,28 @@
-"""Settling a merge of the store: git's versions of it, the choices of the command line, and what they come to."""
+"""Resolving a git conflict of the store: git's versions, the sides to take, and the merged file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import Refused, RowsFailed, SettingsError, StoreError
-from ..text import count, join_errors, nearest
+from ..text import count, did_you_mean, join_errors
 from ..types import JSONObject, Key, Step, Tables, short
 from . import git
+from .entries import Slot, entries
 from .file_storage import GitVersion
-from .merge import Conflict, Side, changed, merge
+from .merge import Conflict, Side, changed_keys, merge
 from .store import Store
 
-__all__ = ["GitVersions", "chosen", "settle"]
+__all__ = ["GitVersions", "choose_sides", "resolve_conflicts"]
 
 ALL = "all"
 
 
 @dataclass(frozen=True)
 class GitVersions:
-    """The three versions of a store that are to be merged, each valid; ``base`` is None where each side began anew."""
+    """The three versions of a store to merge, each valid; ``base`` is None where the sides have no common ancestor."""
 
     base: Tables | None
     ours: Tables
@@ -29,15 +30,15 @@ class GitVersions:
 
     @classmethod
     def in_git(cls, store: Store, root: Path) -> GitVersions | None:
-        """The versions that git holds of a store in conflict, or None where it holds none and the store is whole.
+        """Read git's versions of a store in conflict; return None where git has no conflict and the store is valid.
 
         Raises:
-            StoreError: git cannot be asked, a version is no store of this project, or the store is broken otherwise.
+            StoreError: git cannot be asked, a version is not a store of this project, or the store is broken without a conflict.
         """
         path = store.storage.path
-        found = git.versions(path, root)
+        found = git.unmerged_versions(path, root)
         if not found:
-            _whole(store)
+            _require_valid(store)
             return None
         if not found.keys() >= {2, 3}:
             raise StoreError(f"one side of the merge has no {path}: keep it with git add {path.name}, or git rm {path.name}")
@@ -50,15 +51,15 @@ class GitVersions:
         return cls(base, ours, theirs)
 
     def merged(self, sides: Mapping[Key, Side] | None = None) -> tuple[Tables | None, tuple[Conflict, ...]]:
-        """What ``merge`` says of them."""
+        """Merge them: the tables and no conflict, or None and every conflict."""
         return merge(self.base, self.ours, self.theirs, sides or {})
 
 
-def _whole(store: Store) -> None:
+def _require_valid(store: Store) -> None:
     try:
         store.read()
     except StoreError as error:
-        path, line = store.storage.path, store.storage.conflict()
+        path, line = store.storage.path, store.storage.conflict_line()
         broken = f"{path}, line {line}: merge conflict markers" if line else str(error)
         raise StoreError(
             f"{broken}; git knows of no conflict here: git checkout --merge -- {path.name} brings back one that was added, git"
@@ -66,44 +67,45 @@ def _whole(store: Store) -> None:
         ) from None
 
 
-def chosen(conflicts: Sequence[Conflict], ours: Iterable[str], theirs: Iterable[str]) -> dict[Key, Side]:
-    """Which side each conflict takes, where one was chosen: NAME:ENV goes before NAME, NAME before ``all``.
+def choose_sides(conflicts: Sequence[Conflict], ours: Iterable[str], theirs: Iterable[str]) -> dict[Key, Side]:
+    """The side that each conflict takes, where one was chosen: NAME:ENV goes before NAME, NAME before ``all``.
 
     Raises:
-        SettingsError: a choice meets no conflict, or the same one is made for both sides.
+        SettingsError: a choice matches no conflict, or the same one is made for both sides.
     """
-    taken: dict[str, Side] = {}
-    known = {ALL}.union(*({each.name, ":".join(each.key)} for each in conflicts))
-    both: tuple[tuple[Side, Iterable[str]], ...] = (("ours", ours), ("theirs", theirs))
-    for side, names in both:
+    chosen: dict[str, Side] = {}
+    known = {ALL}.union(*({each.slot.name, ":".join(each.key)} for each in conflicts))
+    choices: tuple[tuple[Side, Iterable[str]], ...] = (("ours", ours), ("theirs", theirs))
+    for side, names in choices:
         for name in names:
             if name not in known:
                 listed = ", ".join(sorted({":".join(each.key) for each in conflicts})) or "none"
-                raise SettingsError(f"--{side} {name:.140}: there is no such conflict; there are: {listed}{nearest(name, known)}")
-            if taken.setdefault(name, side) != side:
+                hint = did_you_mean(name, known)
+                raise SettingsError(f"--{side} {name:.140}: there is no such conflict; there are: {listed}{hint}")
+            if chosen.setdefault(name, side) != side:
                 raise SettingsError(f"{name} cannot be both --ours and --theirs: name one side")
-    return {each.key: taken[name] for each in conflicts for name in (ALL, each.name, ":".join(each.key)) if name in taken}
+    return {each.key: chosen[name] for each in conflicts for name in (ALL, each.slot.name, ":".join(each.key)) if name in chosen}
 
 
-def settle(store: Store, root: Path, versions: GitVersions, sides: Mapping[Key, Side]) -> list[Step]:
-    """Write the merged store and tell git; the lock must be held. The rows of what a side changed come back.
+def resolve_conflicts(store: Store, root: Path, versions: GitVersions, sides: Mapping[Key, Side]) -> list[Step]:
+    """Write the merged store, tell git, and return a step for each instance that a side changed. The lock must be held.
 
     Raises:
         RowsFailed: conflicts remain; nothing was written.
-        Refused: the file is a whole store that is none of the versions; nothing was written.
-        StoreError: it cannot be written, or git does not take it.
+        Refused: the file is a valid store that is none of the versions; nothing was written.
+        StoreError: the file cannot be written, or git does not accept it.
     """
     tables, conflicts = versions.merged(sides)
-    _refuse_if_touched(store, versions, tables)
+    _refuse_if_changed(store, versions, tables)
     if tables is None:
-        raise _remaining(conflicts, sides)
+        raise _unresolved(conflicts, sides)
     store.replace(tables)
     git.add(store.storage.path, root)
-    return [_row(key, tables, versions) for key in changed(versions.base, versions.ours, versions.theirs)]
+    return [_step(key, tables, versions) for key in changed_keys(versions.base, versions.ours, versions.theirs)]
 
 
-def _refuse_if_touched(store: Store, versions: GitVersions, merged: Tables | None) -> None:
-    """Raise where a hand merge, or a command after the merge, put a store there that would be lost."""
+def _refuse_if_changed(store: Store, versions: GitVersions, merged: Tables | None) -> None:
+    """Raise where a merge by hand, or a command run after the merge, has written a store that would be lost."""
     try:
         current = store.tables()
     except StoreError:
@@ -116,66 +118,63 @@ def _refuse_if_touched(store: Store, versions: GitVersions, merged: Tables | Non
         )
 
 
-def _remaining(conflicts: Sequence[Conflict], sides: Mapping[Key, Side]) -> RowsFailed:
-    rows = [
-        Step(each.name, each.environment, _platform(each.ours or each.theirs, each.location), None, error=_told(each))
+def _unresolved(conflicts: Sequence[Conflict], sides: Mapping[Key, Side]) -> RowsFailed:
+    steps = [
+        Step(*each.key, _platform(each.slot, each.ours or each.theirs), None, error=_describe_conflict(each))
         for each in conflicts
     ]
     choices: dict[Key, str] = {**sides, **{each.key: "ours" for each in conflicts}}
     command = " ".join(["inv asst.resolve", *(f"--{side} {':'.join(key)}" for key, side in sorted(choices.items()))])
     how = f"nothing was written; give all choices at once: {command} (--theirs for their side; NAME alone and all take more)"
-    return RowsFailed(f"{count(len(rows), 'conflict')}: {join_errors(row.error for row in rows)}: {how}", rows)
+    return RowsFailed(f"{count(len(steps), 'conflict')}: {join_errors(step.error for step in steps)}: {how}", steps)
 
 
-def _told(conflict: Conflict) -> str:
+def _describe_conflict(conflict: Conflict) -> str:
     ours, theirs = conflict.ours, conflict.theirs
-    where = f"{conflict.name} in {conflict.environment}"
     differ = ""
     if ours and theirs:
         fields = sorted(field for field in ours.keys() | theirs.keys() if ours.get(field) != theirs.get(field))
         differ = f" (they differ in {', '.join(fields)})"
-    return f"{where}: ours {_side(ours)}, theirs {_side(theirs)}{differ}"
+    name, environment = conflict.key
+    return f"{name} in {environment}: ours {_describe_entry(ours)}, theirs {_describe_entry(theirs)}{differ}"
 
 
-def _side(entry: JSONObject | None) -> str:
+def _describe_entry(entry: JSONObject | None) -> str:
     if entry is None:
         return "has none"
     what = entry["id"] if "id" in entry else f"an open {entry['kind']}"
     return f"{what} {short(entry['digest'])}"
 
 
-def _platform(entry: JSONObject | None, location: str | None) -> str:
-    return location.split(" ")[0] if location else str((entry or {})["platform"])
+def _platform(slot: Slot, entry: JSONObject | None) -> str:
+    return slot.location.platform if slot.location else str((entry or {})["platform"])
 
 
-def _row(key: Key, tables: Tables, versions: GitVersions) -> Step:
-    name, environment = key
-    stands = tables["assistants"].get(name, {}).get(environment)
-    lost = [id for id in _ids_made(key, versions, stands) if not stands or id != stands["id"]]
+def _step(key: Key, tables: Tables, versions: GitVersions) -> Step:
+    record = entries(tables, "assistants").get(Slot(*key))
+    lost = [id for id in _new_ids(key, versions, record) if not record or id != record["id"]]
     note = f"{', '.join(lost)} is recorded no more: delete it where nothing uses it" if lost else None
-    if stands:
-        return Step(name, environment, stands["platform"], None, id=stands["id"], digest=stands["digest"], note=note)
-    return Step(name, environment, _last_platform(key, versions), None, note=note)
+    if record:
+        return Step(*key, record["platform"], None, id=record["id"], digest=record["digest"], note=note)
+    return Step(*key, _last_platform(key, versions), None, note=note)
 
 
-def _ids_made(key: Key, versions: GitVersions, stands: JSONObject | None) -> Iterable[str]:
-    """The ids that a side brought in, of the standing record's place if one stands; that of the base may be gone remotely."""
+def _new_ids(key: Key, versions: GitVersions, merged: JSONObject | None) -> Iterator[str]:
+    """Yield the ids that the sides newly recorded, at the merged record's location if there is one."""
     before, *sides = (
-        (version or {}).get("assistants", {}).get(key[0], {}).get(key[1], {})
-        for version in (versions.base, versions.ours, versions.theirs)
+        entries(version, "assistants").get(Slot(*key)) for version in (versions.base, versions.ours, versions.theirs)
     )
     for side in sides:
-        here = not stands or all(side.get(field) == stands[field] for field in ("platform", "origin"))
-        if side and side["id"] != before.get("id") and here:
+        here = side and (not merged or all(side[field] == merged[field] for field in ("platform", "origin")))
+        if side and here and side["id"] != (before or {}).get("id"):
             yield side["id"]
 
 
 def _last_platform(key: Key, versions: GitVersions) -> str:
-    """Where the instance was that no version of the merge has any more; an open request alone has a place, too."""
-    for version in (versions.ours, versions.theirs, versions.base or {}):
-        if record := version.get("assistants", {}).get(key[0], {}).get(key[1]):
-            return str(record["platform"])
-        for where in version.get("pending", {}).get(key[0], {}):
-            if where.split(" ")[0] == key[1]:
-                return str(where.split(" ")[1])
+    """The platform of an instance that the merged store does not have: of its record, or of its open request alone."""
+    for version in (versions.ours, versions.theirs, versions.base):
+        for table in ("assistants", "pending"):
+            for slot, entry in entries(version, table).items():
+                if slot.key == key:
+                    return _platform(slot, entry)
     raise AssertionError("unreachable")

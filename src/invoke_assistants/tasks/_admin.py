@@ -85,7 +85,7 @@ def admin(
 
 def _find_action(flags: Iterable[str]) -> AsstTask:
     """The task that ACTION names, which must take these flags."""
-    from ..text import nearest
+    from ..text import did_you_mean
 
     name = os.environ.get("ACTION", "")
     known = ", ".join(ACTIONS)
@@ -94,7 +94,7 @@ def _find_action(flags: Iterable[str]) -> AsstTask:
     if not name:
         raise SettingsError(f"the variable ACTION is not set: ACTION=NAME inv asst.admin, with one of {known}")
     if name not in ACTIONS:
-        raise SettingsError(f"no ACTION {name!r:.80}; known: {known}{nearest(name, ACTIONS)}")
+        raise SettingsError(f"no ACTION {name!r:.80}; known: {known}{did_you_mean(name, ACTIONS)}")
     arguments = {argument.name for argument in ACTIONS[name].get_arguments()}
     for flag in flags:
         if flag not in arguments:

@@ -11,7 +11,7 @@ from typing import Any
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from ..ask.turn import PASSING
+from ..ask.turn import TEMPORARY_PREFIX
 from ..errors import AnswerError, SchemaWarning
 from ..text import one_line
 from ._task import JSON, find_root, is_dry_run, task
@@ -54,9 +54,8 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
     streams = sys.stdout.isatty() and not json
     try:
         with _plain_warnings(), waiting(f"asking {name}") as show:
-            step, reply, output = runtime.run(
-                find_root(c), name, prompt, env=env, session=session, show=show if streams else None, dry=is_dry_run(c)
-            )
+            question = runtime.named_question(find_root(c), name, prompt, session, env)
+            result = runtime.run(question, show if streams else None, dry=is_dry_run(c))
     except (Exception, KeyboardInterrupt) as raised:
         error, code = format_error(raised)
         if isinstance(raised, KeyboardInterrupt):
@@ -69,12 +68,15 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
         elif answer:
             print_raw_answer(answer)
         raise Exit(error, code) from None
+    step, reply = result.step, result.reply
     if json:
         usage = vars(reply.usage) if reply and reply.usage else None
-        session = None if reply is None or reply.session.startswith(PASSING) else reply.session
-        print(json_document("run", [step], None, True, output=output, session=session, usage=usage, answer=None), flush=True)
+        session = None if reply is None or reply.session.startswith(TEMPORARY_PREFIX) else reply.session
+        print(
+            json_document("run", [step], None, True, output=result.output, session=session, usage=usage, answer=None), flush=True
+        )
     elif reply is None:
         print(f"would ask {step.name} in {step.environment}, {step.id}; nobody was asked")
     else:
-        print_reply(step, reply, output, printed=streams)
+        print_reply(step, reply, result.output, printed=streams)
     return reply

@@ -15,7 +15,7 @@ from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
 from ..errors import AsstError, Refused
-from ..text import encodable
+from ..text import escape_unencodable
 from .exit_codes import BROKEN_PIPE, PENDING, discard_output, exit_code_of, format_error, interruptible
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
         Raises:
             Exit: instead of every error of ours, an interruption, a closed pipe, and what nobody foresaw.
         """
-        encodable()
+        escape_unencodable()
         try:
             with interruptible():
                 return super().__call__(*args, **kwargs)

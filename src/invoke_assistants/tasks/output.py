@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
-from ..ask.turn import PASSING
+from ..ask.turn import TEMPORARY_PREFIX
 from ..text import printable
 from ..types import ID, Change, Step, short
 from .summary import outcome, summarize
@@ -71,7 +71,7 @@ def print_reply(step: Step, reply: Reply[Any], output: Any, *, printed: bool) ->
     print("" if printed else printable("\n".join(_lines(output)), prose=True), flush=True)
     tokens = f"{reply.usage.total_tokens} tokens; " if reply.usage else ""
     following = f"go on with --session {reply.session}"
-    if reply.session.startswith(PASSING):
+    if reply.session.startswith(TEMPORARY_PREFIX):
         following = "the server keeps no conversation to go on with"
     elif not ID.fullmatch(reply.session):  # what people type into a shell must be an id and nothing else
         following = "the session's id is not one to be typed"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .. import commands
 from ..errors import AsstError, Refused
-from ..text import encodable
+from ..text import escape_unencodable
 from ..types import Step
 from .exit_codes import BROKEN_PIPE, discard_output, format_error, interruptible
 from .output import print_steps
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     root, *only = arguments
     terminal = Terminal()
-    encodable()
+    escape_unencodable()
     with interruptible():
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

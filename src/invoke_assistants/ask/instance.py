@@ -1,0 +1,96 @@
+"""The instance that an app asks, as settings and store name it.
+
+Both are read once, and again when one of their files, the environment or the current folder has changed; finding that out
+costs a few calls of ``stat``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..config.environment import Environment
+from ..config.project import runtime_root
+from ..config.settings import Settings
+from ..config.sources import VARIABLES
+from ..errors import NotCreated
+from ..store.file_storage import FileStorage
+from ..store.store import Store
+from ..types import Record, State
+
+__all__ = ["Instance", "Snapshot"]
+
+Stamp = tuple[int, int, int] | None  # of a file: when it was modified (ns), its size, its inode
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One assistant's instance in one environment, and the settings and the store that name it."""
+
+    settings: Settings
+    recorded: State
+    environment: Environment
+    record: Record
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Settings and store as they were read, the variables and files that they came from, and the instances found in them."""
+
+    settings: Settings
+    recorded: State
+    variables: tuple[str, ...]
+    values: tuple[str | None, ...]
+    files: tuple[str, ...]
+    stamps: tuple[Stamp, ...]
+    found: dict[tuple[str, str | None], Instance] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def read(cls, root: Path | None) -> Snapshot:
+        """Read the settings and the store of the project at a root, or of the one that the process runs in.
+
+        Raises:
+            AsstError: one of them is wrong, or cannot be read.
+        """
+        root = root or runtime_root(os.environ)
+        files = [str(root / name) for name in ("pyproject.toml", ".env.local", ".env")] if root else []
+        stamps = list(map(_stamp, files))  # stamped before they are read, so that a change meanwhile is noticed
+        settings = Settings.load(root)
+        variables = (*VARIABLES, *(each.variable("OPENAI_BASE_URL") for each in settings.environments))
+        values = tuple(map(os.environ.get, variables))
+        files.append(str(settings.store))
+        stamps.append(_stamp(files[-1]))
+        recorded = Store(FileStorage(settings.store), settings.project).read()
+        return cls(settings, recorded, variables, values, tuple(files), tuple(stamps))
+
+    def is_current(self) -> bool:
+        """Whether nothing has changed since."""
+        return self.values == tuple(map(os.environ.get, self.variables)) and self.stamps == tuple(map(_stamp, self.files))
+
+    def instance(self, name: str, environment: str | None) -> Instance:
+        """The instance of an assistant in an environment, or in the current one.
+
+        Raises:
+            NotCreated: there is no such instance.
+            SettingsError: there is no such environment.
+        """
+        if known := self.found.get((name, environment)):
+            return known
+        here = self.settings.environment(environment or None)
+        found = self.recorded.records.get((name, here.name))
+        record = found.at(here.location) if found else None
+        if record is None:
+            elsewhere = f" (it is recorded on {found.location.shown})" if found else ""
+            where = f"{here.name} on {here.location.shown}{elsewhere}"
+            raise NotCreated(f"{name} is not created in {where}: run inv asst.create")
+        self.found[name, environment] = Instance(self.settings, self.recorded, here, record)
+        return self.found[name, environment]
+
+
+def _stamp(file: str) -> Stamp:
+    try:
+        found = os.stat(file)  # noqa: PTH116 - a Path would cost as much again
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
