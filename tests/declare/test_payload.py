@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from invoke_assistants import Assistant

@@ -68,13 +68,15 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
         elif answer:
             print_raw_answer(answer)
         raise Exit(error, code) from None
-    step, reply, output = result.step, result.reply, result.output
+    step, reply = result.step, result.reply
     if json:
         usage = vars(reply.usage) if reply and reply.usage else None
         session = None if reply is None or reply.session.startswith(TEMPORARY_PREFIX) else reply.session
-        print(json_document("run", [step], None, True, output=output, session=session, usage=usage, answer=None), flush=True)
+        print(
+            json_document("run", [step], None, True, output=result.output, session=session, usage=usage, answer=None), flush=True
+        )
     elif reply is None:
         print(f"would ask {step.name} in {step.environment}, {step.id}; nobody was asked")
     else:
-        print_reply(step, reply, output, printed=streams)
+        print_reply(step, reply, result.output, printed=streams)
     return reply
