@@ -31,7 +31,7 @@ from invoke_assistants import (
     SchemaWarning,
     commands,
 )
-from invoke_assistants.ask import runtime
+from invoke_assistants.ask.process_state import process_state
 from invoke_assistants.config.environment import PLATFORMS
 from invoke_assistants.config.project import Project
 from invoke_assistants.emulator.responder import Conversation, ResponderError
@@ -502,7 +502,7 @@ def test_a_session_that_no_url_can_name_is_refused(local_host: Host, monkeypatch
     talker = Assistant("talker", model="m")
     commands.create(local_host.root)
     for way in every_way(talker, "Hello.", session=session):
-        with pytest.raises(AsstError, match="^talker in development: session .* can be none: give the session of a reply"):
+        with pytest.raises(AsstError, match="^talker in development: session .* cannot be a session's id: give the session of"):
             way()
 
 
@@ -676,4 +676,4 @@ def test_a_new_session_is_not_asked_for_twice(host: Host, server: Loopback, monk
     assert len(begun) == 1
     server.once(Fault(status=429, raw=b"{}", headers={"Retry-After": "0"}), path="/v1/agents/sessions")
     assert talker.run("Hello.").output
-    assert os.environ["OPENAI_API_KEY"] not in repr(runtime._runtime.__dict__)
+    assert os.environ["OPENAI_API_KEY"] not in repr(process_state().__dict__)
