@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server on a real socket: the Responses API and chat completions, good and less good ones."""
+"""An OpenAI-compatible server on a real socket: the Responses API and chat completions, with the gaps of other servers."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ JSON = dict[str, Any]
 
 
 @dataclass
-class Said:
-    """What the model of this server says: text, a refusal, or calls of functions as (name, arguments)."""
+class ModelAnswer:
+    """An answer of the server's model: text, a refusal, or calls of functions as (name, arguments)."""
 
     text: str = ""
     refusal: str = ""
     calls: tuple[tuple[str, JSON], ...] = ()
-    cut: str = ""  # why the answer is not whole
+    cut: str = ""  # the reason why the answer is incomplete
 
 
 @dataclass
-class Asked:
-    """One request to the model: what the endpoint was sent, and the whole conversation, whoever kept it."""
+class ModelRequest:
+    """A request to the model: the path, the body, and the whole conversation, whether the server or the client kept it."""
 
     path: str
     body: JSON
@@ -33,7 +33,7 @@ class Asked:
 
     @property
     def schema(self) -> JSON | None:
-        """The schema that the answer must follow, if there is one."""
+        """The schema that the answer must match, if there is one."""
         form = (self.body.get("text") or {}).get("format") or self.body.get("response_format") or {"type": "text"}
         return form.get("schema") or form.get("json_schema", {}).get("schema")
 
@@ -45,20 +45,20 @@ class Asked:
 class Compatible(ThreadingHTTPServer):
     """A server whose ``model`` answers.
 
-    ``ignores_format`` answers prose on /responses whatever the schema; ``lacks`` answers 404 (or ``absent``) to paths that
-    end so; ``stateless`` refuses previous_response_id, ``typed`` wants a type on resent assistant messages, as llama.cpp's
-    server does; ``strings`` wants text as the content of every chat message, as llama-cpp-python does; ``models`` are known,
-    if any are given; ``fastapi`` answers errors in FastAPI's shape; ``between`` is called after each frame of a stream;
-    ``keeps_metadata`` says whether a response that is looked at still has its metadata. ``seen`` holds method and path of
-    each request.
+    ``ignores_format`` makes it answer prose on /responses whatever the schema; paths that end with ``lacks`` get a 404 (or
+    ``absent``); ``stateless`` refuses previous_response_id; ``typed`` requires a type on resent assistant messages, as
+    llama.cpp's server does; ``strings`` requires text as the content of every chat message, as llama-cpp-python does;
+    ``models`` are the known models, if there are any; ``fastapi`` gives errors FastAPI's shape; ``between`` is called after
+    each frame of a stream; ``keeps_metadata`` says whether a retrieved response has its metadata. ``seen`` holds the method
+    and path of each request.
     """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, model: Callable[[Asked], Said]) -> None:
+    def __init__(self, model: Callable[[ModelRequest], ModelAnswer]) -> None:
         self.model = model
-        self.asked: list[Asked] = []
+        self.asked: list[ModelRequest] = []
         self.ignores_format = False
         self.lacks = ""
         self.absent = 404
@@ -81,11 +81,11 @@ class Compatible(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
     def env(self, key: str = "sk-canary-0000000000") -> dict[str, str]:
-        """The environment of a client of this server."""
+        """The environment variables of a client of this server."""
         return {"ASST_PLATFORM": "responses", "OPENAI_API_KEY": key, "OPENAI_BASE_URL": self.url}
 
     def answer(self, path: str, body: JSON) -> tuple[int, JSON]:
-        """Status and body of the answer to one request."""
+        """Return the status and the body of the answer to a request."""
         if self.lacks and path.endswith(self.lacks):
             return self.absent, {"detail": "Not Found"} if self.fastapi else _error("Not Found")
         if self.models and body["model"] not in self.models:
@@ -102,9 +102,9 @@ class Compatible(ThreadingHTTPServer):
         given = body["input"] if isinstance(body["input"], list) else [{"role": "user", "content": body["input"]}]
         if self.typed and any(each.get("role") == "assistant" and "type" not in each for each in given):
             return 400, _error("Cannot determine type of 'item'")
-        asked = Asked(path, body, [*self.conversations.get(before, []), *given])
+        asked = ModelRequest(path, body, [*self.conversations.get(before, []), *given])
         self.asked.append(asked)
-        said = Said("As you like.") if self.ignores_format else self.model(asked)
+        said = ModelAnswer("As you like.") if self.ignores_format else self.model(asked)
         id = f"resp_{next(self.numbers):06}"
         output: list[JSON] = [
             {"type": "function_call", "id": f"fc_{index}", "call_id": f"call_{id}_{index}", "name": name, "status": "completed",
@@ -130,7 +130,7 @@ class Compatible(ThreadingHTTPServer):
             if self.strings and not isinstance(each.get("content"), str):
                 problem = {"loc": ["body", "messages", number, "content"], "msg": "Input should be a valid string"}
                 return 422, {"detail": [problem]}
-        asked = Asked(path, body, body["messages"])
+        asked = ModelRequest(path, body, body["messages"])
         self.asked.append(asked)
         said = self.model(asked)
         message: JSON = {"role": "assistant", "content": said.text or None, "refusal": said.refusal or None}
@@ -184,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _stream(self, frames: list[str]) -> None:
-        """Frame by frame; after each piece of text the server waits where the test says so."""
+        """Send frame by frame; ``between`` may wait after each."""
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
@@ -209,7 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _events(response: JSON) -> list[str]:
-    """A response as server-sent events, its text in pieces of eight characters."""
+    """Turn a response into server-sent events, with its text in pieces of eight characters."""
     text = "".join(part.get("text", "") for item in response["output"] for part in item.get("content", []))
     where = {"item_id": "msg_1", "output_index": 0, "content_index": 0, "logprobs": []}
     events: list[JSON] = [{"type": "response.created", "response": {**response, "output": [], "status": "in_progress"}}]
@@ -222,7 +222,7 @@ def _events(response: JSON) -> list[str]:
 
 
 def _chunks(completion: JSON) -> list[str]:
-    """A completion as server-sent chunks, text and arguments in pieces of eight characters, its usage last."""
+    """Turn a completion into server-sent chunks, with text and arguments in pieces of eight characters and the usage last."""
     [choice] = completion["choices"]
     message = choice["message"]
     deltas: list[JSON] = [{"role": "assistant", "content": ""}]

@@ -1,4 +1,4 @@
-"""The Agents API on a real socket, with the faults that networks and services have."""
+"""The Agents API on a real socket, with the faults of real networks and services."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from invoke_assistants.emulator.http_server import send_events
 
 @dataclass
 class Seen:
-    """One request as the server saw it."""
+    """A request as the server saw it."""
 
     method: str
     path: str
@@ -32,7 +32,7 @@ class Seen:
 
 @dataclass
 class Fault:
-    """What goes wrong with a request: ``after`` says that the service carries it out first."""
+    """What goes wrong with a request; with ``after``, the service carries it out first."""
 
     after: bool = False
     reset: bool = False  # RST instead of an answer
@@ -44,7 +44,7 @@ class Fault:
 
 
 class Loopback(ThreadingHTTPServer):
-    """A server whose ``faults`` are asked, in turn, what to do with each request; the first that answers decides."""
+    """A server that asks its ``faults``, in order, what to do with each request; the first answer decides."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -68,7 +68,7 @@ class Loopback(ThreadingHTTPServer):
         return f"127.0.0.1:{self.server_address[1]}"
 
     def env(self, key: str = "sk-canary-0000000000") -> dict[str, str]:
-        """The environment of a client of this server."""
+        """The environment variables of a client of this server."""
         return {"ASST_PLATFORM": "agents", "OPENAI_API_KEY": key, "OPENAI_BASE_URL": self.url}
 
     def agents(self) -> dict[str, dict[str, Any]]:
@@ -76,14 +76,14 @@ class Loopback(ThreadingHTTPServer):
         return self.service._read()["agents"]
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """A request of somebody else, which no fault touches and no log shows."""
+        """Send a request that no fault affects and ``seen`` does not show."""
         status, answer = self.service.handle(method, path, {}, json.dumps(body).encode())
         assert status == 200, answer
         return answer
 
     def fill(self, many: int) -> None:
-        """Put so many agents of somebody else's there, newer than all that are."""
-        with self.service._changing() as state:
+        """Add so many agents of somebody else, newer than all others."""
+        with self.service._transaction() as state:
             model = {**next(iter(state["agents"].values())), "name": "foreign", "metadata": {}}
             for index in range(many):
                 id = f"agent_foreign{index:06}"
@@ -106,7 +106,7 @@ class Loopback(ThreadingHTTPServer):
         return [seen for seen in self.seen if seen.method != "GET"]
 
     def once(self, fault: Fault, method: str = "POST", path: str = "/v1/agents", times: int = 1) -> None:
-        """Let this happen to the next such requests."""
+        """Apply a fault to the next such requests."""
         left = [times]
         lock = threading.Lock()
 
@@ -150,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
         return status, json.dumps(answer).encode()
 
     def _fail(self, fault: Fault, seen: Seen, content: bytes) -> None:
-        """Let it happen; of a stream of events, which is not slowed or rewritten, ``truncate`` leaves half a frame."""
+        """Answer with a fault; of a stream of events, ``truncate`` leaves half of the first frame."""
         status, answer = self._serve(seen, content) if fault.after else (200, b"{}")
         if isinstance(answer, EventStream):
             answer.close()
@@ -201,5 +201,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def error_body(code: str | None, message: str = "no", param: str | None = None) -> bytes:
-    """An error in OpenAI's shape."""
+    """The body of an error in OpenAI's shape."""
     return json.dumps({"error": {"message": message, "type": "error", "code": code, "param": param}}).encode()

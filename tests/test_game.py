@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from compatible import Asked, Compatible, Said
+from compatible import Compatible, ModelAnswer, ModelRequest
 from conftest import ROOT, Host
 
 from app.trivia.game import play
@@ -24,10 +24,10 @@ def questions(*texts: str) -> str:
 def model() -> Iterator[Compatible]:
     games = iter([questions("One?", "Two?", "Three?"), questions("Two?", "FOUR?", "one?"), questions("Four?", "Two?", "One?")])
 
-    def answer(asked: Asked) -> Said:
+    def answer(asked: ModelRequest) -> ModelAnswer:
         if asked.schema and "verdict" in asked.schema["properties"]:
-            return Said(json.dumps({"verdict": "close", "points": 1, "comment": "Nearly."}))
-        return Said(next(games, questions("One?", "Two?", "Three?")))
+            return ModelAnswer(json.dumps({"verdict": "close", "points": 1, "comment": "Nearly."}))
+        return ModelAnswer(next(games, questions("One?", "Two?", "Three?")))
 
     server = Compatible(answer)
     yield server
@@ -88,7 +88,7 @@ def test_what_a_model_says_does_not_steer_the_terminal(project: Host, model: Com
     for question in game["questions"]:
         question |= {"explanation": nasty, "choices": [f"Rome{nasty}", "Paris", "Oslo", "Bonn"]}
     verdict = {"verdict": "close", "points": 1, "comment": nasty}
-    model.model = lambda asked: Said(json.dumps(verdict if "verdict" in asked.schema["properties"] else game))
+    model.model = lambda asked: ModelAnswer(json.dumps(verdict if "verdict" in asked.schema["properties"] else game))
     for name, value in model.env().items():
         monkeypatch.setenv(name, value)
     commands.create(project.root)

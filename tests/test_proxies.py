@@ -1,4 +1,4 @@
-"""A key for this machine goes to this machine: a real proxy listens, and is sent nothing of it."""
+"""A key for a server on this machine never goes to a proxy: a real one listens and gets nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from compatible import Compatible, Said
+from compatible import Compatible, ModelAnswer
 from conftest import CANARY, Host
 from loopback import Fault, Loopback
 
@@ -19,7 +19,7 @@ from invoke_assistants.config.project import Project
 
 
 class Proxy(socketserver.ThreadingTCPServer):
-    """A proxy that notes what it is sent, and refuses it."""
+    """A proxy that notes what it gets, and refuses it."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -30,7 +30,7 @@ class Proxy(socketserver.ThreadingTCPServer):
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     def env(self) -> dict[str, str]:
-        """The variables that lead every client here."""
+        """The variables that send every client to this proxy."""
         url = f"http://127.0.0.1:{self.server_address[1]}"
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         return dict.fromkeys([*names, *map(str.lower, names)], url)
@@ -62,7 +62,7 @@ def talker(host: Host, monkeypatch: pytest.MonkeyPatch) -> Assistant[str]:
 
 
 def test_the_agents_of_this_machine_are_reached_without_a_proxy(host: Host, talker: Assistant[str], proxy: Proxy) -> None:
-    """Managing, asking in a thread and in a loop: each client goes straight there."""
+    """Managing, and asking in a thread and in a loop, connect directly."""
     commands.create(host.root)
     commands.delete(host.root, env="production", yes=True)
     assert talker.run("Hello.").output
@@ -73,8 +73,8 @@ def test_the_agents_of_this_machine_are_reached_without_a_proxy(host: Host, talk
 def test_a_server_of_this_machine_is_reached_without_a_proxy(
     host: Host, talker: Assistant[str], proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On responses, too."""
-    model = Compatible(lambda asked: Said("Hello."))
+    """The same holds on ``responses``."""
+    model = Compatible(lambda asked: ModelAnswer("Hello."))
     try:
         for name, value in model.env().items():
             monkeypatch.setenv(name, value)
@@ -89,7 +89,7 @@ def test_a_server_of_this_machine_is_reached_without_a_proxy(
 def test_other_servers_are_reached_through_the_proxy(
     host: Host, server: Loopback, talker: Assistant[str], proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy that somebody set is used for the rest of the world, by every client, through a tunnel that hides the key."""
+    """Every client uses a configured proxy for other hosts, through a tunnel that hides the key."""
     monkeypatch.setenv("OPENAI_BASE_URL", "https://api.example/v1")
     with pytest.raises(PlatformError):
         commands.create(host.root, only=["talker"], env="development")
@@ -108,7 +108,7 @@ def test_other_servers_are_reached_through_the_proxy(
 def test_a_redirect_is_not_followed(
     host: Host, server: Loopback, talker: Assistant[str], monkeypatch: pytest.MonkeyPatch, platform: str
 ) -> None:
-    """Prompt, key and headers stay with the host of the base URL; the error names the other one, in a thread and in a loop."""
+    """Prompt, key and headers go to the host of the base URL alone; the error names the other host, in a thread and in a loop."""
     other = Proxy()
     where = f"127.0.0.1:{other.server_address[1]}"
     monkeypatch.setenv("ASST_PLATFORM", platform)
@@ -139,15 +139,15 @@ def test_a_redirect_is_not_followed(
     ],
 )  # fmt: skip
 def test_only_addresses_of_this_machine_and_localhost_are_this_machine(url: str, loopback: bool) -> None:
-    """A name that begins like an address belongs to whoever registered it."""
+    """A host name that begins like an address of this machine may be anybody's."""
     assert is_loopback(url) is loopback
 
 
 @pytest.mark.parametrize(("variable", "value"), [("SSL_CERT_FILE", "/nowhere.pem"), ("HTTPS_PROXY", "gopher://127.0.0.1:9")])
-def test_what_the_environment_says_of_http_and_cannot_be_used(
+def test_unusable_http_settings_of_the_environment_are_named(
     host: Host, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
-    """One line that names the variables, from the commands and at run time; nothing was asked."""
+    """The commands and a run fail with one line that names the variables; nothing is asked."""
     monkeypatch.setenv("ASST_ROOT", str(host.root))
     commands.create(host.root)
     monkeypatch.setenv(variable, value)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .config.check import check_declarations
 from .config.environment import Environment
-from .config.project import Project, open_store, runtime_root
+from .config.project import Project, as_names, open_store, runtime_root
 from .config.settings import Settings
 from .errors import SettingsError
 from .reconcile.adopt import adopt_object
@@ -160,7 +160,7 @@ def delete(
         RowsFailed: some could not be deleted; the others were.
         AsstError: nothing could be done.
     """
-    selection = Selection(tuple(only), env, undeclared)
+    selection = Selection(as_names(only), env, undeclared)
     if not (undeclared or env or selection.only or id):
         raise SettingsError("say what to delete: --env NAME, --only NAME, --undeclared or --id ID")
     if id is not None and (undeclared or selection.only):
@@ -303,7 +303,7 @@ def serve(root: Root = None, port: int = 8787, *, announce: Callable[[str], None
 
     settings = _settings(root)
     api = EmbeddedAPI(settings.local_file, local_model=settings.local_model)
-    api.put_back(open_store(settings).read(), settings.project)
+    api.restore_agents(open_store(settings).read(), settings.project)
     with Server(api, port) as server:
         announce(server.url)
         server.serve_forever()

@@ -28,7 +28,7 @@ from app.trivia.models import AnswerVerdict, TriviaGame
 from invoke_assistants.emulator import session_files
 from invoke_assistants.emulator.api import EmbeddedAPI
 from invoke_assistants.emulator.http_server import Server
-from invoke_assistants.emulator.responder import Conversation, Failed, FunctionCall, ResponderAnswer
+from invoke_assistants.emulator.responder import Conversation, FunctionCall, ResponderAnswer, ResponderError
 from invoke_assistants.emulator.transport import Transport
 from invoke_assistants.emulator.turn_worker import TurnWorker
 
@@ -414,7 +414,8 @@ def test_a_turn_is_cancelled(client: openai.OpenAI, service: EmbeddedAPI) -> Non
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(Failed("server_error", "it is down"), "server_error"), (ValueError("it is down"), "internal_error")]
+    ("error", "code"),
+    [(ResponderError("server_error", "it is down"), "server_error"), (ValueError("it is down"), "internal_error")],
 )
 def test_a_failed_turn_says_why(client: openai.OpenAI, service: EmbeddedAPI, error: Exception, code: str) -> None:
     """A turn without an answer fails with one of the API's codes and the message; the session accepts the next turn."""
@@ -612,7 +613,7 @@ def test_a_forgotten_stream_holds_up_nobody() -> None:
 
 def test_the_oldest_sessions_go(service: EmbeddedAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the number that is kept, the least recently used session is dropped."""
-    monkeypatch.setattr(session_files, "KEPT", 3)
+    monkeypatch.setattr(session_files, "MAX_SESSIONS", 3)
     with in_process(service) as client:
         sessions = client.beta.agents.sessions
         id = agent(client)
@@ -653,8 +654,8 @@ def test_a_client_that_goes_away_is_no_error(tmp_path: Path, capfd: pytest.Captu
     server = Server(EmbeddedAPI(tmp_path / "local.json"), 0)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     ended = threading.Event()
-    shut = server.shutdown_request
-    server.shutdown_request = lambda request: (shut(request), ended.set())  # type: ignore[assignment, func-returns-value]
+    read_interrupter = server.shutdown_request
+    server.shutdown_request = lambda request: (read_interrupter(request), ended.set())  # type: ignore[assignment, func-returns-value]
     client = socket.create_connection(server.server_address)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()

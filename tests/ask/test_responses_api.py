@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from compatible import Asked, Compatible, Said
+from compatible import Compatible, ModelAnswer, ModelRequest
 from conftest import CANARY, MODELS, Host, as_another_process
 
 from invoke_assistants import (
@@ -58,9 +58,11 @@ ASSISTANTS = [
 Ask = Callable[..., Reply[Any]]
 
 
-def verdict(asked: Asked) -> Said:
+def verdict(asked: ModelRequest) -> ModelAnswer:
     """A model that follows the schema and repeats every prompt that it was sent."""
-    return Said(json.dumps({"good": True, "why": " | ".join(asked.prompts)}) if asked.schema else " | ".join(asked.prompts))
+    return ModelAnswer(
+        json.dumps({"good": True, "why": " | ".join(asked.prompts)}) if asked.schema else " | ".join(asked.prompts)
+    )
 
 
 @pytest.fixture
@@ -189,7 +191,7 @@ def test_a_conversation_of_another_is_refused_where_the_server_tells_nothing(
     with pytest.raises(AsstError, match=f"^talker in production: session {session} is a conv.* of talker in development: ask"):
         ask(declared["talker"], "Two?", session=session, environment="production")
     assert len(model.seen) == before
-    model.model = lambda asked: Said("no verdict")
+    model.model = lambda asked: ModelAnswer("no verdict")
     with pytest.raises(AnswerInvalid) as invalid:
         ask(declared["judge"], "Is it?")
     with pytest.raises(AsstError, match="of judge in development"):
@@ -253,15 +255,15 @@ def test_what_is_no_answer_has_its_own_exception(
 ) -> None:
     """A refusal, a truncated answer and one that does not fit raise different errors, each with the raw answer."""
     model.lacks = "/responses" if chat else ""
-    model.model = lambda asked: Said(refusal="I won't.")
+    model.model = lambda asked: ModelAnswer(refusal="I won't.")
     with pytest.raises(AnswerRefused, match="the model refused: I won't.") as refused:
         ask(declared["judge"], "Do it.")
     assert refused.value.answer == "I won't."
-    model.model = lambda asked: Said('{"good": tr', cut="length" if chat else "max_output_tokens")
+    model.model = lambda asked: ModelAnswer('{"good": tr', cut="length" if chat else "max_output_tokens")
     with pytest.raises(AnswerIncomplete, match="cut off after 11 characters") as cut:
         ask(declared["judge"], "Do it.")
     assert cut.value.answer == '{"good": tr'
-    model.model = lambda asked: Said('{"good": "perhaps"}')
+    model.model = lambda asked: ModelAnswer('{"good": "perhaps"}')
     with pytest.raises(AnswerInvalid, match=r"does not fit Verdict: good: .*; why: Field required") as invalid:
         ask(declared["judge"], "Do it.")
     assert invalid.value.answer == '{"good": "perhaps"}'
@@ -273,11 +275,11 @@ def test_functions_are_called(
 ) -> None:
     """Sync and async functions are called with the model's arguments; a failure is logged, and the model gets no details."""
 
-    def calling(asked: Asked) -> Said:
+    def calling(asked: ModelRequest) -> ModelAnswer:
         outputs = [each["output"] for each in asked.conversation if each.get("type") == "function_call_output"]
         if outputs:
-            return Said(" & ".join(outputs))
-        return Said(calls=(("temperature", {"city": "Rome"}), ("wind", {"city": "Oslo"}), ("broken", {"city": "Bonn"}),
+            return ModelAnswer(" & ".join(outputs))
+        return ModelAnswer(calls=(("temperature", {"city": "Rome"}), ("wind", {"city": "Oslo"}), ("broken", {"city": "Bonn"}),
                            ("temperature", {"town": "Rome"})))  # fmt: skip
 
     model.model = calling
@@ -298,9 +300,9 @@ def test_functions_are_called(
 def test_functions_are_called_on_chat_completions_too(declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible) -> None:
     """A server without the Responses API calls them as well."""
 
-    def calling(asked: Asked) -> Said:
+    def calling(asked: ModelRequest) -> ModelAnswer:
         outputs = [each["content"] for each in asked.conversation if each["role"] == "tool"]
-        return Said(outputs[0]) if outputs else Said(calls=(("temperature", {"city": "Rome", "unit": "K"}),))
+        return ModelAnswer(outputs[0]) if outputs else ModelAnswer(calls=(("temperature", {"city": "Rome", "unit": "K"}),))
 
     model.model, model.lacks, model.strings = calling, "/responses", True
     assert ask(declared["weather"], "How is it?").output == "21 K in Rome"
@@ -373,14 +375,14 @@ def test_a_conversation_that_ends_with_its_process_is_not_offered(
 
 def test_a_function_that_the_app_has_not_is_named(declared: dict[str, Assistant[Any]], ask: Ask, model: Compatible) -> None:
     """A call of a function that the app does not have ends the turn; the error names the function."""
-    model.model = lambda asked: Said(calls=(("humidity", {}),))
+    model.model = lambda asked: ModelAnswer(calls=(("humidity", {}),))
     with pytest.raises(PlatformError, match="the model calls humidity: give the Python function"):
         ask(declared["weather"], "How is it?")
 
 
 def test_a_model_that_calls_forever_is_ended(declared: dict[str, Assistant[Any]], model: Compatible) -> None:
     """A turn has at most 50 rounds of function calls."""
-    model.model = lambda asked: Said(calls=(("temperature", {"city": "Rome"}),))
+    model.model = lambda asked: ModelAnswer(calls=(("temperature", {"city": "Rome"}),))
     with pytest.raises(PlatformError, match="50 times in a row"):
         declared["weather"].run("How is it?")
     assert len(model.asked) == 50
@@ -459,7 +461,7 @@ def test_what_a_server_says_does_not_steer_the_terminal(
     declared: dict[str, Assistant[Any]], host: Host, model: Compatible
 ) -> None:
     """Answers, refusals and ids are printed with control characters escaped, and only a well-formed id is offered to type."""
-    model.model = lambda asked: Said(json.dumps({"good": True, "why": NASTY}) if asked.schema else f"{NASTY} talks")
+    model.model = lambda asked: ModelAnswer(json.dumps({"good": True, "why": NASTY}) if asked.schema else f"{NASTY} talks")
     model.numbers = iter(["1\x1b[2J; rm -rf ~"] * 9)  # type: ignore[assignment]
     talked = host.inv("asst.run", "talker", "Hello.")
     assert talked.out == "\\x1b]0;owned\\x07\\x1b[2J\n\\x3a:error::x\n\tone\\u202e talks\n"
@@ -469,12 +471,12 @@ def test_what_a_server_says_does_not_steer_the_terminal(
     assert judged.out == "good: true\nwhy: \\x1b]0;owned\\x07\\x1b[2J\n  \\x3a:error::x\n  \tone\\u202e\n"
     exact = host.inv("asst.run", "judge", "Hello.", "--json").json
     assert exact["output"] == {"good": True, "why": NASTY}
-    model.model = lambda asked: Said(NASTY)
+    model.model = lambda asked: ModelAnswer(NASTY)
     unfit = host.inv("asst.run", "judge", "Hello.")
     assert (unfit.code, unfit.out) == (1, "")
     assert "the answer as it came:\n\\x1b]0;owned" in unfit.err
     assert host.inv("asst.run", "judge", "Hello.", "--json").json["answer"] == NASTY
-    model.model = lambda asked: Said(refusal=NASTY)
+    model.model = lambda asked: ModelAnswer(refusal=NASTY)
     refused = host.inv("asst.run", "talker", "Hello.")
     for each in (unfit, refused):
         assert "\x1b" not in each.err

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from compatible import Compatible, Said
+from compatible import Compatible, ModelAnswer
 from conftest import MODELS, Host, as_another_process
 from loopback import Fault, Loopback
 
@@ -87,7 +87,7 @@ class Slow:
 
 @pytest.fixture
 def compatible() -> Iterator[Compatible]:
-    server = Compatible(lambda asked: Said("Yes."))
+    server = Compatible(lambda asked: ModelAnswer("Yes."))
     yield server
     server.hang.set()
     server.shutdown()
@@ -381,7 +381,7 @@ def test_an_answer_may_be_closed_at_any_moment_of_its_timer(moment: int) -> None
     before = set(threading.enumerate())
     threading.setprofile(collected)
     try:
-        time_limit._bound(response)
+        time_limit._limit_body(response)
     finally:
         threading.setprofile(None)
     assert eventually(lambda: not set(threading.enumerate()) - before)

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from invoke_assistants import Assistant
 from invoke_assistants.declare.digest import canonical, digest
 from invoke_assistants.declare.payload import build_payload, create_body
-from invoke_assistants.emulator.agent_models import Agent, AgentUpdate, merged, resolved
-from invoke_assistants.emulator.agent_models import given as given_fields
+from invoke_assistants.emulator.agent_models import Agent, AgentUpdate, fill_defaults, merge_update, request_fields
 from invoke_assistants.reconcile.diff import compare, remote_payload, reset_body, reset_changes, stale_fields, update_body
 from invoke_assistants.types import Desired, Location
 
@@ -96,7 +95,7 @@ def desired(assistant: Assistant[Any]) -> Desired:
 
 def remote_of(each: Desired) -> dict[str, Any]:
     """The object that the service returns for a create, defaults included."""
-    return {"id": "agent_1", **resolved(given_fields(Agent.model_validate(create_body(each, "n"))))}
+    return {"id": "agent_1", **fill_defaults(request_fields(Agent.model_validate(create_body(each, "n"))))}
 
 
 @pytest.mark.parametrize("assistant", [FULL, BARE, Assistant("plain", model="m")])
@@ -120,7 +119,7 @@ def test_what_is_no_longer_configured_is_seen_and_cleared() -> None:
     assert body["reasoning"] == {"summary": None, "effort": "low"}
     assert body["service_tier"] is None
     assert body["tools"] == bare.payload["tools"]
-    after = {"id": "agent_1", **resolved(merged(remote, body))}
+    after = {"id": "agent_1", **fill_defaults(merge_update(remote, body))}
     assert compare(after, bare.payload) == ()
     assert stale_fields(after, full.payload, bare.payload) == ()
 
@@ -218,7 +217,10 @@ def test_after_a_reset_an_object_holds_the_declared_payload_alone(
     """Whatever an object held, a reset makes it equal to a new one, and the changes list every field and pair that differs."""
     each, before = desired(declared), remote_of(desired(other))
     before["metadata"] |= foreign
-    after = {"id": "agent_1", **resolved(merged(before, given_fields(AgentUpdate.model_validate(reset_body(each, before)))))}
+    after = {
+        "id": "agent_1",
+        **fill_defaults(merge_update(before, request_fields(AgentUpdate.model_validate(reset_body(each, before))))),
+    }
     assert after == remote_of(each)
     assert reset_changes(after, each.payload) == ()
     said = [change.field for change in reset_changes(before, each.payload)]

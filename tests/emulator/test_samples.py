@@ -1,4 +1,4 @@
-"""The embedded platform's sample answers hold the schema that they are made from."""
+"""Sample answers match the schema that they are made from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from pydantic import AnyUrl, BaseModel, Field, TypeAdapter, create_model
 
 from invoke_assistants.declare.strict_schema import output_schema
-from invoke_assistants.emulator.responder import Conversation, ResponderAnswer
+from invoke_assistants.emulator.responder import Conversation, ResponderAnswer, ResponderError
 from invoke_assistants.emulator.sample_responder import SampleResponder, sample
 
 PATTERNS = [
@@ -32,7 +32,7 @@ PATTERNS = [
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_a_pattern_is_held(pattern: str) -> None:
+def test_a_pattern_is_matched(pattern: str) -> None:
     """A string with a pattern matches it, in every item and turn."""
     schema = {"type": "array", "items": {"type": "string", "pattern": pattern}}
     assert all(re.search(pattern, text) for turn in range(1, 9) for text in sample(schema, turn))
@@ -40,8 +40,8 @@ def test_a_pattern_is_held(pattern: str) -> None:
 
 @pytest.mark.parametrize("bounds", [{"maxLength": 12}, {"minLength": 30}, {"minLength": 5, "maxLength": 9}], ids=str)
 @pytest.mark.parametrize("pattern", [pattern for pattern in PATTERNS if pattern.endswith(("+$", "*$", "]"))])
-def test_a_pattern_is_held_within_a_length(pattern: str, bounds: dict[str, int]) -> None:
-    """Where a pattern leaves the length free, its bounds are held, too."""
+def test_a_pattern_is_matched_within_a_length(pattern: str, bounds: dict[str, int]) -> None:
+    """The string also has an allowed length, if the pattern does not fix its length."""
     for turn in range(1, 9):
         text = sample({"type": "string", "pattern": pattern, **bounds}, turn)
         assert re.search(pattern, text)
@@ -49,7 +49,7 @@ def test_a_pattern_is_held_within_a_length(pattern: str, bounds: dict[str, int])
 
 
 def test_strings_of_a_pattern_differ() -> None:
-    """As other strings they differ from item to item and turn to turn, and are the same again for the same turn."""
+    """They differ from item to item and turn to turn, and are the same for the same turn."""
     schema = {"type": "array", "items": {"type": "string", "pattern": r"^[A-Z]{3}-\d{4}$"}}
     made = [sample(schema, turn) for turn in range(1, 9)]
     assert len({text for texts in made for text in texts}) == 16
@@ -58,12 +58,12 @@ def test_strings_of_a_pattern_differ() -> None:
 
 @pytest.mark.parametrize("pattern", [r"\p{L}+", "(?<a>x)", "(", "x{200}", "^a$b"])
 def test_a_pattern_that_cannot_be_made_is_no_failure(pattern: str) -> None:
-    """Where no string can be made, a sample comes all the same."""
+    """The sample then is a string that does not match."""
     assert sample({"type": "string", "pattern": pattern}, 1) == "sample value 1 of turn 1"
 
 
-def test_a_format_is_held() -> None:
-    """Each format of the strict subset, and a function's web address, is what it says."""
+def test_a_format_is_matched() -> None:
+    """A sample is valid for each format of the strict subset, and for a function's URL."""
     kinds = [dt.date, dt.datetime, dt.time, dt.timedelta, uuid.UUID, ipaddress.IPv4Address, ipaddress.IPv6Address, AnyUrl]
     for kind in kinds:
         adapter: TypeAdapter[Any] = TypeAdapter(kind)
@@ -76,7 +76,7 @@ def test_a_format_is_held() -> None:
 
 
 def test_a_field_that_is_one_of_a_list_is_one() -> None:
-    """A string that is described as one of the list beside it is taken from it, wherever that stands; others are not."""
+    """A string that is described as one of a list is taken from the list, before or after it; other strings are not."""
 
     class Question(BaseModel):
         best: str = Field(description="One of the choices.")
@@ -103,7 +103,7 @@ def test_a_field_that_is_one_of_a_list_is_one() -> None:
     ],
 )
 def test_a_function_is_called_where_the_prompt_names_it_as_a_word(prompt: str, called: str | None) -> None:
-    """Part of another word is no name, and the longer of two names is not the shorter one."""
+    """A part of another word does not count, nor does the end of a longer name."""
     tools = [{"type": "function", "name": name, "parameters": {"type": "object"}} for name in ("weather", "get-weather")]
     agent = {"model": "m", "instructions": None, "tools": tools, "text": {"format": {"type": "text"}}}
     message = {"type": "message", "role": "user", "turn_id": "t", "content": [{"type": "input_text", "text": prompt}]}
@@ -115,15 +115,44 @@ def test_a_function_is_called_where_the_prompt_names_it_as_a_word(prompt: str, c
     "bounds", [{"minimum": 10**16}, {"exclusiveMaximum": -(10**18)}, {"minimum": -5, "maximum": -3}, {"exclusiveMinimum": 2}, {}]
 )
 def test_numbers_far_from_zero_keep_their_bounds(bounds: dict[str, int]) -> None:
-    """Where one side has no bound, the other one holds."""
+    """A number keeps its one bound, however far from zero it is."""
     number = sample({"type": "integer", **bounds}, 1)
     assert bounds.get("minimum", number) <= number <= bounds.get("maximum", number)
     assert bounds.get("exclusiveMinimum", number - 1) < number < bounds.get("exclusiveMaximum", number + 1)
 
 
 def test_one_of_a_list_is_taken_only_where_it_fits() -> None:
-    """A letter that is described as one among the choices is no whole choice."""
+    """A single letter that is described as one among the choices is not a whole choice."""
     choices = {"type": "array", "items": {"type": "string"}}
     letter = {"type": "string", "maxLength": 1, "description": "The letter of the right answer among the choices."}
     made = sample({"type": "object", "properties": {"choices": choices, "answer": letter}}, 1)
     assert len(made["answer"]) == 1
+
+
+NODE = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        ({"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]}, None),
+        ({"type": "array", "items": {"$ref": "#/$defs/Node"}}, []),
+    ],
+)
+def test_a_recursive_schema_ends_where_it_can(nodes: dict[str, Any], expected: Any) -> None:
+    """A nullable reference ends with null, a list with no items."""
+    node = {"type": "object", "properties": {"next": nodes}}
+    assert sample({"$ref": "#/$defs/Node", "$defs": {"Node": node}}, 1) == {"next": expected}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"$ref": "#/$defs/Node"}, {"anyOf": [{"$ref": "#/$defs/Node"}]}, {"type": "array", "items": NODE, "minItems": 1}],
+)
+def test_a_schema_without_a_finite_value_is_an_error(schema: dict[str, Any]) -> None:
+    """The error names the reference that has no end."""
+    with pytest.raises(
+        ResponderError, match="^no finite value matches the schema: #/[$]defs/Node always contains itself"
+    ) as failed:
+        sample({**schema, "$defs": {"Node": NODE}}, 1)
+    assert failed.value.code == "invalid_request"

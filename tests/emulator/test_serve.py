@@ -1,4 +1,4 @@
-"""What the embedded platform's server takes and refuses, byte by byte over a socket."""
+"""What the server of the embedded API accepts and refuses, byte by byte over a socket."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
         thread.join()
 
 
-def asked(server: Server, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, Any]:
-    """The status and JSON that answer exactly these bytes; a Host and a length are added where they are lacking."""
+def send(server: Server, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, Any]:
+    """Send a request byte by byte; return the status and JSON. Host and Content-Length are added if they are missing."""
     length = {"Content-Length": str(len(body))} if body and "Transfer-Encoding" not in headers else {}
     lines = [f"{name}: {value}" for name, value in ({"Host": "127.0.0.1"} | length | headers).items() if value]
     with socket.create_connection(server.server_address[:2], timeout=10) as connection:  # type: ignore[arg-type]
@@ -61,36 +61,36 @@ STRANGE: list[dict[str, str]] = [
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_no_web_page_drives_the_server(server: Server, method: str, path: str) -> None:
-    """A name that resolves here, another site's page, and a body that is not declared as JSON are refused on every route."""
+    """Every route refuses another name that resolves here, another site's page, and a body that is not declared as JSON."""
     body = AGENT if method in ("POST", "PUT") else b""
     for headers in STRANGE:
-        status, answer = asked(server, method, path, JSON | headers, body)
+        status, answer = send(server, method, path, JSON | headers, body)
         assert (status, answer["error"]["type"]) == (403, "invalid_request_error"), headers
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json", ""):
-        assert asked(server, method, path, {"Content-Type": kind}, AGENT)[0] == 415, kind
+        assert send(server, method, path, {"Content-Type": kind}, AGENT)[0] == 415, kind
     assert server.service._read()["agents"] == {}
 
 
 def test_the_address_in_the_request_line_counts_as_the_host(server: Server) -> None:
-    """An absolute address of another host is refused, one of this machine is served; what is no address is a 400."""
-    assert asked(server, "GET", "http://rebound.example/v1/agents", {})[0] == 403
-    assert asked(server, "GET", "http://localhost:1/v1/agents", {})[0] == 200
-    assert asked(server, "GET", "http://[/v1/agents", {})[0] == 400
+    """An absolute URL of another host is refused, one of this machine is served; an invalid URL is a 400."""
+    assert send(server, "GET", "http://rebound.example/v1/agents", {})[0] == 403
+    assert send(server, "GET", "http://localhost:1/v1/agents", {})[0] == 200
+    assert send(server, "GET", "http://[/v1/agents", {})[0] == 400
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]", "LOCALHOST"])
 @pytest.mark.parametrize("port", ["", ":8787"])
 def test_this_machine_is_served(server: Server, name: str, port: str) -> None:
-    """Any port of this machine's names is taken, with a charset, and without a body where none is needed."""
+    """Each name of this machine is accepted, with any port, with a charset, and without a body where none is needed."""
     here = {"Host": name + port, "Origin": f"http://{name}{port}"}
-    status, agent = asked(server, "POST", "/v1/agents", here | {"Content-Type": "application/json; charset=utf-8"}, AGENT)
+    status, agent = send(server, "POST", "/v1/agents", here | {"Content-Type": "application/json; charset=utf-8"}, AGENT)
     assert status == 200
-    assert asked(server, "DELETE", f"/v1/agents/{agent['id']}", here)[0] == 200
-    assert asked(server, "POST", "/v1/agents", here)[0] == 400
+    assert send(server, "DELETE", f"/v1/agents/{agent['id']}", here)[0] == 200
+    assert send(server, "POST", "/v1/agents", here)[0] == 400
 
 
 def test_the_sdk_is_served_by_every_name(server: Server) -> None:
-    """openai's client creates, updates, lists and deletes."""
+    """The SDK's client creates, updates, lists and deletes."""
     for base_url in (server.url, server.url.replace("127.0.0.1", "localhost")):
         with openai.OpenAI(api_key="x", base_url=base_url, max_retries=0) as client:
             id = client.beta.agents.create(model="m").id
@@ -99,10 +99,10 @@ def test_the_sdk_is_served_by_every_name(server: Server) -> None:
             assert client.beta.agents.delete(id).deleted
 
 
-def test_a_length_that_is_none_is_refused(server: Server) -> None:
-    """A body without a usable length is refused with an answer, and none of it is taken for another request."""
+def test_an_invalid_content_length_is_refused(server: Server) -> None:
+    """A body without a valid length is refused with an answer, and is not read as another request."""
     chunked = JSON | {"Transfer-Encoding": "chunked"}
-    assert asked(server, "POST", "/v1/agents", chunked, b"e\r\n" + AGENT + b"\r\n0\r\n\r\n")[0] == 411
+    assert send(server, "POST", "/v1/agents", chunked, b"e\r\n" + AGENT + b"\r\n0\r\n\r\n")[0] == 411
     for length in ("9" * 5000, "-1", "x", "9" * 9):
-        assert asked(server, "POST", "/v1/agents", JSON | {"Content-Length": length})[0] == 413
-    assert asked(server, "GET", "/v1/agents", {})[1]["data"] == []
+        assert send(server, "POST", "/v1/agents", JSON | {"Content-Length": length})[0] == 413
+    assert send(server, "GET", "/v1/agents", {})[1]["data"] == []

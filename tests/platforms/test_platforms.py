@@ -1,4 +1,4 @@
-"""The same way of working on every platform: the lifecycle, and asking at run time."""
+"""Every platform works the same way: the lifecycle, and asking at run time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import openai
 import pytest
-from compatible import Asked, Compatible, Said
+from compatible import Compatible, ModelAnswer, ModelRequest
 from conftest import MODELS, Host, as_another_process
 from loopback import Fault, Loopback
 
@@ -31,10 +31,12 @@ from invoke_assistants import (
     SchemaWarning,
     commands,
 )
-from invoke_assistants.ask.process_state import process_state
+from invoke_assistants.ask import runtime
+from invoke_assistants.config.environment import PLATFORMS
 from invoke_assistants.config.project import Project
-from invoke_assistants.emulator.responder import Conversation, Failed
+from invoke_assistants.emulator.responder import Conversation, ResponderError
 from invoke_assistants.emulator.sample_responder import SampleResponder
+from invoke_assistants.platforms.platform import OPENERS
 
 APP = (
     MODELS
@@ -62,27 +64,26 @@ ASSISTANTS = [
 ]
 '''
 )
-PLATFORMS = ["local", "agents", "responses"]
 
 
-def sampled(asked: Asked) -> Said:
-    """A model behind the Responses API that answers as the embedded platform's samples do, and calls the tool it hears of."""
+def sampled(asked: ModelRequest) -> ModelAnswer:
+    """A model for the Responses API: it answers with the embedded API's samples, and calls the tool that the prompt names."""
     outputs = [each for each in asked.conversation if each.get("type") == "function_call_output"]
     prompt = asked.prompts[-1]
     tools = [tool["name"] for tool in asked.body.get("tools", []) if tool["name"] in prompt]
     if tools and not outputs:
-        return Said(calls=((tools[0], {"word": "sample"}),))
+        return ModelAnswer(calls=((tools[0], {"word": "sample"}),))
     form = {"type": "json_schema", "schema": asked.schema} if asked.schema else {"type": "text"}
     message = {"type": "message", "role": "user", "turn_id": "t", "content": [{"type": "input_text", "text": prompt}]}
     pieces: list[str] = []
     agent = {"model": "m", "instructions": "", "tools": [], "text": {"format": form}}
     SampleResponder().answer(Conversation(agent, (message,), len(asked.prompts)), pieces.append)
-    return Said("".join(pieces))
+    return ModelAnswer("".join(pieces))
 
 
 @pytest.fixture
 def compatible() -> Iterator[Compatible]:
-    """A server for platform ``responses``."""
+    """A server for the platform ``responses``."""
     compatible = Compatible(sampled)
     yield compatible
     compatible.shutdown()
@@ -93,7 +94,7 @@ def compatible() -> Iterator[Compatible]:
 def platform(
     request: pytest.FixtureRequest, server: Loopback, compatible: Compatible, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
-    """The environment of a project on a platform; only this differs between them."""
+    """The environment variables of a project on a platform; nothing else differs between platforms."""
     envs = {"local": {"ASST_PLATFORM": "local"}, "agents": server.env(), "responses": compatible.env()}
     for name, value in envs[request.param].items():
         monkeypatch.setenv(name, value)
@@ -102,7 +103,7 @@ def platform(
 
 @pytest.fixture
 def project(tmp_path: Path, platform: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Host:
-    """A project on the platform, nothing created yet; the process is in it."""
+    """A project on the platform with nothing created yet; this process is in it."""
     host = Host(tmp_path / "host", platform)
     host.declare(APP)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
@@ -111,7 +112,7 @@ def project(tmp_path: Path, platform: dict[str, str], monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def asks(project: Host, platform: dict[str, str], server: Loopback, compatible: Compatible) -> Callable[[], int]:
-    """How many turns the models of the platform were asked for so far."""
+    """Returns how many turns the platform's models have been asked for."""
     if platform["ASST_PLATFORM"] == "responses":
         return lambda: len(compatible.asked)
     folder = project.root / ".asst" if platform["ASST_PLATFORM"] == "local" else server.service.path.parent
@@ -119,7 +120,7 @@ def asks(project: Host, platform: dict[str, str], server: Loopback, compatible: 
 
 
 def every_way(assistant: Assistant[Any], *args: Any, **options: Any) -> list[Callable[[], Any]]:
-    """Every way to ask."""
+    """Return every way to ask."""
 
     async def streamed() -> list[str]:
         return [piece async for piece in assistant.stream(*args, **options)]
@@ -136,8 +137,13 @@ def declared(host: Host) -> dict[str, Assistant[Any]]:
     return dict(Project.load(host.root, ()).declared)  # type: ignore[arg-type]
 
 
+def test_every_platform_has_an_opener() -> None:
+    """The table opens each platform that the settings can name."""
+    assert set(OPENERS) == set(PLATFORMS)
+
+
 def test_the_lifecycle_is_the_same(project: Host) -> None:
-    """create, create again, an edit, update, deploy, and status say the same on each platform."""
+    """create, create again, an edit, update, deploy and status show the same on each platform."""
     states = lambda rows: [(row.name, row.environment, row.state, row.action) for row in rows]  # noqa: E731
     assert {action for *_, action in states(commands.create(project.root))} == {"create"}
     before = project.path.read_bytes()
@@ -157,7 +163,7 @@ def test_the_lifecycle_is_the_same(project: Host) -> None:
 
 
 def test_an_answer_is_the_apps_type_and_a_session_goes_on(project: Host) -> None:
-    """run, arun and stream give the same kind of reply, and take each other's sessions."""
+    """run, arun and stream return the same kind of reply, and go on with each other's sessions."""
     commands.create(project.root)
     planner = declared(project)["planner"]
     first = planner.run("Plan a walk.")
@@ -177,7 +183,7 @@ def test_an_answer_is_the_apps_type_and_a_session_goes_on(project: Host) -> None
 
 
 def test_text_is_streamed_to_both_kinds_of_loop(project: Host) -> None:
-    """Text comes in pieces, and the reply's output is the whole."""
+    """Text comes in pieces, and the reply's output is the whole text."""
     commands.create(project.root)
     talker = declared(project)["talker"]
 
@@ -194,7 +200,7 @@ def test_text_is_streamed_to_both_kinds_of_loop(project: Host) -> None:
 
 @pytest.mark.parametrize("how", ["run", "arun", "run in a loop"])
 def test_functions_answer_the_models_calls(project: Host, caplog: pytest.LogCaptureFixture, how: str) -> None:
-    """A sync and an async function are called, also from within a running loop; one that fails is logged, no more is said."""
+    """Sync and async functions are called, in a running loop too; a failure is only logged."""
     commands.create(project.root)
     helper = declared(project)["helper"]
 
@@ -216,7 +222,7 @@ def test_functions_answer_the_models_calls(project: Host, caplog: pytest.LogCapt
 
 
 def test_what_is_not_created_is_named(project: Host) -> None:
-    """id and run say which assistant, where, and the command that makes it; another environment's instance does not count."""
+    """id and run name the assistant, the place and the command that creates it; other environments' instances do not count."""
     talker = declared(project)["talker"]
     with pytest.raises(NotCreated, match=r"^talker is not created in development on .*: run inv asst.create$"):
         talker.id()
@@ -226,8 +232,8 @@ def test_what_is_not_created_is_named(project: Host) -> None:
         talker.run("Hello.", environment="production")
 
 
-def test_where_it_is_not_created_is_said_in_words(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The platform and where its service is: local and pinned releases have no address."""
+def test_not_created_names_the_platform_and_host(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the platform and its host; local and pinned releases have no host."""
     monkeypatch.setenv("ASST_ROOT", str(local_host.root))
     as_another_process(monkeypatch)
     talker: Assistant[str] = Assistant("talker", model="gpt-6-luna")
@@ -241,7 +247,7 @@ def test_where_it_is_not_created_is_said_in_words(local_host: Host, monkeypatch:
 
 
 def test_a_changed_model_is_warned_of_once(project: Host) -> None:
-    """The model is held to the saved schema; that the app's own differs is said once, with the command that brings it."""
+    """The saved schema holds; one warning says that the app's own schema differs, and names the command that brings it."""
     commands.create(project.root)
     project.edit("    minutes: int", "    minutes: int\n    late: bool")
     planner = declared(project)["planner"]
@@ -259,7 +265,7 @@ def test_a_changed_model_is_warned_of_once(project: Host) -> None:
 
 
 def test_a_warning_points_at_the_line_that_asks(project: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For run, arun and stream, a SchemaWarning has the file and the line of the app."""
+    """A SchemaWarning of run, arun and stream points at the file and the line of the app."""
     commands.create(project.root)
     project.edit("    minutes: int", "    minutes: int | None")
     planner = declared(project)["planner"]
@@ -298,7 +304,7 @@ def _ask_in_child(assistant: Any, pipe: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_fork_uses_no_connection_of_its_parent(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A child asks on a connection that it made, though its parent has one that is kept."""
+    """A child process asks on a connection of its own, even if its parent keeps one open."""
     monkeypatch.setenv("ASST_ROOT", str(host.root))
     as_another_process(monkeypatch)
     commands.create(host.root)
@@ -335,14 +341,14 @@ def test_a_fork_gets_connections_of_its_own(project: Host) -> None:
 
 
 def test_an_unknown_session_is_named(project: Host) -> None:
-    """A session that is not there is an error that names it."""
+    """The error for an unknown session names it."""
     commands.create(project.root)
     with pytest.raises(PlatformError, match="there is no session sess_none here"):
         declared(project)["talker"].run("Go on.", session="sess_none")
 
 
 def test_a_tool_that_only_the_platform_knows_ends_the_turn(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call of a tool that is declared as JSON is named, with what to give; the session says that it is waiting."""
+    """The error for a call of a tool that is declared as JSON names the tool and what to do; the session is left waiting."""
     monkeypatch.setenv("ASST_ROOT", str(local_host.root))
     commands.create(local_host.root)
     planner = declared(local_host)["planner"]
@@ -354,7 +360,7 @@ def test_a_tool_that_only_the_platform_knows_ends_the_turn(local_host: Host, mon
 
 
 def test_the_command_asks(project: Host) -> None:
-    """asst.run prints the answer, goes on in a session, and gives exactly one JSON document, on failure too."""
+    """asst.run prints the answer, goes on in a session, and prints exactly one JSON document, on failure too."""
     commands.create(project.root)
     done = project.inv("asst.run", "planner", "Plan a walk.")
     assert done.code == 0
@@ -377,7 +383,7 @@ def test_the_command_asks(project: Host) -> None:
 def test_a_conversation_of_another_is_refused_before_anything_is_asked(
     project: Host, asks: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another assistant and another environment are refused with both names, in the process that had it and in others."""
+    """Another assistant or environment is refused with both names, in the same process and in others."""
     commands.create(project.root)
     talker, helper = declared(project)["talker"], declared(project)["helper"]
     session = talker.run("Hello.").session
@@ -399,7 +405,7 @@ def test_a_conversation_of_another_is_refused_before_anything_is_asked(
 def test_a_conversation_goes_on_in_another_process_and_after_changes(
     project: Host, platform: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same assistant goes on after an update and after its instance was made anew; the id is that of who answers."""
+    """The same assistant goes on after an update and after its instance was recreated; the reply's id is the one that answers."""
     commands.create(project.root)
     talker = declared(project)["talker"]
     first = talker.run("Hello.")
@@ -418,8 +424,8 @@ def test_a_conversation_goes_on_in_another_process_and_after_changes(
     assert (talker.id() == first.id) == (platform["ASST_PLATFORM"] == "responses")
 
 
-def test_a_session_that_the_plain_sdk_began_is_told_by_its_agent(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without our metadata the agent says whose it is: that of the instance, one of another row, or nobody's."""
+def test_a_session_that_the_plain_sdk_created_belongs_to_its_agent(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without our metadata, the session's agent decides: it is this instance, another one, or unknown."""
     host.declare(APP)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
     as_another_process(monkeypatch)
@@ -450,7 +456,7 @@ def test_a_session_that_the_plain_sdk_began_is_told_by_its_agent(host: Host, mon
 
 
 def test_the_id_of_a_reply_is_that_of_who_answered(project: Host) -> None:
-    """In a first turn and in a later one, whoever asks and however."""
+    """This holds for a first and a later turn, in each environment and each way to ask."""
     commands.create(project.root)
     talker = declared(project)["talker"]
     for environment in ("development", "production"):
@@ -461,7 +467,7 @@ def test_the_id_of_a_reply_is_that_of_who_answered(project: Host) -> None:
 
 
 def test_a_stream_is_looped_over_once(project: Host, asks: Callable[[], int]) -> None:
-    """A second loop, of either kind, would ask again: it is refused, and the reply stays."""
+    """A second loop, sync or async, would ask again: it is refused, and the reply stays."""
     commands.create(project.root)
     stream = declared(project)["talker"].stream("Hello.")
     text = "".join(stream)
@@ -478,7 +484,7 @@ def test_a_stream_is_looped_over_once(project: Host, asks: Callable[[], int]) ->
 
 
 def test_an_empty_session_is_refused(project: Host) -> None:
-    """It is neither a new conversation nor one to go on with."""
+    """An empty session is neither a new conversation nor an existing one."""
     commands.create(project.root)
     for way in every_way(declared(project)["talker"], "Hello.", session=" "):
         with pytest.raises(AsstError, match="^talker in development: session is empty"):
@@ -490,18 +496,18 @@ NO_SESSIONS = ["x" * 1025, ".", "..", "...", "a/b", "a?b", "a#b", "a b", "a%2Fb"
 
 @pytest.mark.parametrize("session", NO_SESSIONS, ids=lambda session: ascii(session[:9]))
 def test_a_session_that_no_url_can_name_is_refused(local_host: Host, monkeypatch: pytest.MonkeyPatch, session: str) -> None:
-    """Before anything is asked, by our own error."""
+    """Our own error refuses it before anything is asked."""
     monkeypatch.setenv("ASST_ROOT", str(local_host.root))
     local_host.declare(MODELS + 'ASSISTANTS = [Assistant("talker", model="m")]\n')
     talker = Assistant("talker", model="m")
     commands.create(local_host.root)
     for way in every_way(talker, "Hello.", session=session):
-        with pytest.raises(AsstError, match="^talker in development: session .* cannot be a session's id: give the session of"):
+        with pytest.raises(AsstError, match="^talker in development: session .* can be none: give the session of a reply"):
             way()
 
 
 def test_a_dry_run_asks_nobody(local_host: Host) -> None:
-    """inv -R asst.run says who would be asked, what is wrong, and stops there."""
+    """inv -R asst.run says who would be asked, or what is wrong, and asks nobody."""
     commands.create(local_host.root, env="development")
     id = local_host.ids()["talker", "development"]
     assert (
@@ -514,7 +520,7 @@ def test_a_dry_run_asks_nobody(local_host: Host) -> None:
 
 
 def test_a_sync_function_leaves_the_loop_free(project: Host, caplog: pytest.LogCaptureFixture) -> None:
-    """While a function without async is at work under arun, other tasks of the loop go on."""
+    """While a sync function runs under arun, the loop's other tasks go on."""
     project.edit(
         "    THREADS.append(threading.current_thread())\n",
         "    LOOPS[0].call_soon_threadsafe(FREE.set)\n    assert FREE.wait(5)\n",
@@ -531,8 +537,8 @@ def test_a_sync_function_leaves_the_loop_free(project: Host, caplog: pytest.LogC
     assert not caplog.records, "the function waited in vain"
 
 
-def test_a_run_puts_back_what_the_embedded_platform_lacks(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a fresh clone with a committed store the app asks at once, without a command before."""
+def test_a_run_restores_what_the_embedded_platform_lacks(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a fresh clone with a committed store, the app can ask without any command before."""
     monkeypatch.setenv("ASST_ROOT", str(local_host.root))
     commands.create(local_host.root)
     for way in every_way(declared(local_host)["talker"], "Hello."):
@@ -543,14 +549,14 @@ def test_a_run_puts_back_what_the_embedded_platform_lacks(local_host: Host, monk
 
 @pytest.mark.parametrize("code", ["cyber_policy", "misalignment_policy_violation"])
 def test_a_policy_that_refuses_is_a_refusal(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    """A turn that failed by a policy is AnswerRefused, with its words and the session."""
+    """A turn that failed by a policy raises AnswerRefused with the policy's message and the session."""
     monkeypatch.setenv("ASST_ROOT", str(host.root))
     as_another_process(monkeypatch)
     commands.create(host.root)
 
     class Refusing:
         def answer(self, _: Conversation, on_text: Callable[[str], None]) -> Any:
-            raise Failed(code, "Not that.")
+            raise ResponderError(code, "Not that.")
 
     server.service._sessions._responder = Refusing()
     for way in every_way(declared(host)["talker"], "Do it."):
@@ -565,7 +571,7 @@ def _asked_elsewhere(assistant: Any) -> Any:
 
 
 def test_assistants_replies_and_errors_go_to_other_processes(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are pickled and copied, tools and overrides with them: a pool of processes asks and gives the reply back."""
+    """They can be pickled and copied with tools and overrides: a pool of processes asks and returns the reply."""
     local_host.declare(APP)
     monkeypatch.setenv("ASST_ROOT", str(local_host.root))
     monkeypatch.syspath_prepend(local_host.root)  # a pool's processes import the app as this one does
@@ -590,7 +596,7 @@ def test_assistants_replies_and_errors_go_to_other_processes(local_host: Host, m
 
 
 def test_switching_the_platform_is_one_setting(tmp_path: Path, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An app goes on after create on each platform, and back without one: every id is kept."""
+    """After create on each platform the app goes on, and back without another create: every id is kept."""
     compatible = Compatible(sampled)
     envs = {"local": {"ASST_PLATFORM": "local"}, "agents": server.env(), "responses": compatible.env()}
     host = Host(tmp_path / "host", {})
@@ -612,7 +618,7 @@ def test_switching_the_platform_is_one_setting(tmp_path: Path, server: Loopback,
 
 
 def test_the_store_is_read_once_and_after_each_change(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A warm id opens no file; a store that another process wrote is seen at the next lookup."""
+    """A known id opens no file; a store that another process wrote is read at the next lookup."""
     monkeypatch.setenv("ASST_ROOT", str(local_host.root))
     commands.create(local_host.root, only=["talker"])
     talker, judge = declared(local_host)["talker"], declared(local_host)["judge"]
@@ -639,7 +645,7 @@ def test_the_store_is_read_once_and_after_each_change(local_host: Host, monkeypa
 
 
 def test_connections_are_kept(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten runs one after the other, and ten in one loop, are made on one connection each."""
+    """Ten runs one after the other use one connection, and so do ten in one loop."""
     monkeypatch.setenv("ASST_ROOT", str(host.root))
     commands.create(host.root)
     talker = declared(host)["talker"]
@@ -659,7 +665,7 @@ def test_connections_are_kept(host: Host, server: Loopback, monkeypatch: pytest.
 
 
 def test_a_new_session_is_not_asked_for_twice(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A session whose answer was lost is not begun again; a 429 with a short wait is."""
+    """A create whose answer was lost is not repeated; one that got a 429 with a short wait is."""
     monkeypatch.setenv("ASST_ROOT", str(host.root))
     commands.create(host.root)
     talker = declared(host)["talker"]
@@ -670,4 +676,4 @@ def test_a_new_session_is_not_asked_for_twice(host: Host, server: Loopback, monk
     assert len(begun) == 1
     server.once(Fault(status=429, raw=b"{}", headers={"Retry-After": "0"}), path="/v1/agents/sessions")
     assert talker.run("Hello.").output
-    assert os.environ["OPENAI_API_KEY"] not in repr(process_state().__dict__)
+    assert os.environ["OPENAI_API_KEY"] not in repr(runtime._runtime.__dict__)

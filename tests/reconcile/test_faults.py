@@ -783,7 +783,7 @@ def test_a_resumed_create_remembers_what_it_sent(one: Host, server: Loopback) ->
 def test_a_server_that_drips_is_cut_off(one: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     """The timeout bounds the whole request, not each byte of it."""
     monkeypatch.setattr("invoke_assistants.platforms.agents.TIMEOUT", 0.4)
-    monkeypatch.setattr("invoke_assistants.platforms.agents.RETRIES", 0)
+    monkeypatch.setattr("invoke_assistants.sdk.error_translator.RETRIES", 0)
     server.drip = 0.1
     started = time.monotonic()
     with pytest.raises(PlatformError, match=r"timed out after 0\.4 s"):

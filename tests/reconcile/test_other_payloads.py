@@ -269,7 +269,7 @@ def test_more_metadata_than_the_api_takes_is_counted_before(host: Host, server: 
     host.edit('Assistant("two", model="m"', 'Assistant("two", model="n"')
     id = host.ids()["one", "development"]
     server.edit(id, metadata={})
-    with server.service._changing() as state:  # as a service might that counts otherwise
+    with server.service._transaction() as state:  # as a service might that counts otherwise
         state["agents"][id]["metadata"]["theirs"] = "x"
     server.seen.clear()
     message = f"one in development: {id} would have 17 metadata pairs, and the API takes 16: 5 tags of ours, 11 declared"

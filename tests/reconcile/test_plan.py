@@ -12,7 +12,7 @@ import pytest
 from invoke_assistants.declare.digest import digest
 from invoke_assistants.declare.payload import create_body
 from invoke_assistants.declare.tags import TAGS
-from invoke_assistants.emulator.agent_models import Agent, given, merged, resolved
+from invoke_assistants.emulator.agent_models import Agent, fill_defaults, merge_update, request_fields
 from invoke_assistants.reconcile.diff import update_body
 from invoke_assistants.reconcile.diff_instance import diff_instance
 from invoke_assistants.reconcile.plan import Plan, plan_create, plan_deploy, plan_status, plan_update
@@ -32,7 +32,7 @@ def wants(payload: JSONObject, position: int = 0) -> Desired:
 
 
 def remote_with(payload: JSONObject, **edit: Any) -> JSONObject:
-    fields = resolved(given(Agent.model_validate(create_body(wants(payload), "nonce"))))
+    fields = fill_defaults(request_fields(Agent.model_validate(create_body(wants(payload), "nonce"))))
     return {"id": "agent_1", "created_at": 1, **fields, **edit}
 
 
@@ -102,7 +102,7 @@ def test_a_field_that_only_the_record_has_keeps_it_from_being_in_sync() -> None:
 def test_a_pending_update_that_got_through_is_ours() -> None:
     """(b) The answer was lost and the code moved on: no drift, and the next write starts from what got through."""
     there = remote_with(OLD)
-    there = {"id": "agent_1", **resolved(merged(there, update_body(wants(NEW), OLD, there)))}
+    there = {"id": "agent_1", **fill_defaults(merge_update(there, update_body(wants(NEW), OLD, there)))}
     step = diff_instance(wants(OTHER, 1), recorded_with(OLD, pending=NEW), there)
     assert step.state == "changed"
     assert step.record is not None

@@ -162,12 +162,12 @@ class Clones(RuleBasedStateMachine):
         ours, theirs = (store.tables() for store in stores)
         if ours is None or theirs is None:
             return
-        merged, conflicts = merge(self.common, ours, theirs)
-        if merged is None:
-            merged, conflicts = merge(self.common, ours, theirs, {conflict.key: side for conflict in conflicts})
-        assert merged is not None
+        merge_update, conflicts = merge(self.common, ours, theirs)
+        if merge_update is None:
+            merge_update, conflicts = merge(self.common, ours, theirs, {conflict.key: side for conflict in conflicts})
+        assert merge_update is not None
         for store in stores:
-            store.replace(merged)
+            store.replace(merge_update)
         self.common = stores[0].tables()
         self.texts[1] = dict(self.texts[0])
         self.declare(1)

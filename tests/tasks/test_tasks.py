@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from compatible import Compatible, Said
+from compatible import Compatible, ModelAnswer
 from conftest import CANARY, MODELS, ROOT, THREE, Host
 from loopback import Fault, Loopback
 
@@ -332,7 +332,7 @@ def test_the_help_of_run_names_what_chooses_the_environment(local_host: Host) ->
 
 def test_a_streamed_answer_does_not_steer_the_terminal(host: Host, server: Loopback) -> None:
     """Pieces of an answer are escaped as they come, wherever an escape sequence is cut in two."""
-    model = Compatible(lambda asked: Said("1234567\n::error::x\n123456\x1b]0;owned\x07\tend"))  # in pieces of eight
+    model = Compatible(lambda asked: ModelAnswer("1234567\n::error::x\n123456\x1b]0;owned\x07\tend"))  # in pieces of eight
     try:
         env = model.env()
         assert host.inv("asst.create", env=env).code == 0

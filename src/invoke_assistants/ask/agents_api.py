@@ -16,7 +16,7 @@ import openai
 
 from ..errors import AsstError, PlatformError
 from ..sdk.error_translator import SDK_ERRORS, ErrorTranslator
-from ..sdk.time_limit import Left, shut
+from ..sdk.time_limit import DeadlineTimeout, read_interrupter
 from ..types import State
 from .canceller import Canceller
 from .conversations import check_owner, owner_of
@@ -144,7 +144,7 @@ def _beginning(
     turn: Turn, handlers: Mapping[str, Handler], api: AgentsAPI, enter: Callable[[Any], Any]
 ) -> Generator[Request, Any, Any]:
     """The requests that begin a turn, the last of which gives the stream of its events."""
-    timeout = Left(turn.deadline)
+    timeout = DeadlineTimeout(turn.deadline)
     session = turn.session
     if session is None:
         return (
@@ -179,7 +179,7 @@ def _check_session(session: Any, turn: Turn, api: AgentsAPI) -> str | None:
     """
     agent = getattr(session, "agent", None)
     if agent is None:
-        raise api.translator.unexpected_answer("a session without an agent")
+        raise api.translator.unexpected_response("a session without an agent")
     owner = owner_of(session.metadata)
     if agent.id == turn.instance_id or owner == turn.owner:
         return None
@@ -217,7 +217,7 @@ def _read_rest(events: Any) -> None:
     if response is None:
         return  # the SDK closes the stream of a later turn by itself
     network = response.extensions.get("network_stream")
-    timer = threading.Timer(REST_SECONDS, shut(network) if network else response.close)
+    timer = threading.Timer(REST_SECONDS, read_interrupter(network) if network else response.close)
     timer.start()
     try:
         with contextlib.suppress(*SDK_ERRORS):

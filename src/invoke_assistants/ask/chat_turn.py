@@ -54,7 +54,7 @@ def chat_turn(turn: Turn, server: ServerCapabilities, translator: ErrorTranslato
 def _read_completion(completion: Any, turn: Turn, translator: ErrorTranslator) -> Any:
     """The message of a complete completion."""
     if not isinstance(completion, ChatCompletion) or not completion.choices:
-        raise translator.unexpected_answer("no choices")
+        raise translator.unexpected_response("no choices")
     choice = completion.choices[0]
     if choice.message.refusal:
         raise refused(turn, choice.message.refusal)

@@ -86,7 +86,7 @@ class Clients:
         api, restored = self._embedded.get(account, (None, None))
         if api is None or restored is not instance.recorded:
             api = api or EmbeddedAPI(account[1], local_model=account[2])
-            api.put_back(instance.recorded, instance.settings.project)
+            api.restore_agents(instance.recorded, instance.settings.project)
             self._embedded[account] = api, instance.recorded
         return Transport(api)
 
@@ -109,7 +109,7 @@ def _account(instance: Instance) -> Account:
 def _options(credentials: Credentials) -> dict[str, Any]:
     return {
         "api_key": credentials.key.reveal(),
-        "base_url": connections.url(credentials.base_url),
+        "base_url": connections.parse_base_url(credentials.base_url),
         "project": credentials.project,
         "organization": credentials.organization,
     }

@@ -72,7 +72,7 @@ def _lacks_previous_response(error: PlatformError) -> bool:
 def _read_response(response: Any, turn: Turn, translator: ErrorTranslator) -> tuple[str, list[Any]]:
     """The text and the function calls of a complete response."""
     if not isinstance(response, Response) or not isinstance(response.output, list):
-        raise translator.unexpected_answer("no response")
+        raise translator.unexpected_response("no response")
     if response.status == "failed" or response.error:
         problem = response.error
         raise translator.error(

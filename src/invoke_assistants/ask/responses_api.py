@@ -15,9 +15,9 @@ import openai
 from openai.types.chat import ChatCompletionChunk
 
 from ..errors import PlatformError
-from ..sdk.chat_chunks import Chunks
+from ..sdk.chat_chunks import CompletionBuilder
 from ..sdk.error_translator import ErrorTranslator
-from ..sdk.time_limit import Left
+from ..sdk.time_limit import DeadlineTimeout
 from .chat_turn import chat_turn
 from .conversations import check_owner, owner_of
 from .model_requests import ModelTurn, ResponseLookup, Sender
@@ -91,27 +91,27 @@ class ResponsesAPI:
 
 def _sender(client: openai.OpenAI | openai.AsyncOpenAI, turn: Turn, handlers: dict[str, Handler]) -> Sender:
     # The SDK's own retries are off: they could ask a model twice.
-    return Sender(client.with_options(max_retries=0, timeout=Left(turn.deadline)), handlers)
+    return Sender(client.with_options(max_retries=0, timeout=DeadlineTimeout(turn.deadline)), handlers)
 
 
 class _StreamedResponse:
     """What a stream has brought so far: the last event of the Responses API holds all of it, chunks of chat are joined."""
 
     def __init__(self) -> None:
-        self._chunks = Chunks()
+        self._chunks = CompletionBuilder()
         self._response: Any = None
 
     def text_of(self, event: Any) -> str:
         """The piece of text that an event brings; empty where it brings none."""
         if isinstance(event, ChatCompletionChunk):
-            return self._chunks.take(event)
+            return self._chunks.add(event)
         if event.type in LAST_EVENTS:
             self._response = event.response
         return str(event.delta) if event.type == "response.output_text.delta" else ""
 
     def result(self) -> Any:
         """The response or the completion; None where the stream ended before it was complete."""
-        return self._response or self._chunks.whole()
+        return self._response or self._chunks.build()
 
 
 def _model_turn(turn: Turn, server: ServerCapabilities, translator: ErrorTranslator) -> ModelTurn:

@@ -92,7 +92,7 @@ class TurnProgress:
         if isinstance(error, ValueError) and "idle" in str(error):  # raised by the SDK before it sends anything
             return translator.error(f"session {self.session} is busy with another turn: wait for it, or begin a new session")
         if isinstance(error, SDK_ERRORS):
-            error = translator.translated(error)
+            error = translator.translate(error)
         if not isinstance(error, PlatformError):
             return translator.error(f"the stream of events ended early ({error})", unknown=True)
         if error.status == 404 and self._turn.session:

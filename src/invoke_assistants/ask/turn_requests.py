@@ -52,7 +52,7 @@ class TurnRequests(Generic[Request, Result]):
         try:
             yield
         except SDK_ERRORS as error:
-            self._failure = self._translator.translated(error)
+            self._failure = self._translator.translate(error)
             self._read_only = _is_read_only(error)
 
     def advance(self) -> float:
@@ -61,7 +61,7 @@ class TurnRequests(Generic[Request, Result]):
         if failure is None:
             self._take_next(self._generator.send, self.value)
             return 0.0
-        wait = self._translator.retry_delay(failure, self._retries, looked=self._read_only)
+        wait = self._translator.retry_delay(failure, self._retries, repeatable=self._read_only)
         if wait is not None and wait <= self._deadline.left:
             self._retries += 1
             return wait

@@ -21,7 +21,7 @@ from .import_app import load_assistants
 from .settings import Settings, find_root
 from .sources import Variables
 
-__all__ = ["Project", "open_store", "runtime_root"]
+__all__ = ["Project", "as_names", "open_store", "runtime_root"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Project:
         folder = Path(root).resolve() if root is not None else runtime_root(os.environ)
         settings = Settings.load(folder)
         declared = load_assistants(settings.assistants, folder)
-        selected = tuple(dict.fromkeys([only] if isinstance(only, str) else only))
+        selected = as_names(only)
         for name in selected:
             if name not in declared:
                 known = ", ".join(declared) or "none"
@@ -94,6 +94,11 @@ class Project:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise DeclarationError(f"{found[0]}{more}: run inv asst.check")
         return out
+
+
+def as_names(only: str | Iterable[str]) -> tuple[str, ...]:
+    """The names to select, each once; a string is one name, not its letters."""
+    return tuple(dict.fromkeys([only] if isinstance(only, str) else only))
 
 
 def open_store(settings: Settings) -> Store:

@@ -1,4 +1,4 @@
-"""The embedded Agents API: in process, over HTTP, its sessions and who answers in them.
+"""The embedded Agents API, in process and over HTTP: its agents, its sessions, and the responders that answer in them.
 
 May import: declare, store, sdk.
 """

@@ -1,4 +1,4 @@
-"""The Agents API's resources as openai-python 3.54 types them: what a request may hold, and every default resolved.
+"""Agents as openai-python 3.54 types them: what a request may hold, and the defaults of every field.
 
 Limits and defaults are those in the SDK's parameter documentation (``openai.types.beta.agent_create_params``).
 """
@@ -9,51 +9,52 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from ..declare.configuration import Configuration, Strict
+from ..declare.configuration import Configuration
+from ..types import JSONObject
 
-__all__ = ["Agent", "AgentUpdate", "Configuration", "Metadata", "Strict", "given", "merged", "resolved"]
+__all__ = ["Agent", "AgentUpdate", "Metadata", "fill_defaults", "merge_update", "request_fields"]
 
 Metadata = Annotated[
     dict[Annotated[str, StringConstraints(min_length=1, max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
     Field(max_length=16),
 ]
+MERGED_BY_KEY = frozenset({"text", "reasoning", "experimental"})  # an update replaces any other field as a whole
 
 
 class AgentUpdate(Configuration):
-    """What an update may hold."""
+    """The body of an update."""
 
     name: str | None = Field(default=None, max_length=128)
     metadata: Metadata | None = None
 
 
 class Agent(AgentUpdate):
-    """What a create may hold."""
+    """The body of a create."""
 
     model: str = Field(min_length=1)
 
 
-def given(request: Configuration) -> dict[str, Any]:
-    """What a request holds, in wire names, its own nulls included."""
+def request_fields(request: Configuration) -> JSONObject:
+    """The fields that a request sets, in the API's names; an explicit null stays."""
     fields = request.model_dump(by_alias=True, exclude_unset=True)
     if request.tools is not None:
         fields["tools"] = [tool.model_dump(by_alias=True) for tool in request.tools]
     return fields
 
 
-def merged(resource: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
-    """The create body that would make a resource as it is after an update."""
-    by_key = ("text", "reasoning", "experimental")
-    kept = {key: resource[key] for key in Agent.model_fields if key in resource}
-    return kept | {key: resource[key] | value if key in by_key and value else value for key, value in update.items()}
+def merge_update(agent: JSONObject, update: JSONObject) -> JSONObject:
+    """The body that would create the agent as it is after the update."""
+    before = {key: agent[key] for key in Agent.model_fields if key in agent}
+    return before | {key: agent[key] | value if key in MERGED_BY_KEY and value else value for key, value in update.items()}
 
 
-def resolved(request: dict[str, Any]) -> dict[str, Any]:
-    """The fields of an agent's resource, every default filled in as the service answers it.
+def fill_defaults(body: JSONObject) -> JSONObject:
+    """The fields of an agent with every default filled in, as the service answers them.
 
     Args:
-        request: a validated create body in wire names, nulls and all.
+        body: the validated body of a create, in the API's names; null means the default.
     """
-    fields = {key: value for key, value in request.items() if value is not None}
+    fields = {key: value for key, value in body.items() if value is not None}
     text, reasoning = fields.get("text", {}), fields.get("reasoning", {})
     multi_agent = fields.get("multi_agent", {"enabled": False})
     return {
@@ -70,18 +71,19 @@ def resolved(request: dict[str, Any]) -> dict[str, Any]:
         "reasoning": {"effort": reasoning.get("effort"), "summary": reasoning.get("summary")},
         "service_tier": fields.get("service_tier", "auto"),
         "text": {"format": text.get("format") or {"type": "text"}, "verbosity": text.get("verbosity") or "medium"},
-        "tools": [_resolved_tool(tool) for tool in fields.get("tools", [])],
+        "tools": [_fill_tool_defaults(tool) for tool in fields.get("tools", [])],
     }
 
 
-def _resolved_tool(tool: dict[str, Any]) -> dict[str, Any]:
+def _fill_tool_defaults(tool: JSONObject) -> JSONObject:
     if tool["type"] == "mcp":
-        transport = dict(tool["transport"])
-        empty: dict[str, Any] = {"headers": {}} if transport["type"] == "http" else {"args": [], "env_vars": []}
-        transport |= {key: value for key, value in empty.items() if transport.get(key) is None}
-        defaults = {"connection_origin": "service", "request_metadata": {}}
-        filled = {key: value for key, value in defaults.items() if tool.get(key) is None}
-        return {**tool, "transport": transport, **filled}
+        empty: dict[str, Any] = {"headers": {}} if tool["transport"]["type"] == "http" else {"args": [], "env_vars": []}
+        transport = _replace_nulls(tool["transport"], empty)
+        return _replace_nulls({**tool, "transport": transport}, {"connection_origin": "service", "request_metadata": {}})
     if tool["type"] == "web_search":
-        return {**tool, "context_size": tool["context_size"] or "medium", "mode": tool["mode"] or "live"}
+        return _replace_nulls(tool, {"context_size": "medium", "mode": "live"})
     return tool
+
+
+def _replace_nulls(fields: JSONObject, defaults: JSONObject) -> JSONObject:
+    return fields | {key: value for key, value in defaults.items() if fields.get(key) is None}

@@ -1,4 +1,4 @@
-"""The embedded Agents API itself: requests in, status and JSON out, its objects in one file with a lock of its own."""
+"""The embedded Agents API: it answers requests with a status and JSON, and keeps its agents in one file with its own lock."""
 
 from __future__ import annotations
 
@@ -17,157 +17,159 @@ from urllib.parse import unquote
 from ..errors import StoreError
 from ..store import files
 from ..types import JSONObject, LocalModel, State
-from .agent_models import Agent, AgentUpdate, given, merged, resolved
+from .agent_models import Agent, AgentUpdate, fill_defaults, merge_update, request_fields
 from .responder import Responder
-from .restore import put_back
+from .restore import restore_agents
 from .sample_responder import SampleResponder
 from .session_files import SessionFiles
 from .sessions import Sessions
-from .validation import APIResponse, Rejected, page, parsed, unknown
+from .validation import APIResponse, RequestError, paginate, parse_request, route_not_found
 
 __all__ = ["EmbeddedAPI"]
 
-OTHERS = ("", "automations", "environments", "vaults")  # what else the API has below /agents; no ids
+RESERVED = ("", "automations", "environments", "vaults")  # other resources of the API below /agents, which are no ids
 
 
 class EmbeddedAPI:
-    """The API over the objects in a file; safe to call from several threads and processes.
+    """The API over the agents in a file; safe for several threads and processes.
 
     Args:
-        path: the file; its folder is made where it is lacking, and is for its owner alone with all that is in it.
+        path: the file. Its folder is created if it is missing; only its owner can read what it holds.
         clock: seconds since 1970, for ``created_at``.
-        local_model: who answers in sessions; samples where it is None.
+        local_model: the model that answers in sessions; None means samples.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time, local_model: LocalModel | None = None) -> None:
         self.path = path
         self.clock = clock
         self._thread_lock = threading.Lock()
-        self._shown: JSONObject | None = None  # instead of the file, where nothing may be written
+        self._preview: JSONObject | None = None  # what is served instead of the file while nothing may be written
         files.restrict_to_owner(path.parent)
-        kept = SessionFiles(path.parent / "sessions")
-        self._sessions = Sessions(kept, lambda one: _found(self._read(), one), self._responder(local_model), clock)
-
-    @staticmethod
-    def _responder(local_model: LocalModel | None) -> Responder:
-        if local_model is None:
-            return SampleResponder()
-        from .model_responder import ModelResponder
-
-        return ModelResponder(local_model)
+        session_files = SessionFiles(path.parent / "sessions")
+        self._sessions = Sessions(session_files, self._retrieve, _make_responder(local_model), clock)
 
     def handle(
         self, method: str, path: str, query: Mapping[str, str], body: bytes, headers: Mapping[str, str] = MappingProxyType({})
     ) -> APIResponse:
-        """Answer one request: the status, and the JSON of the body or its events."""
+        """Answer one request."""
         parts = path.removeprefix("/v1").strip("/").split("/")
         try:
             if parts[:2] == ["agents", "sessions"]:
                 key = next((value for name, value in headers.items() if name.lower() == "idempotency-key"), None)
                 return self._sessions.handle(method, parts[2:], query, body, key)
             return 200, self._route(method, parts, query, body)
-        except Rejected as rejected:
-            return rejected.answer
+        except RequestError as error:
+            return error.response
         except Exception as error:
             return 500, {"error": {"message": f"{error}", "type": "server_error", "param": None, "code": None}}
 
     def _route(self, method: str, parts: list[str], query: Mapping[str, str], body: bytes) -> JSONObject:
-        if parts == ["agents"] and method == "GET":
-            return self._list(query)
-        if parts == ["agents"] and method == "POST":
-            return self._create(parsed(Agent, body))
-        if len(parts) == 2 and parts[0] == "agents" and parts[1] not in OTHERS and method in ("GET", "POST", "DELETE"):
-            if method == "GET":
-                return _found(self._read(), parts[1])
-            return self._delete(parts[1]) if method == "DELETE" else self._update(parts[1], parsed(AgentUpdate, body))
-        if parts[0] == "models" and method == "GET":
-            return self._models(unquote("/".join(parts[1:])))
-        raise unknown(method, parts)
+        match method, *parts:
+            case "GET", "agents":
+                return self._list(query)
+            case "POST", "agents":
+                return self._create(parse_request(Agent, body))
+            case "GET", "agents", id if id not in RESERVED:
+                return self._retrieve(id)
+            case "POST", "agents", id if id not in RESERVED:
+                return self._update(id, parse_request(AgentUpdate, body))
+            case "DELETE", "agents", id if id not in RESERVED:
+                return self._delete(id)
+            case "GET", "models", *name:
+                return self._models(unquote("/".join(name)))
+            case _:
+                raise route_not_found(method, parts)
 
-    def _models(self, id: str) -> JSONObject:
-        """The models that the agents name, oldest first, or the one of an id that is not empty."""
+    def _models(self, name: str) -> JSONObject:
+        """List the models that the agents name, newest first, or return the one with this name."""
         agents = sorted(self._read()["agents"].values(), key=lambda agent: -int(agent["created_at"]))
-        first = {agent["model"]: agent["created_at"] for agent in agents}
-        models = {name: {"id": name, "object": "model", "created": at, "owned_by": "local"} for name, at in first.items()}
-        if not id:
+        created = {agent["model"]: agent["created_at"] for agent in agents}  # the oldest agent of a model comes last
+        models = {id: {"id": id, "object": "model", "created": at, "owned_by": "local"} for id, at in created.items()}
+        if not name:
             return {"object": "list", "data": [*models.values()][::-1]}
-        if id not in models:
-            raise Rejected(404, f"No agent has the model {id!r:.140}.", "model", "model_not_found")
-        return models[id]
+        if name not in models:
+            raise RequestError(404, f"No agent has the model {name!r:.140}.", "model", "model_not_found")
+        return models[name]
 
     def _list(self, query: Mapping[str, str]) -> JSONObject:
         agents = sorted(self._read()["agents"].values(), key=lambda agent: agent["created_at"])
-        return page(agents, query, "agent")
+        return paginate(agents, query, "agent")
+
+    def _retrieve(self, id: str) -> JSONObject:
+        return _find_agent(self._read(), id)
 
     def _create(self, request: AgentUpdate) -> JSONObject:
-        fields = resolved(given(request))
-        with self._changing() as state:
+        fields = fill_defaults(request_fields(request))
+        with self._transaction() as state:
             now = int(self.clock())
             agent = {"id": _new_id(state, fields["metadata"]), "object": "agent", "created_at": now, "updated_at": now, **fields}
             state["agents"][agent["id"]] = agent
         return agent
 
     def _update(self, id: str, request: AgentUpdate) -> JSONObject:
-        with self._changing() as state:
-            before = _found(state, id)
-            agent = {**before, **resolved(merged(before, given(request))), "updated_at": int(self.clock())}
+        with self._transaction() as state:
+            before = _find_agent(state, id)
+            fields = fill_defaults(merge_update(before, request_fields(request)))
+            agent = {**before, **fields, "updated_at": int(self.clock())}
             state["agents"][id] = agent
         return agent
 
     def _delete(self, id: str) -> JSONObject:
-        with self._changing() as state:
-            _found(state, id)
+        with self._transaction() as state:
+            _find_agent(state, id)
             del state["agents"][id]
             state["deleted"].append(id)
         return {"id": id, "object": "agent.deleted", "deleted": True}
 
-    def put_back(self, recorded: State, project: str, *, write: bool = True) -> list[str]:
-        """Make the store's instances that the file lacks, or holds under another tag, as they are recorded.
+    def restore_agents(self, recorded: State, project: str, *, write: bool = True) -> list[str]:
+        """Restore the agents that the store records but the file lacks, or holds under another tag.
 
-        Those deleted here stay deleted.
+        Deleted agents stay deleted.
 
         Args:
-            write: into the file; else from here on this service only shows them so.
+            recorded: the store's content.
+            project: the project's name.
+            write: whether to write the file; if not, this object serves the restored agents from memory.
 
         Returns:
-            A line for each that was there under another tag.
+            A line for each agent that was there under another tag.
         """
         state = self._read()
-        made = put_back(state, recorded, project, int(self.clock()))
-        if made and write:
-            with self._changing() as state:
-                made = put_back(state, recorded, project, int(self.clock()))
-        elif made:
-            self._shown = state
+        restored = restore_agents(state, recorded, project, int(self.clock()))
+        if restored and write:
+            with self._transaction() as state:
+                restored = restore_agents(state, recorded, project, int(self.clock()))
+        elif restored:
+            self._preview = state
         return [
-            f"{name} in {environment}: on local it was under another tag than the store's; {'brought' if write else 'shown'} as"
+            f"{name} in {environment}: on local it was under another tag than the store's; {'restored' if write else 'shown'} as"
             " the store records it"
-            for (name, environment), was_there in made.items()
+            for (name, environment), was_there in restored.items()
             if was_there
         ]
 
     def _read(self) -> JSONObject:
-        if self._shown is not None:
-            return self._shown
+        if self._preview is not None:
+            return self._preview
         content = files.read_bytes(self.path)
         if content is None:
             return {"agents": {}, "deleted": [], "version": 1}
         state: Any = None
         try:
             state = json.loads(content)
-            ours = state["version"] == 1 and isinstance(state["deleted"], list)
-            ours = ours and all(agent["id"] == id and agent["created_at"] >= 0 for id, agent in state["agents"].items())
+            valid = state["version"] == 1 and isinstance(state["deleted"], list)
+            valid = valid and all(agent["id"] == id and agent["created_at"] >= 0 for id, agent in state["agents"].items())
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            ours = False
-        if not ours:
+            valid = False
+        if not valid:
             raise StoreError(
-                f"{self.path} is not the embedded platform's: remove it, and the store puts its objects back"
+                f"{self.path} is not a file of the embedded platform: remove it, and its objects are restored from the store"
             ) from None
         return dict(state)
 
     @contextmanager
-    def _changing(self) -> Generator[JSONObject]:
-        """The state under the lock, written back at the end unless something was raised."""
+    def _transaction(self) -> Generator[JSONObject]:
+        """Yield the file's content under the lock; write it back unless the block raises."""
         with self._thread_lock:
             files.make_private_folder(self.path.parent)
             with files.lock_file(self.path, "the embedded platform", lambda _: None, private=True):
@@ -177,15 +179,23 @@ class EmbeddedAPI:
                 files.write_atomic(self.path, content.encode(), sync=False, private=True)
 
 
-def _found(state: JSONObject, id: str) -> JSONObject:
+def _make_responder(local_model: LocalModel | None) -> Responder:
+    if local_model is None:
+        return SampleResponder()
+    from .model_responder import ModelResponder
+
+    return ModelResponder(local_model)
+
+
+def _find_agent(state: JSONObject, id: str) -> JSONObject:
     agent: JSONObject | None = state["agents"].get(id)
     if agent is None:
-        raise Rejected(404, f"No agent found with id {id!r:.140}.", code="not_found")
+        raise RequestError(404, f"No agent found with id {id!r:.140}.", code="not_found")
     return agent
 
 
 def _new_id(state: JSONObject, metadata: Mapping[str, str]) -> str:
-    """Derived from whose instance it is while that id is free, so that two clones of a project agree on it."""
+    """Derive the id from the agent's identity while that id is free, so that two clones of a project agree on it."""
     identity = [metadata.get(f"asst.{key}") for key in ("project", "name", "environment")]
     derived = "agent_" + hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
     free = None not in identity and derived not in state["agents"] and derived not in state["deleted"]

@@ -1,4 +1,4 @@
-"""What happens in sessions, told to whoever listens: events as lazy server-sent streams."""
+"""Publish the events of sessions to listeners, as server-sent events that are streamed as they come."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
 from queue import Empty, SimpleQueue
-from typing import Any
 
 import httpx2
 
@@ -15,15 +14,15 @@ from ..types import JSONObject
 
 __all__ = ["EventStream", "Listeners"]
 
-KEEP_ALIVE = 15.0  # seconds without an event after which a comment is sent, so that a listener that is gone is noticed
-POLL = 0.01  # seconds; a loop looks so often, since a thread for each listener would fill its pool
+KEEP_ALIVE = 15.0  # seconds without an event before a comment is sent, which detects a listener that is gone
+POLL = 0.01  # seconds; an event loop polls, since a thread for each listener would fill its pool
 
 
 class EventStream(httpx2.SyncByteStream, httpx2.AsyncByteStream):
     """The events of one session from now on, as server-sent events; iterating waits for the next one.
 
     Args:
-        last: the event that ends it, where it isn't its reader who does.
+        last: the type of the event that ends the stream; None if only its reader ends it.
     """
 
     def __init__(self, last: str | None) -> None:
@@ -36,7 +35,7 @@ class EventStream(httpx2.SyncByteStream, httpx2.AsyncByteStream):
         self._queue.put(event)
 
     def __iter__(self) -> Iterator[bytes]:
-        """The frames, for a thread."""
+        """Yield the frames in a thread."""
         try:
             while True:
                 try:
@@ -53,7 +52,7 @@ class EventStream(httpx2.SyncByteStream, httpx2.AsyncByteStream):
             self.close()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The frames, for a loop."""
+        """Yield the frames in an event loop."""
         try:
             while True:
                 try:
@@ -70,43 +69,43 @@ class EventStream(httpx2.SyncByteStream, httpx2.AsyncByteStream):
             self.close()
 
     def close(self) -> None:
-        """Listen no more; whoever waits for the next event is let go.
+        """End the stream, also for a reader that waits for the next event.
 
-        The garbage collector closes what a reader forgot, in any thread and at any point of ``Listeners``: so no lock here.
+        This takes no lock: the garbage collector closes forgotten streams in any thread, while ``Listeners`` holds its lock too.
         """
         self.closed = True
         self._queue.put(None)
 
     async def aclose(self) -> None:
-        """The same, from a loop."""
+        """Close in an event loop."""
         self.close()
 
 
 class Listeners:
-    """Who listens to which session of this process."""
+    """The open streams of the sessions in this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._streams: dict[str, list[EventStream]] = {}
 
     def listen(self, session_id: str, last: str | None = None) -> EventStream:
-        """A new stream of what happens in a session from now on, until the event ``last``."""
+        """Return a new stream of a session's events from now on, until an event of type ``last``."""
         stream = EventStream(last)
         with self._lock:
-            self._streams = {id: left for id, streams in self._streams.items() if (left := _open(streams))}
+            self._streams = {id: left for id, streams in self._streams.items() if (left := _open_streams(streams))}
             self._streams.setdefault(session_id, []).append(stream)
         return stream
 
-    def tell(self, session_id: str, event: JSONObject | None) -> None:
+    def publish(self, session_id: str, event: JSONObject | None) -> None:
         """Put an event into the session's streams; None ends them."""
         with self._lock:
-            for stream in _open(self._streams.get(session_id, ())):
+            for stream in _open_streams(self._streams.get(session_id, ())):
                 stream.put(event)
 
 
-def _open(streams: Iterable[EventStream]) -> list[EventStream]:
+def _open_streams(streams: Iterable[EventStream]) -> list[EventStream]:
     return [stream for stream in streams if not stream.closed]
 
 
-def _frame(event: dict[str, Any]) -> bytes:
+def _frame(event: JSONObject) -> bytes:
     return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()

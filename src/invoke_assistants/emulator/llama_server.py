@@ -1,7 +1,7 @@
-"""llama.cpp's own server over one GGUF file, in a process of its own: where it ends, whatever it generates ends too.
+"""llama.cpp's own server for one GGUF file, run as a process of its own: when it ends, so does what it generates.
 
-``python -P llama_server.py FILE CONTEXT THREADS``, the key of its clients as stdin's first line. It prints its address once the
-model is loaded, and serves until stdin ends, which it does with the process that started it, however that one ends.
+Usage: ``python -P llama_server.py FILE CONTEXT THREADS``, with the key of its clients as the first line of stdin. It prints its
+address once the model is loaded, and serves until stdin ends, which happens when the parent process ends or is killed.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ import os
 import sys
 from typing import Any
 
-BATCH = 256  # tokens of a prompt that are read at once; only between two batches it is noticed that nobody waits any more
+BATCH = 256  # tokens of a prompt read at once; only between two batches does the server notice that a client is gone
 
 
 def main(path: str, context: str, threads: str) -> None:
-    """Serve."""
-    llama: Any = importlib.import_module("xllamacpp")  # it has no types
+    """Load the model and serve it."""
+    llama: Any = importlib.import_module("xllamacpp")  # untyped
     parameters = llama.CommonParams()
     parameters.model.path = path
-    parameters.n_parallel = 1  # answers are made one after the other
+    parameters.n_parallel = 1  # one answer at a time
     parameters.n_ctx = int(context)
     parameters.n_batch = BATCH
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = int(threads)
     parameters.verbosity = -1
-    parameters.api_keys = [sys.stdin.readline().strip()]  # its port is open to every web page and user of this machine
+    parameters.api_keys = [sys.stdin.readline().strip()]  # web pages and other users of this machine can reach its port
     server = llama.Server(parameters)
     print(server.listening_address, flush=True)
     sys.stdin.read()
-    os._exit(0)  # unloading would wait for an answer under way
+    os._exit(0)  # at once: unloading the model would wait for an answer in progress
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A real model as the answerer: a GGUF file behind llama.cpp's server, or any OpenAI-compatible server."""
+"""Answers of a real model: a GGUF file behind llama.cpp's server, or any OpenAI-compatible server."""
 
 from __future__ import annotations
 
@@ -19,89 +19,88 @@ from typing import Any
 import openai
 
 from ..declare.request_bodies import chat_request
-from ..sdk.chat_chunks import Chunks
+from ..sdk.chat_chunks import CompletionBuilder
 from ..sdk.connections import bare_client
-from ..sdk.error_translator import SDK_ERRORS, message
+from ..sdk.error_translator import SDK_ERRORS, server_message
 from ..types import JSONObject, LocalModel
-from .responder import Conversation, Failed, FunctionCall, ResponderAnswer
+from .responder import Conversation, FunctionCall, ResponderAnswer, ResponderError
 
 __all__ = ["ModelResponder"]
 
-OUTPUT_TOKENS = 1500  # of one answer from a GGUF file; a small model that rambles must end
-LONGEST = 80  # characters of a string that the schema does not bound, so that a whole trivia game fits the tokens above
-THREADS = max(1, (os.cpu_count() or 2) // 2)  # with all cores it all but stands still as soon as something else runs
+MAX_TOKENS = 1500  # of one answer from a GGUF file, since a small model may ramble
+MAX_LENGTH = 80  # characters of a string without a limit in the schema, so that a whole trivia game fits in MAX_TOKENS
+THREADS = max(1, (os.cpu_count() or 2) // 2)  # with all cores the model nearly stops as soon as another program runs
 CONTEXT = 8192  # tokens
-ROUNDS = 50  # of function calls in one turn; a model that calls on and on must end
-POLL = 0.05  # seconds between two looks whether the answer is still wanted
-FREE = frozenset({"maxLength", "enum", "const", "format", "pattern"})  # a string without these may be endless
-NO_TOOLS = frozenset({400, 422, 500, 501})  # how a server answers that does not take function tools
+MAX_CALLS = 50  # function calls in one turn, since a model may go on calling
+POLL = 0.05  # seconds between two checks whether the turn was cancelled
+LIMITS = frozenset({"maxLength", "enum", "const", "format", "pattern"})  # a string without one of these may be endless
+NO_TOOLS = frozenset({400, 422, 500, 501})  # a server without function tools answers one of these
 log = logging.getLogger("invoke_assistants")
 
 
 class ModelResponder:
-    """Answers with a model that is held to the schema and offered the agent's function tools.
+    """Answers with a model, which gets the schema to follow and the agent's function tools.
 
     Args:
-        model: a GGUF file, loaded at the first answer, or a server. It is told nothing of any ``OPENAI_`` variable.
+        model: a GGUF file, loaded for the first answer, or a server. No ``OPENAI_`` variable is sent to it.
     """
 
     def __init__(self, model: LocalModel) -> None:
         self._model = model
-        self._lock = threading.Lock()  # of loading, which the first answer does
-        self._llama: _Llama | None = None
+        self._lock = threading.Lock()  # of loading the file
+        self._llama: _LlamaServer | None = None
         self._name = model.name
-        self._takes_tools = True
+        self._supports_tools = True
         self._where = model.address.partition("?")[0]
 
     def answer(self, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         """See ``Responder``."""
-        turn = conversation.items[-1]["turn_id"]
-        rounds = sum(item["type"] == "function_call_output" and item["turn_id"] == turn for item in conversation.items)
-        if rounds >= ROUNDS:
-            raise Failed("server_error", f"{self._where}: the model called functions {rounds} times without an answer")
+        calls = sum(item["type"] == "function_call_output" for item in conversation.turn_items)
+        if calls >= MAX_CALLS:
+            raise ResponderError("server_error", f"{self._where}: the model called functions {calls} times without an answer")
         url, key = self._server()
         try:
             return asyncio.run(self._answer(url, key, conversation, on_text))
         except SDK_ERRORS as error:
-            raise Failed("server_error", f"{self._where}: {message(error)}") from None
+            raise ResponderError("server_error", f"{self._where}: {server_message(error)}") from None
 
     def _server(self) -> tuple[str, str]:
-        """The base URL to ask, and its key."""
+        """Return the base URL of the server and its key; start it if need be."""
         if self._model.served:
             return self._model.address, "none"
         with self._lock:
             if self._llama is None or self._llama.ended:
-                self._llama = _Llama(Path(self._model.address))
+                self._llama = _LlamaServer(Path(self._model.address))
             return self._llama.url, self._llama.key
 
     async def _answer(self, url: str, key: str, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
-        """Answer in a loop of its own, where a look at ``on_text`` can end the request: that ends the generation."""
-        asked = asyncio.create_task(self._asked(url, key, conversation, on_text))
-        while not (await asyncio.wait({asked}, timeout=POLL))[0]:
+        """Ask the server; a cancelled turn ends the request, and with it the generation."""
+        request = asyncio.create_task(self._ask(url, key, conversation, on_text))
+        while not (await asyncio.wait({request}, timeout=POLL))[0]:
             on_text("")
-        return asked.result()
+        return request.result()
 
-    async def _asked(self, url: str, key: str, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
+    async def _ask(self, url: str, key: str, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         async with bare_client(url, key) as client:
-            body = {**self._body(conversation), "model": await self._named(client, conversation)}
-            if not self._takes_tools:
+            body = {**self._body(conversation), "model": await self._model_name(client, conversation)}
+            if not self._supports_tools:
                 body.pop("tools", None)
             try:
-                return await _answered(client, body, conversation, on_text)
+                return await _stream_answer(client, body, conversation, on_text)
             except openai.APIStatusError as error:
                 if "tools" not in body or error.status_code not in NO_TOOLS:
                     raise
                 del body["tools"]
-                answered = await _answered(client, body, conversation, on_text)
-                self._takes_tools = False
-                log.warning("%s takes no function tools (%s): its model is not offered them", self._where, message(error))
-                return answered
+                answer = await _stream_answer(client, body, conversation, on_text)
+                self._supports_tools = False
+                log.warning("%s takes no function tools (%s): its model is not offered them", self._where, server_message(error))
+                return answer
 
-    async def _named(self, client: openai.AsyncOpenAI, conversation: Conversation) -> str:
-        """What the server calls the model: what the settings say, else its first, else what is declared."""
+    async def _model_name(self, client: openai.AsyncOpenAI, conversation: Conversation) -> str:
+        """Return the model to ask for: the settings' name, else the first that the server lists, else the agent's model."""
         if self._name is None and self._model.served:
             try:
-                page = await client.get("/models", cast_to=object)  # as it came, which may be no list
+                page = await client.get("/models", cast_to=object)  # unparsed, since it may be anything
             except (openai.APIStatusError, json.JSONDecodeError, UnicodeError):  # not every server lists its models
                 page = None
             data = page.get("data") if isinstance(page, dict) else None
@@ -110,55 +109,57 @@ class ModelResponder:
         return self._name or str(conversation.agent["model"])
 
     def _body(self, conversation: Conversation) -> JSONObject:
-        """The conversation as a chat completion request."""
+        """Build the body of a chat completion request."""
         agent = conversation.agent
         instructions = [{"role": "system", "content": agent["instructions"]}] if agent.get("instructions") else []
         body: JSONObject = {
-            **chat_request({**agent, "reasoning": None}),  # which belongs to the declared model
+            **chat_request({**agent, "reasoning": None}),  # an effort is for the declared model
             "messages": [*instructions, *_messages(conversation)],
             "stream": True,
             "stream_options": {"include_usage": True},
         }
         if not self._model.served:
-            body["max_tokens"] = OUTPUT_TOKENS
+            body["max_tokens"] = MAX_TOKENS
             if conversation.schema is not None:
-                body["response_format"]["json_schema"]["schema"] = _bounded(conversation.schema)
+                body["response_format"]["json_schema"]["schema"] = _limit_strings(conversation.schema)
         return body
 
 
-async def _answered(
+async def _stream_answer(
     client: openai.AsyncOpenAI, body: JSONObject, conversation: Conversation, on_text: Callable[[str], None]
 ) -> ResponderAnswer:
-    """Stream one answer; its text goes to ``on_text``."""
-    chunks = Chunks()
+    """Stream one answer, its text to ``on_text``."""
+    builder = CompletionBuilder()
     stream: Any = await client.chat.completions.create(**body)
     async with stream:
         async for chunk in stream:
-            if text := chunks.take(chunk):
+            if text := builder.add(chunk):
                 on_text(text)
-    completion = chunks.whole()
+    completion = builder.build()
     if completion is None:
-        raise Failed("server_error", f"{client.base_url.host}: the answer ended early; is it the base URL of chat completions?")
+        raise ResponderError(
+            "server_error", f"{client.base_url.host}: the answer ended early; is it the base URL of chat completions?"
+        )
     [choice] = completion.choices
     if choice.finish_reason == "length":
-        raise Failed("max_output_tokens", "the answer reached the most tokens that the model may give")
+        raise ResponderError("max_output_tokens", "the answer reached the most tokens that the model may give")
     calls: list[Any] = choice.message.tool_calls or []
-    made = tuple(_call(call.function.name, call.function.arguments, conversation) for call in calls)
-    used = completion.usage
-    return ResponderAnswer((used and used.prompt_tokens) or 0, (used and used.completion_tokens) or 0, made)
+    parsed = tuple(_parse_call(call.function.name, call.function.arguments, conversation) for call in calls)
+    usage = completion.usage
+    return ResponderAnswer((usage and usage.prompt_tokens) or 0, (usage and usage.completion_tokens) or 0, parsed)
 
 
-def _call(name: str, arguments: str, conversation: Conversation) -> FunctionCall:
-    """A call that the model made, if it is one of a function that it was offered."""
+def _parse_call(name: str, arguments: str, conversation: Conversation) -> FunctionCall:
+    """Parse a call of one of the agent's functions."""
     if name not in [function["name"] for function in conversation.functions]:
-        raise Failed("server_error", f"the model calls {name:.80}, which the agent has not")
+        raise ResponderError("server_error", f"the model calls {name:.80}, which the agent has not")
     try:
-        given: Any = json.loads(arguments or "{}")
+        values: Any = json.loads(arguments or "{}")
     except ValueError:
-        given = None
-    if not isinstance(given, dict):
-        raise Failed("server_error", f"the model calls {name} with arguments that are no JSON object: {arguments:.200}")
-    return FunctionCall(name, given)
+        values = None
+    if not isinstance(values, dict):
+        raise ResponderError("server_error", f"the model calls {name} with arguments that are no JSON object: {arguments:.200}")
+    return FunctionCall(name, values)
 
 
 def _messages(conversation: Conversation) -> Iterator[JSONObject]:
@@ -175,53 +176,56 @@ def _messages(conversation: Conversation) -> Iterator[JSONObject]:
 
 
 def _text(content: Any) -> str:
-    """What the parts of a message or an output say."""
+    """The text of a message's or an output's parts."""
     if isinstance(content, str):
         return content
     return "".join(part if isinstance(part, str) else part.get("text", "") for part in content or ())
 
 
-def _bounded(schema: Any) -> Any:
-    """The schema with a longest and a shortest length for every string that it leaves free."""
+def _limit_strings(schema: Any) -> Any:
+    """Limit the length of every string that the schema does not limit."""
     if isinstance(schema, list):
-        return [_bounded(item) for item in schema]
+        return [_limit_strings(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    out = {key: _bounded(value) for key, value in schema.items()}
-    return {"minLength": 1, **out, "maxLength": LONGEST} if out.get("type") == "string" and not FREE & out.keys() else out
+    limited = {key: _limit_strings(value) for key, value in schema.items()}
+    if limited.get("type") == "string" and not LIMITS & limited.keys():
+        return {"minLength": 1, **limited, "maxLength": MAX_LENGTH}
+    return limited
 
 
-class _Llama:
-    """llama.cpp's server over a file, in a process that ends with this object or with this process.
+class _LlamaServer:
+    """llama.cpp's server for a GGUF file, in a process that ends with this object or with this process.
 
     Raises:
-        Failed: the model cannot be loaded.
+        ResponderError: the model cannot be loaded.
     """
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise Failed("invalid_request", f"ASST_LOCAL_MODEL names {path}, which is no file")
+            raise ResponderError("invalid_request", f"ASST_LOCAL_MODEL names {path}, which is no file")
         if importlib.util.find_spec("xllamacpp") is None:
-            raise Failed("invalid_request", "a model's file needs xllamacpp: pip install 'invoke-assistants[model]'")
+            raise ResponderError("invalid_request", "a model's file needs xllamacpp: pip install 'invoke-assistants[model]'")
         self.key = secrets.token_hex(16)
         script = Path(__file__).with_name("llama_server.py")
         self._process = subprocess.Popen(  # noqa: S603 - this Python, with a list of arguments
             [sys.executable, "-P", script, path, str(CONTEXT), str(THREADS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, text=True,
-            start_new_session=True,  # Ctrl-C is for the process that asked
+            start_new_session=True,  # Ctrl-C must not reach it
         )  # fmt: skip
-        weakref.finalize(self, _end, self._process)
-        address = self._begun(f"{self.key}\n")
+        weakref.finalize(self, _kill, self._process)
+        address = self._read_address()
         if not address.startswith("http://"):
-            _end(self._process)
-            raise Failed("invalid_request", f"{path} cannot be loaded: is it a GGUF file?")
+            _kill(self._process)
+            raise ResponderError("invalid_request", f"{path} cannot be loaded: is it a GGUF file?")
         self.url = f"{address}/v1"
 
-    def _begun(self, first_line: str) -> str:
+    def _read_address(self) -> str:
+        """Send the key and read the server's address, which is empty if the model cannot be loaded."""
         assert self._process.stdin
         assert self._process.stdout
         try:
-            self._process.stdin.write(first_line)
+            self._process.stdin.write(f"{self.key}\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             return ""
@@ -229,10 +233,10 @@ class _Llama:
 
     @property
     def ended(self) -> bool:
-        """Whether the process is gone, killed for its memory for example."""
+        """Whether the process has ended, killed for its memory for example."""
         return self._process.poll() is not None
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _kill(process: subprocess.Popen[str]) -> None:
     with process:
-        process.kill()  # where this process is a fork of the one that started it, Popen knows and lets it live
+        process.kill()  # in a fork of the process that started it, Popen leaves it alone

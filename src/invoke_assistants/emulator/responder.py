@@ -1,4 +1,4 @@
-"""Who answers in a session: what it is told, and what it gives back."""
+"""The interface between sessions and responders: a conversation in, an answer or function calls out."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Protocol
 
 from ..types import JSONObject
 
-__all__ = ["Conversation", "Failed", "FunctionCall", "Responder", "ResponderAnswer"]
+__all__ = ["Conversation", "FunctionCall", "Responder", "ResponderAnswer", "ResponderError"]
 
 
-class Failed(Exception):
-    """There is no answer; ``code`` is one of ``openai.types.beta.SessionTurnError``."""
+class ResponderError(Exception):
+    """The turn fails without an answer; ``code`` is one of ``openai.types.beta.SessionTurnError``."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -21,11 +21,11 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Conversation:
-    """What an answer is made from.
+    """The conversation that a responder goes on with.
 
     Attributes:
-        agent: the session's agent: ``model``, ``instructions``, ``text`` and ``tools`` as the API has them.
-        items: messages, function calls and their outputs so far, oldest first; the last message is the user's.
+        agent: the session's agent, with ``model``, ``instructions``, ``text`` and ``tools`` in the API's terms.
+        items: messages, function calls and their outputs, oldest first; the last message is the user's.
         turn: the number of this turn in the session, from 1.
     """
 
@@ -35,17 +35,22 @@ class Conversation:
 
     @property
     def schema(self) -> JSONObject | None:
-        """The JSON schema that the answer must hold, or None where it is text."""
+        """The JSON schema that the answer must match, or None if it is text."""
         form = self.agent["text"]["format"]
         schema: JSONObject | None = form["schema"] if form["type"] == "json_schema" else None
         return schema
 
     @property
     def prompt(self) -> str:
-        """What the user said last, as text."""
-        said = [item for item in self.items if item["type"] == "message" and item["role"] == "user"]
-        here = [part for item in said if item["turn_id"] == said[-1]["turn_id"] for part in item["content"]]
-        return " ".join(part["text"] for part in here if part["type"] == "input_text")
+        """The text of the user's messages in this turn."""
+        messages = [item for item in self.items if item["type"] == "message" and item["role"] == "user"]
+        parts = [part for item in messages if item["turn_id"] == messages[-1]["turn_id"] for part in item["content"]]
+        return " ".join(part["text"] for part in parts if part["type"] == "input_text")
+
+    @property
+    def turn_items(self) -> list[JSONObject]:
+        """The items of this turn."""
+        return [item for item in self.items if item["turn_id"] == self.items[-1]["turn_id"]]
 
     @property
     def functions(self) -> list[JSONObject]:
@@ -63,7 +68,7 @@ class FunctionCall:
 
 @dataclass(frozen=True)
 class ResponderAnswer:
-    """An answer, of which the text was told already: it is whole, unless it ends in calls whose outputs it needs."""
+    """The end of an answer, after its text: it is complete, unless there are calls whose outputs the responder needs."""
 
     input_tokens: int
     output_tokens: int
@@ -71,13 +76,17 @@ class ResponderAnswer:
 
 
 class Responder(Protocol):
-    """Something that answers; called from several threads at once."""
+    """Answers in sessions; called from several threads at once."""
 
     def answer(self, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
-        """Answer, or call functions, giving each piece of text to ``on_text`` as it comes.
+        """Answer, or call functions.
+
+        Args:
+            conversation: the conversation so far.
+            on_text: takes each piece of text as it comes. It raises once the turn is cancelled, which must be passed on; an
+                empty text only checks for that.
 
         Raises:
-            Failed: there is no answer. What ``on_text`` raises is passed on: the turn was cancelled. With no text, it only
-                tells that.
+            ResponderError: there is no answer.
         """
         ...

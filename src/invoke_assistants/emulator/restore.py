@@ -1,4 +1,4 @@
-"""The store's instances in the embedded platform's objects: what is lacking or older there is made as recorded. Pure."""
+"""Restore the agents that the store records but the embedded API's file lacks, or holds in an older state. Pure."""
 
 from __future__ import annotations
 
@@ -9,52 +9,54 @@ from pydantic import ValidationError
 from ..declare.payload import create_body
 from ..errors import StoreError
 from ..types import LOCAL, Desired, JSONObject, Key, State
-from .agent_models import Agent, given, resolved
-from .validation import rejected
+from .agent_models import Agent, fill_defaults, request_fields
+from .validation import validation_error
 
-__all__ = ["put_back"]
+__all__ = ["restore_agents"]
 
 
-def put_back(state: JSONObject, recorded: State, project: str, now: int) -> dict[Key, bool]:
-    """Make what the store records and the state lacks, or holds under another tag, under its id, tags and payload.
+def restore_agents(state: JSONObject, recorded: State, project: str, now: int) -> dict[Key, bool]:
+    """Restore each recorded agent that is missing or carries another tag, with its recorded id, tags and payload.
 
-    What was deleted stays deleted. What carries the record's tag, or that of an update of ours that got through, stays as
-    it is, edits by hand included; so does what carries no digest, or another row's tags.
+    Deleted agents stay deleted. An agent stays as it is, edited by hand or not, if it carries the record's tag, the tag of
+    our pending update, no digest, or the identity of another assistant.
 
     Args:
-        state: the embedded platform's; it is changed.
+        state: the content of the embedded API's file; changed in place.
+        recorded: the store's content.
+        project: the project's name.
         now: seconds since 1970.
 
     Returns:
-        By assistant and environment what was made, and whether it was there under another tag.
+        For each restored agent, whether it was there under another tag.
 
     Raises:
-        StoreError: a recorded payload is none that the platform takes.
+        StoreError: a recorded payload is not valid.
     """
-    made: dict[Key, bool] = {}
+    restored: dict[Key, bool] = {}
     for key, each in recorded.records.items():
         record = each.at(LOCAL)
         if record is None or record.id in state["deleted"]:
             continue
         desired = Desired(*key, 0, LOCAL, project, recorded.payloads[record.digest], record.remote_digest)
-        there = state["agents"].get(record.id)
-        tags = there["metadata"] if there else {}
-        intent = recorded.pending_operation(desired, "update")
-        known = (None, record.remote_digest, intent.digest if intent else None)
-        if there and (tags.get("asst.digest") in known or not desired.identity.items() <= tags.items()):
+        agent = state["agents"].get(record.id)
+        tags = agent["metadata"] if agent else {}
+        pending = recorded.pending_operation(desired, "update")
+        known = (None, record.remote_digest, pending.digest if pending else None)
+        if agent and (tags.get("asst.digest") in known or not desired.identity.items() <= tags.items()):
             continue
         nonce = tags.get("asst.nonce") or hashlib.sha256(record.id.encode()).hexdigest()[:32]
-        created = there["created_at"] if there else now
+        created = agent["created_at"] if agent else now
         state["agents"][record.id] = {
-            "id": record.id, "object": "agent", "created_at": created, "updated_at": now, **_fields(desired, nonce),
+            "id": record.id, "object": "agent", "created_at": created, "updated_at": now, **_agent_fields(desired, nonce),
         }  # fmt: skip
-        made[key] = there is not None
-    return made
+        restored[key] = agent is not None
+    return restored
 
 
-def _fields(desired: Desired, nonce: str) -> JSONObject:
+def _agent_fields(desired: Desired, nonce: str) -> JSONObject:
     try:
-        return resolved(given(Agent.model_validate(create_body(desired, nonce))))
+        return fill_defaults(request_fields(Agent.model_validate(create_body(desired, nonce))))
     except ValidationError as error:
-        what = str(rejected(Agent, error))
-        raise StoreError(f"{desired.name} in {desired.environment} cannot be put back on local: {what}") from None
+        reason = str(validation_error(Agent, error))
+        raise StoreError(f"{desired.name} in {desired.environment} cannot be restored on local: {reason}") from None

@@ -1,4 +1,4 @@
-"""Sessions on disk: one file each, so that they outlive the process that began them."""
+"""Sessions on disk, one file each, so that they outlive the process that created them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ..errors import StoreError
 from ..store import files
 from ..types import JSONObject
 
-__all__ = ["KEPT", "SessionFiles"]
+__all__ = ["MAX_SESSIONS", "SessionFiles"]
 
-KEPT = 1000  # sessions; beyond that the one that was used longest ago goes
+MAX_SESSIONS = 1000  # when there are more, those used longest ago are deleted
 ID = re.compile(r"sess_[0-9a-f]{24}")
 
 
 class SessionFiles:
-    """The sessions in a folder, which is made where it is lacking; safe for several threads and processes."""
+    """The sessions in a folder, which is created if it is missing; safe for several threads and processes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._thread_lock = threading.Lock()
 
     def read(self, id: str) -> JSONObject | None:
-        """What is kept of a session, or None where there is none.
+        """Return the state of a session, or None if there is no such session.
 
         Raises:
-            StoreError: its file cannot be read, or it isn't ours.
+            StoreError: its file cannot be read or is not ours.
         """
         content = files.read_bytes(self._path(id)) if ID.fullmatch(id) else None
         if content is None:
@@ -38,29 +38,29 @@ class SessionFiles:
         state: JSONObject = {}
         try:
             state = json.loads(content)
-            ours = state["version"] == 1 and state["session"]["id"] == id
-            ours = ours and all(isinstance(state[key], list) for key in ("items", "turns", "keys"))
+            valid = state["version"] == 1 and state["session"]["id"] == id
+            valid = valid and all(isinstance(state[key], list) for key in ("items", "turns", "keys"))
         except (ValueError, LookupError, TypeError, RecursionError):
-            ours = False
-        if not ours:
-            raise StoreError(f"{self._path(id)} is not the embedded platform's: remove it") from None
+            valid = False
+        if not valid:
+            raise StoreError(f"{self._path(id)} is not a file of the embedded platform: remove it") from None
         return state
 
     def ids(self) -> list[str]:
-        """The id of every session."""
+        """Return the id of every session."""
         return [path.stem for path in self._paths()]
 
     def add(self, state: JSONObject) -> None:
-        """Keep a new session; the oldest ones beyond ``KEPT`` go."""
+        """Save a new session; delete the oldest ones beyond ``MAX_SESSIONS``."""
         with self._locked():
             self._write(state)
-            if len(paths := self._paths()) > KEPT:
-                for path in sorted(paths, key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            if len(paths := self._paths()) > MAX_SESSIONS:
+                for path in sorted(paths, key=lambda path: path.stat().st_mtime)[:-MAX_SESSIONS]:
                     path.unlink(missing_ok=True)
 
     @contextmanager
-    def changing(self, id: str) -> Generator[JSONObject | None]:
-        """A session under the lock, written back at the end; None where it was deleted."""
+    def transaction(self, id: str) -> Generator[JSONObject | None]:
+        """Yield the state of a session under the lock and write it back at the end; None if the session was deleted."""
         with self._locked():
             state = self.read(id)
             yield state

@@ -1,4 +1,4 @@
-"""What the requests of sessions may hold, as openai-python 3.54 types them (``openai.types.beta.agents``)."""
+"""The bodies of requests about sessions, as openai-python 3.54 types them (``openai.types.beta.agents``)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from .agent_models import Configuration, Metadata, Strict
+from ..declare.configuration import Configuration, Strict
+from .agent_models import Metadata
 
 __all__ = ["Cancel", "Events", "Message", "SessionCreate", "ToolResult"]
 
@@ -30,12 +31,12 @@ class UserMessage(Strict):
     type: Literal["message"] = "message"
 
 
-def _written_out(value: Any) -> Any:
-    """A string is short for one message of one text."""
+def _expand_text(value: Any) -> Any:
+    """Expand a string, which is short for one message of one text."""
     return [{"role": "user", "content": [{"type": "input_text", "text": value}]}] if value and isinstance(value, str) else value
 
 
-Input = Annotated[list[UserMessage], Field(min_length=1), BeforeValidator(_written_out)]
+Input = Annotated[list[UserMessage], Field(min_length=1), BeforeValidator(_expand_text)]
 
 
 class CacheOptions(Strict):
@@ -47,7 +48,7 @@ class StreamOptions(Strict):
 
 
 class SessionCreate(Strict):
-    """What creating a session may hold; what the embedded platform has not is taken here and refused by name later."""
+    """The body of a create. It accepts fields that the embedded API does not support, so that they can be refused by name."""
 
     environment: dict[str, Any]
     agent: Configuration | None = None

@@ -1,4 +1,4 @@
-"""The embedded API behind an httpx2 transport: the openai SDK talks to it without a socket."""
+"""An httpx2 transport to the embedded API: the openai SDK talks to it without a socket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Transport"]
 
 
 class Transport(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
-    """Requests answered by a service in this process, for sync and async clients."""
+    """Sends requests to an embedded API in this process, for sync and async clients."""
 
     def __init__(self, service: EmbeddedAPI) -> None:
         self.service = service
@@ -24,7 +24,7 @@ class Transport(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         return self._answer(request)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Answer one request in a thread: the file's lock and the disk must not stop the loop."""
+        """Answer one request in a thread, since the file's lock and the disk would block the event loop."""
         await request.aread()
         return await asyncio.to_thread(self._answer, request)
 

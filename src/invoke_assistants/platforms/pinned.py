@@ -1,6 +1,6 @@
-"""Platform ``responses``: an instance is a release, a payload pinned in the store under an id; nothing is there remotely.
+"""Platform ``responses``: an instance is a pinned release, a payload that the store keeps under an id. Nothing is remote.
 
-The Responses API has no object that holds a configuration, so each call is sent the pinned payload. Managing releases
+The Responses API has no object that holds a configuration, so each call sends the pinned payload. Managing releases
 therefore needs no key and no network.
 """
 
@@ -16,38 +16,38 @@ __all__ = ["PinnedPlatform"]
 
 
 class PinnedPlatform:
-    """The releases that a store holds, as objects that can be listed and changed like those of an API.
+    """The releases in a store as objects that can be listed and changed like those of an API.
 
-    A change is kept by who asked for it, in the store's record; here it lasts as long as the run.
+    A change lasts as long as this object; whoever makes it also records it in the store.
     """
 
     def __init__(self, recorded: State, project: str) -> None:
-        self._objects: dict[str, JSONObject] = {}
+        self._releases: dict[str, JSONObject] = {}
         for key, each in recorded.records.items():
             if record := each.at(PINNED):
                 desired = Desired(*key, 0, PINNED, project, recorded.payloads[record.digest], record.remote_digest)
-                self._objects[record.id] = {"id": record.id, "created_at": 0, **create_body(desired, "0" * 32)}
+                self._releases[record.id] = {"id": record.id, "created_at": 0, **create_body(desired, "0" * 32)}
 
-    async def page(self, after: str | None) -> tuple[list[JSONObject], bool]:
-        """All releases at once."""
-        return ([] if after else [*self._objects.values()]), False
+    async def list_page(self, after: str | None) -> tuple[list[JSONObject], bool]:
+        """See ``Platform``. The first page holds all releases."""
+        return ([] if after else [*self._releases.values()]), False
 
     async def retrieve(self, id: str) -> JSONObject | None:
-        """One release, or None where there is none."""
-        return self._objects.get(id)
+        """See ``Platform``."""
+        return self._releases.get(id)
 
     async def create(self, body: JSONObject) -> JSONObject:
-        """A new release, under an id that every clone of the project derives alike."""
+        """See ``Platform``. Every clone of the project derives the same id."""
         identity = [body["metadata"][f"asst.{key}"] for key in ("project", "name", "environment")]
         id = "rel_" + hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:24]
-        self._objects[id] = {"id": id, "created_at": 0, **body}
-        return self._objects[id]
+        self._releases[id] = {"id": id, "created_at": 0, **body}
+        return self._releases[id]
 
     async def update(self, id: str, body: JSONObject) -> JSONObject:
-        """Another payload under the same id."""
-        self._objects[id] = {**self._objects[id], **body}
-        return self._objects[id]
+        """See ``Platform``. The id stays."""
+        self._releases[id] = {**self._releases[id], **body}
+        return self._releases[id]
 
     async def delete(self, id: str) -> None:
-        """No more release of that id."""
-        self._objects.pop(id, None)
+        """See ``Platform``."""
+        self._releases.pop(id, None)

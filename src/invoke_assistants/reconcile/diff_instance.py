@@ -47,7 +47,7 @@ def diff_instance(desired: Desired, state: State, there: JSONObject | None) -> S
     if operation := state.pending_operation(desired, "update"):
         pending = state.payloads[operation.digest]
         if tag == operation.digest and not lost and not compare(there, pending):  # (b)
-            record, recorded = successor(record, tag, tag, desired), pending
+            record, recorded = successor(record, operation.digest, operation.digest, desired), pending
     if tag not in (None, desired.digest, record.remote_digest):  # nobody here knows which fields that payload set
         changes = reset_changes(there, desired.payload) or (Change("metadata.asst.digest", tag, desired.digest),)
         body = reset_body(desired, there)

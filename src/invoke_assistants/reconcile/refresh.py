@@ -94,7 +94,7 @@ async def _list_once(platform: Platform, ids: frozenset[str], project: str, comp
     unseen = set(ids)
     more, after, pages = complete or bool(unseen), None, 0
     while more and (complete or (unseen and len(unseen) > pages)):
-        data, more = await platform.page(after)
+        data, more = await platform.list_page(after)
         pages += 1
         fresh = {item["id"]: item for item in data}
         if (more and not data) or len(fresh) != len(data) or fresh.keys() & objects.keys() or pages > MAX_PAGES:

@@ -1,4 +1,4 @@
-"""The openai SDK and its transport: connections, time limits, streams, and errors in our words.
+"""The openai SDK and its transport: HTTP clients, time limits, streamed completions, errors for people.
 
 May import: config.
 """

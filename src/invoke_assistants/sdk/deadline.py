@@ -1,4 +1,4 @@
-"""When a turn must have ended."""
+"""The deadline of a turn."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 
 __all__ = ["Deadline"]
 
-EARLY = 0.05  # seconds by which a timer may strike early
+EARLY = 0.05  # seconds by which a timer may fire early
 
 
 @dataclass(frozen=True)
 class Deadline:
-    """When a turn must have ended: so many seconds after it began."""
+    """The time by which a turn must end: so many seconds after it began."""
 
     seconds: float
     begun: float = field(default_factory=time.monotonic)
 
     @property
     def left(self) -> float:
-        """Seconds until then; 0 from then on."""
+        """Seconds until the deadline, 0 after it."""
         return max(0.0, self.begun + self.seconds - time.monotonic())
 
     @property
     def over(self) -> bool:
-        """Whether it is there."""
+        """Whether the deadline has passed."""
         return self.left < EARLY

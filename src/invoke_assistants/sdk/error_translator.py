@@ -1,4 +1,4 @@
-"""What the openai SDK raises, as one error for people: what happened, where, and whether asking again can help."""
+"""Translate the SDK's errors into a ``PlatformError``: what happened, where, and whether a retry can help."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from ..config.credentials import Secret
 from ..errors import PlatformError
 from ..text import one_line
 
-__all__ = ["LONGEST_WAIT", "RETRIES", "SDK_ERRORS", "ErrorTranslator", "message"]
+__all__ = ["MAX_WAIT", "RETRIES", "SDK_ERRORS", "ErrorTranslator", "server_message"]
 
-LONGEST = 500  # characters of a message
-RETRIES = 2  # of a request that asks a model, where it surely did not begin to answer
-LONGEST_WAIT = 60.0  # seconds; a longer Retry-After is not waited for
-SDK_ERRORS = (openai.OpenAIError, httpx2.HTTPError, json.JSONDecodeError, UnicodeError)  # what the SDK raises for bad answers
+MAX_MESSAGE = 500  # characters
+RETRIES = 2  # of one request
+MAX_WAIT = 60.0  # seconds; a longer Retry-After is an error
+SDK_ERRORS = (openai.OpenAIError, httpx2.HTTPError, json.JSONDecodeError, UnicodeError)  # the last two: a malformed response
 
 
 @dataclass(frozen=True)
 class ErrorTranslator:
-    """Translates for one API and key.
+    """Translates the errors of one API and key.
 
     Args:
-        secret: the key, which must be in no message.
-        host: where requests go.
-        api: what the answers should have been.
-        where: the environment, or the assistant in it; messages begin with it.
-        variable: the variable that the key comes from.
+        secret: the key, which no message may show.
+        host: the host of the API.
+        api: the name of the API.
+        where: the environment, or the assistant in it; each message begins with it.
+        variable: the environment variable of the key.
     """
 
     secret: Secret
@@ -42,58 +42,58 @@ class ErrorTranslator:
     where: str
     variable: str
 
-    def translated(self, error: Exception) -> PlatformError:
-        """The error for what the SDK or its transport raised, one of ``SDK_ERRORS``."""
+    def translate(self, error: Exception) -> PlatformError:
+        """Translate one of ``SDK_ERRORS``."""
         if isinstance(error, openai.APIStatusError):
-            return self._status(error)
+            return self._status_error(error)
         if isinstance(error, openai.APIConnectionError):
-            return self._connection(error)
+            return self._connection_error(error)
         if isinstance(error, httpx2.HTTPError):
             return self.error(f"request failed: {error}", unknown=True)
-        if isinstance(error, openai.APIError):  # an error that came as an event of a stream
+        if isinstance(error, openai.APIError):  # an error event in a stream
             return self.error(f"{error.message}", code=error.code, unknown=True)
-        return self.unexpected_answer(type(error).__name__)
+        return self.unexpected_response(type(error).__name__)
 
-    def unexpected_answer(self, what: str) -> PlatformError:
-        """An answer that is no answer of the API."""
-        return self.error(f"the answer is not the {self.api}'s ({what}); is the base URL right?", unknown=True)
+    def unexpected_response(self, detail: str) -> PlatformError:
+        """An error for a response that is not the API's."""
+        return self.error(f"the answer is not the {self.api}'s ({detail}); is the base URL right?", unknown=True)
 
-    def error(self, text: str, **about: Any) -> PlatformError:
-        """One line for people: nothing that steers a terminal, no secret, not endless."""
-        return PlatformError(self.secret.mask(one_line(text))[:LONGEST], where=self.where, **about)
+    def error(self, text: str, **fields: Any) -> PlatformError:
+        """An error of one line, limited in length, without the secret or anything that controls a terminal."""
+        return PlatformError(self.secret.mask(one_line(text))[:MAX_MESSAGE], where=self.where, **fields)
 
-    def retry_delay(self, failed: PlatformError, attempt: int, *, looked: bool = False) -> float | None:
-        """Seconds until a model may be asked again, or None where that is no use or could ask it twice, as no look can."""
-        wait = failed.retry_after
-        if attempt == RETRIES or not failed.transient or (failed.unknown and not looked) or (wait or 0) > LONGEST_WAIT:
+    def retry_delay(self, error: PlatformError, attempt: int, *, repeatable: bool = False) -> float | None:
+        """Seconds to wait before a retry, or None if a retry cannot help or might do something twice.
+
+        Args:
+            repeatable: the request can be sent twice, because it only reads for example.
+        """
+        wait = error.retry_after
+        if attempt == RETRIES or not error.transient or (error.unknown and not repeatable) or (wait or 0) > MAX_WAIT:
             return None
         return 0.5 * 2**attempt if wait is None else wait
 
-    def _connection(self, error: openai.APIConnectionError) -> PlatformError:
+    def _connection_error(self, error: openai.APIConnectionError) -> PlatformError:
         cause = error.__cause__
         unsent = isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
-        what = (
-            "timed out" if isinstance(error, openai.APITimeoutError) else "cannot reach" if unsent else "lost the connection to"
-        )
+        failure = "cannot reach" if unsent else "lost the connection to"
+        if isinstance(error, openai.APITimeoutError):
+            failure = "timed out"
         reason = f" ({cause})" if cause is not None and str(cause) else ""
-        return self.error(f"{what} {self.host}{reason}", unknown=not unsent, transient=True)
+        return self.error(f"{failure} {self.host}{reason}", unknown=not unsent, transient=True)
 
-    def _status(self, error: openai.APIStatusError) -> PlatformError:
+    def _status_error(self, error: openai.APIStatusError) -> PlatformError:
         status, code = error.status_code, error.code
         wait = _retry_after(error.response.headers)
-        details = [
-            part
-            for part in (f"param {error.param}" if error.param else "", f"request {error.request_id}" if error.request_id else "")
-            if part
-        ]
+        details = [f"{name} {value}" for name, value in (("param", error.param), ("request", error.request_id)) if value]
         note = f" [{', '.join(details)}]" if details else ""
         if status in (401, 403):
             text = f"the service rejected the key in {self.variable} ({status}){note}"
         elif code == "insufficient_quota":
             text = f"the quota of the key in {self.variable} is used up (429 insufficient_quota){note}"
         else:
-            text = f"{message(error)}{note}"
-        if status == 429 and wait is not None and wait > LONGEST_WAIT:
+            text = f"{server_message(error)}{note}"
+        if status == 429 and wait is not None and wait > MAX_WAIT:
             back = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + wait))
             text += f"; come back in {wait:.0f} s, at {back}"
         transient = status in (408, 409, 429) or status >= 500
@@ -107,30 +107,30 @@ class ErrorTranslator:
         )
 
 
-def message(error: Exception) -> str:
-    """What a server said of an error: OpenAI's shape, a bare string as Ollama's, or FastAPI's ``detail``; else its own text."""
+def server_message(error: Exception) -> str:
+    """The server's own message, in the shape of OpenAI, Ollama or FastAPI; for other errors their text."""
     if not isinstance(error, openai.APIStatusError):
         return str(error)
-    if error.response.next_request is not None:  # not followed: prompt and headers would go where nobody sent them
+    if error.response.next_request is not None:  # not followed, since another host would get prompt and headers
         where = error.response.next_request.url.netloc.decode()
         return f"{error.status_code} the server redirects to {where}: if that is right, make it the base URL"
-    return f"{error.status_code} {_said(error.body) or error.response.reason_phrase or 'an answer without a message'}"
+    return f"{error.status_code} {_find_message(error.body) or error.response.reason_phrase or 'an answer without a message'}"
 
 
-def _said(body: object) -> str:
+def _find_message(body: object) -> str:
     if isinstance(body, str):
-        return "" if body.lstrip().startswith("<") else body.strip()  # a page of HTML says nothing in one line
+        return "" if body.lstrip().startswith("<") else body.strip()  # an HTML page makes no message
     if isinstance(body, list):  # FastAPI's validation errors
-        return "; ".join(filter(None, map(_said, body)))
+        return "; ".join(filter(None, map(_find_message, body)))
     if not isinstance(body, Mapping):
         return ""
     where = ".".join(map(str, body["loc"])) if isinstance(body.get("loc"), list) else ""
-    text = next((text for key in ("message", "msg", "detail", "error") if (text := _said(body.get(key)))), "")
+    text = next((text for key in ("message", "msg", "detail", "error") if (text := _find_message(body.get(key)))), "")
     return f"{where}: {text}" if where and text else text
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait as the service asks: ``retry-after-ms``, or ``Retry-After`` in seconds or as a date (RFC 9110, 10.2.3)."""
+    """Seconds the service asks to wait: ``retry-after-ms``, or ``Retry-After`` in seconds or as a date (RFC 9110, 10.2.3)."""
     for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:
             return min(max(0.0, float(headers[name]) / unit), 1e9)

@@ -1,4 +1,4 @@
-"""The limit of a turn, for its requests: each is given what is left, and its whole answer must have come by then."""
+"""The time limit of a turn, applied to its requests: each must have its whole response by the turn's deadline."""
 
 from __future__ import annotations
 
@@ -15,60 +15,60 @@ import openai
 
 from .deadline import Deadline
 
-__all__ = ["HTTPClient", "Left", "shut"]
+__all__ = ["DeadlineTimeout", "HTTPClient", "read_interrupter"]
 
-LEAST = 0.001  # seconds; a socket takes 0 for "do not wait", and says so by another error
-CONNECT = 5.0  # seconds until a connection must be made
+MIN_TIMEOUT = 0.001  # seconds; 0 makes a socket non-blocking, which fails with another error
+CONNECT_TIMEOUT = 5.0  # seconds
 
 
-class Left(httpx2.Timeout):
-    """What is left of a turn's time whenever a request is built: the SDK builds some by itself, and some again."""
+class DeadlineTimeout(httpx2.Timeout):
+    """A timeout that shrinks with the deadline: each request, the SDK's own and its retries too, gets the time that is left."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
 
     @property
     def connect(self) -> float:  # type: ignore[override]
-        """Seconds until a connection is made."""
-        return min(CONNECT, self._deadline.left)
+        """Seconds to connect."""
+        return min(CONNECT_TIMEOUT, self._deadline.left)
 
     @property
     def read(self) -> float:  # type: ignore[override]
-        """Seconds until something comes."""
+        """Seconds for one read."""
         return self._deadline.left
 
     @property
     def write(self) -> float:  # type: ignore[override]
-        """Seconds until something is sent."""
+        """Seconds for one write."""
         return self._deadline.left
 
     @property
     def pool(self) -> float:  # type: ignore[override]
-        """Seconds until a connection is free."""
+        """Seconds to wait for a free connection."""
         return self._deadline.left
 
 
-def _refuse_late(request: httpx2.Request) -> None:
-    """Send nothing once the time is over."""
+def _check_deadline(request: httpx2.Request) -> None:
+    """Send no request after the deadline."""
     left = request.extensions["timeout"]["read"]
     if left == 0:
         raise httpx2.ReadTimeout("the time of the turn is over", request=request)
     request.extensions["asst.deadline"] = _sending.until = time.monotonic() + left
 
 
-def _bound(response: httpx2.Response) -> None:
-    """End an answer whose time is over; by themselves, timeouts bound each read and not the whole."""
+def _limit_body(response: httpx2.Response) -> None:
+    """End the response's body at the deadline: a timeout alone limits each read, not the whole."""
     if response.is_closed:
-        return  # it is here already, as the embedded platform's are
+        return  # it has been read already, as those of the embedded API
     assert isinstance(response.stream, httpx2.SyncByteStream)
     left = response.request.extensions["asst.deadline"] - time.monotonic()
     network = response.extensions.get("network_stream")
-    end = shut(network) if network else response.stream.close
-    response.stream = _Bounded(response.stream, max(0.0, left), end)
+    interrupt = read_interrupter(network) if network else response.stream.close
+    response.stream = _LimitedStream(response.stream, max(0.0, left), interrupt)
 
 
 class _Sending(threading.local):
-    """When the request that this thread is sending must have its answer's head."""
+    """When the request that this thread is sending must have the head of its response."""
 
     until: float | None = None
 
@@ -76,8 +76,8 @@ class _Sending(threading.local):
 _sending = _Sending()
 
 
-class _Network:
-    """A network backend or one of its streams, whose reads take no longer than the request being sent may."""
+class _LimitedNetwork:
+    """A network backend or one of its streams; its reads end at the deadline of the request that is being sent."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -85,37 +85,37 @@ class _Network:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def connect_tcp(self, *args: Any, **options: Any) -> _Network:
-        """A stream."""
-        return _Network(self._inner.connect_tcp(*args, **options))
+    def connect_tcp(self, *args: Any, **options: Any) -> _LimitedNetwork:
+        """Open a stream."""
+        return _LimitedNetwork(self._inner.connect_tcp(*args, **options))
 
-    def start_tls(self, *args: Any, **options: Any) -> _Network:
-        """The stream, encrypted."""
-        return _Network(self._inner.start_tls(*args, **options))
+    def start_tls(self, *args: Any, **options: Any) -> _LimitedNetwork:
+        """Encrypt the stream."""
+        return _LimitedNetwork(self._inner.start_tls(*args, **options))
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What comes next."""
+        """Read the next bytes."""
         if _sending.until is not None:
-            left = max(LEAST, _sending.until - time.monotonic())
+            left = max(MIN_TIMEOUT, _sending.until - time.monotonic())
             timeout = left if timeout is None else min(timeout, left)
-        read: bytes = self._inner.read(max_bytes, timeout)
-        return read
+        content: bytes = self._inner.read(max_bytes, timeout)
+        return content
 
 
-HOOKS: dict[str, list[Callable[..., Any]]] = {"request": [_refuse_late], "response": [_bound]}  # of a sync client
+HOOKS: dict[str, list[Callable[..., Any]]] = {"request": [_check_deadline], "response": [_limit_body]}
 
 
 class HTTPClient(openai.DefaultHttpxClient):
-    """The sync client of the SDK's defaults, whose answers end with the turn's time; it is closed with its last user."""
+    """A sync client with the SDK's defaults whose responses end at the deadline; it closes when it is collected."""
 
     def __init__(self, transport: httpx2.BaseTransport | None) -> None:
         super().__init__(transport=transport, event_hooks=HOOKS, follow_redirects=False)
         for each in (self._transport, *self._mounts.values()):
-            if (pool := getattr(each, "_pool", None)) is not None:  # no public name leads to the reads of an answer's head
-                pool._network_backend = _Network(pool._network_backend)
+            if (pool := getattr(each, "_pool", None)) is not None:  # no public name leads to the reads of a response's head
+                pool._network_backend = _LimitedNetwork(pool._network_backend)
 
     def send(self, *args: Any, **options: Any) -> httpx2.Response:
-        """As the client does; the reads until it returns end with the turn's time."""
+        """Send a request; reads until the head of its response end at the deadline."""
         try:
             return super().send(*args, **options)
         finally:
@@ -124,17 +124,18 @@ class HTTPClient(openai.DefaultHttpxClient):
     def __del__(self) -> None:
         try:  # noqa: SIM105 - at the interpreter's end, modules such as contextlib may be gone
             self.close()
-        except Exception:  # noqa: S110 - nobody is left whom it would help
+        except Exception:  # noqa: S110 - nobody is left to handle it
             pass
 
 
-class _Bounded(httpx2.SyncByteStream):
-    """A body that is ended so many seconds from now, unless it is closed before."""
+class _LimitedStream(httpx2.SyncByteStream):
+    """A body that is interrupted after so many seconds unless it is closed before."""
 
-    def __init__(self, stream: httpx2.SyncByteStream, seconds: float, end: Callable[[], None]) -> None:
+    def __init__(self, stream: httpx2.SyncByteStream, seconds: float, interrupt: Callable[[], None]) -> None:
         self._stream = stream
-        self._closed: SimpleQueue[None] = SimpleQueue()  # a Timer's lock would stop a collection that closes in its thread
-        threading.Thread(target=_end_late, args=(self._closed, seconds, end), daemon=True).start()
+        # Not a Timer: its lock would block the garbage collector, which may close this stream in the Timer's own thread.
+        self._closed: SimpleQueue[None] = SimpleQueue()
+        threading.Thread(target=_interrupt_after, args=(self._closed, seconds, interrupt), daemon=True).start()
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._stream
@@ -144,19 +145,19 @@ class _Bounded(httpx2.SyncByteStream):
         self._stream.close()
 
 
-def _end_late(closed: SimpleQueue[None], seconds: float, end: Callable[[], None]) -> None:
+def _interrupt_after(closed: SimpleQueue[None], seconds: float, interrupt: Callable[[], None]) -> None:
     try:
         closed.get(timeout=seconds)
     except Empty:
-        end()
+        interrupt()
 
 
-def shut(network: Any) -> Callable[[], None]:
-    """What ends a read of a network stream that waits in another thread."""
-    socket = network.get_extra_info("socket")
+def read_interrupter(network_stream: Any) -> Callable[[], None]:
+    """Return a function that ends a read of a network stream in another thread."""
+    socket = network_stream.get_extra_info("socket")
 
-    def end() -> None:
+    def interrupt() -> None:
         with contextlib.suppress(OSError):
             socket.shutdown(SHUT_RDWR)
 
-    return end
+    return interrupt
