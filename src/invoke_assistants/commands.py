@@ -64,7 +64,7 @@ def create(
     desired = project.desired(project.environments(env), validate=True)
     world = World(project, "create", reporter, timing, lock=not dry_run)
     plan = run(world, _create(world, desired, dry_run=dry_run, recreate=recreate, confirm=confirm))
-    open_ = {key for key, _ in world.state.open_creates()}  # of which nothing here settles those that are not declared
+    open_ = {key for key, _ in world.state.pending_creates()}  # of which nothing here settles those that are not declared
     return [*plan, *(step for step in undeclared_steps(project, world.state, env) if step.key in open_)]
 
 

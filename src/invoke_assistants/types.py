@@ -79,7 +79,7 @@ class Location:
         return cls(platform, origin)
 
     @property
-    def shown(self) -> str:
+    def label(self) -> str:
         """As people read it: ``local``, ``responses``, ``agents at api.openai.com``."""
         return self.platform if self.origin in (self.platform, "store") else f"{self.platform} at {self.origin}"
 
@@ -179,7 +179,7 @@ class State:
         pending = self.pending.get((desired.key, desired.location))
         return pending if pending and pending.kind == kind else None
 
-    def open_creates(self) -> dict[tuple[Key, Location], PendingOperation]:
+    def pending_creates(self) -> dict[tuple[Key, Location], PendingOperation]:
         """The pending creates; a record may stand beside one."""
         return {slot: operation for slot, operation in self.pending.items() if operation.kind == "create"}
 

@@ -81,8 +81,8 @@ class Snapshot:
         found = self.recorded.records.get((name, here.name))
         record = found.at(here.location) if found else None
         if record is None:
-            elsewhere = f" (it is recorded on {found.location.shown})" if found else ""
-            where = f"{here.name} on {here.location.shown}{elsewhere}"
+            elsewhere = f" (it is recorded on {found.location.label})" if found else ""
+            where = f"{here.name} on {here.location.label}{elsewhere}"
             raise NotCreated(f"{name} is not created in {where}: run inv asst.create")
         self.found[name, environment] = Instance(self.settings, self.recorded, here, record)
         return self.found[name, environment]

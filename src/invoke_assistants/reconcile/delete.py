@@ -80,7 +80,7 @@ async def delete_object(world: World, id: str, env: str | None, *, dry_run: bool
         AsstError: there is no such object.
     """
     environment, platform, there = await _find(world, id, world.project.environments(env))
-    name, where = _owner(there, world.tag_project, env)
+    name, where = _owner(there, world.project_name, env)
     state, location = world.state, environment.location
     holding = [key for key, held in state.records.items() if (record := held.at(location)) and record.id == id]
     rows = [_recorded_row(world, key, environment) for key in dict.fromkeys([(name, where), *holding])]
@@ -148,7 +148,7 @@ def _recorded_row(world: World, key: Key, environment: Environment) -> Desired:
     record = held.at(environment.location) if held else None
     digest = record.digest if record else state.pending[slot].digest if slot in state.pending else ""
     payload = state.payloads.get(digest, {})
-    return Desired(*key, environment.position, environment.location, world.tag_project, payload, digest)
+    return Desired(*key, environment.position, environment.location, world.project_name, payload, digest)
 
 
 async def _find(world: World, id: str, environments: Sequence[Environment]) -> tuple[Environment, Platform, JSONObject]:

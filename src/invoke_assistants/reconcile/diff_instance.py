@@ -101,8 +101,8 @@ def _recorded_elsewhere(desired: Desired, state: State) -> str | None:
     notes = []
     if record := state.records.get(desired.key):
         locations = [record.location, *(other.location for other in record.elsewhere.values())]
-        notes.append("recorded on " + ", ".join(location.shown for location in locations))
-    notes += [f"a create is still open on {location.shown}" for key, location in state.open_creates() if key == desired.key]
+        notes.append("recorded on " + ", ".join(location.label for location in locations))
+    notes += [f"a create is still open on {location.label}" for key, location in state.pending_creates() if key == desired.key]
     return "; ".join(notes) or None
 
 

@@ -42,7 +42,7 @@ class Plan:
         return Plan(tuple((kept | changed).values()))
 
     @property
-    def unsafe(self) -> list[Step]:
+    def to_confirm(self) -> list[Step]:
         """The steps that must not be done without their flag, or an answer."""
         return [step for step in self.steps if step.needs_confirmation]
 

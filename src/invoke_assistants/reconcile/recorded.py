@@ -100,7 +100,7 @@ def undeclared_steps(project: Project, state: State, env: str | None) -> list[St
             continue
         step = _undeclared(state, key, locations[key][0])
         if not any(project.settings.environment_for(step.environment, location) for location in locations[key]):
-            at = locations[key][0].shown
+            at = locations[key][0].label
             note = f"on {at}, which no environment of the settings reaches: inv asst.forget {step.name} {step.environment}"
             step = replace(step, note=note)
         elif step.environment not in known:
@@ -112,7 +112,7 @@ def undeclared_steps(project: Project, state: State, env: str | None) -> list[St
 
 def _undeclared(state: State, key: Key, location: Location) -> Step:
     record = state.records.get(key)
-    open_ = {where: operation for (each, where), operation in state.open_creates().items() if each == key}
+    open_ = {where: operation for (each, where), operation in state.pending_creates().items() if each == key}
     note = "a create is still open: inv asst.delete --undeclared settles it" if open_ else None
     if record:
         return Step(*key, record.location.platform, "undeclared", id=record.id, digest=record.digest, note=note)
@@ -125,7 +125,7 @@ def records_elsewhere(project: Project, state: State, selection: Selection, here
         return []
     taken = {(each.key, each.location) for each in here}
     return [
-        f"{key[0]} in {key[1]}: what is on {location.shown} is left as it is"
+        f"{key[0]} in {key[1]}: what is on {location.label} is left as it is"
         for key, locations in _locations(state).items()
         for location in locations
         if selection.takes(key) and (key, location) not in taken
@@ -149,11 +149,11 @@ def forget_step(project: Project, name: str, env: str, state: State) -> tuple[Lo
     held = state.records.get(key)
     record = held.at(location) if held else None
     open_ = state.pending.get((key, location))
-    note = f"{record.id} on {location.shown} is left as it is" if record else f"an open create on {location.shown}"
+    note = f"{record.id} on {location.label} is left as it is" if record else f"an open create on {location.label}"
     if open_ and open_.nonce:
         note += f"; what its open create made, if anything, is named {name}_{env} and tagged asst.nonce {open_.nonce}"
     if others:
-        note += f"; still recorded on {', '.join(other.shown for other in others)}"
+        note += f"; still recorded on {', '.join(other.label for other in others)}"
     status: Status = "not_created" if name in project.declared and env in here else "undeclared"
     id, digest = (record.id, record.digest) if record else (None, None)
     return location, Step(name, env, location.platform, status, id=id, digest=digest, note=note)
@@ -164,7 +164,7 @@ def _locations(state: State) -> dict[Key, list[Location]]:
     locations = {
         key: [record.location, *(other.location for other in record.elsewhere.values())] for key, record in state.records.items()
     }
-    for key, location in state.open_creates():
+    for key, location in state.pending_creates():
         at = locations.setdefault(key, [])
         if location not in at:
             at.append(location)
@@ -175,7 +175,7 @@ def _unreachable(key: Key, location: Location, record: Record | None) -> Step:
     name, environment = key
     what = record.id if record else "an open create"
     error = (
-        f"{name} in {environment}: {what} is on {location.shown}, which no environment of the settings reaches: give one its"
+        f"{name} in {environment}: {what} is on {location.label}, which no environment of the settings reaches: give one its"
         f" base URL, or drop what is recorded with inv asst.forget {name} {environment}"
     )
     id = record.id if record else None

@@ -37,7 +37,7 @@ async def refresh(world: World, desired: Sequence[Desired], *, complete: Iterabl
         if each.environment in complete:
             listed.add(platform)
     listings = {
-        platform: await list_objects(platform, looked_for, world.tag_project, complete=platform in listed)
+        platform: await list_objects(platform, looked_for, world.project_name, complete=platform in listed)
         for platform, looked_for in ids.items()
     }
     return Remote({key: listings[platform] for key, platform in platforms.items()})

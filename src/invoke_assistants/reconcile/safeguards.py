@@ -51,7 +51,7 @@ async def mark_unseen(plan: Plan, world: World, remote: Remote, *, deleting: boo
         listing = remote.of(platform)
         if ids & listing.objects.keys() or any(where == name for _, where in listing.tagged):
             continue
-        if (await list_objects(platform, ids, world.tag_project)).objects.keys() & ids:
+        if (await list_objects(platform, ids, world.project_name)).objects.keys() & ids:
             continue
         names.append(name)
         error = _unseen_error(name, environment, len(ids), deleting=deleting)
@@ -94,8 +94,8 @@ def refuse_unsafe(plan: Plan) -> None:
     Raises:
         Refused: each such step is named; nothing was written.
     """
-    if plan.unsafe:
-        raise Refused(Plan(tuple(plan.unsafe)).errors(), plan.steps)
+    if plan.to_confirm:
+        raise Refused(Plan(tuple(plan.to_confirm)).errors(), plan.steps)
 
 
 async def confirm_recreate(plan: Plan, world: World, remote: Remote, *, recreate: bool, confirm: Confirm | None) -> Remote:
@@ -121,8 +121,8 @@ async def confirm_overwrite(
         Refused: there is no yes, or something changed while the question waited; nothing was written.
     """
     ours = all(step.body for step in plan if step.drift)  # else one is another row's, and no yes makes it ours
-    question = f"Overwrite {count(len(plan.unsafe), 'instance')} changed remotely?"
-    if not (plan.unsafe and ours and confirm and confirm(question, plan.steps)):
+    question = f"Overwrite {count(len(plan.to_confirm), 'instance')} changed remotely?"
+    if not (plan.to_confirm and ours and confirm and confirm(question, plan.steps)):
         refuse_unsafe(plan)
         return plan
     await refuse_if_changed(plan, world, remote)

@@ -43,7 +43,7 @@ async def _list_until_shown(world: World, platform: Platform, desired: Sequence[
     delays = iter(world.timing.delays() if lags else ())
     announced = False
     while True:
-        listing = await list_objects(platform, ids, world.tag_project, complete=True)
+        listing = await list_objects(platform, ids, world.project_name, complete=True)
         shown = all(made_by(world.state.pending_operation(each, "create"), listing.tagged.get(each.key, ())) for each in desired)
         pause = None if shown else next(delays, None)
         if pause is None:

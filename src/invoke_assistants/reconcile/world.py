@@ -43,7 +43,7 @@ class World:
         self._platforms: dict[tuple[str, Credentials | None], Platform] = {}
 
     @property
-    def tag_project(self) -> str:
+    def project_name(self) -> str:
         """The namespace of our tags."""
         return self.project.settings.project
 
