@@ -1,4 +1,4 @@
-"""Platform ``responses``: an instance is a pinned release, a payload that the store keeps under an id. Nothing is remote.
+"""Platform ``responses``: an instance is a pinned configuration, a payload that the store keeps under an id. Nothing is remote.
 
 The Responses API has no object that holds a configuration, so each call sends the pinned payload. Managing releases
 therefore needs no key and no network.
@@ -16,7 +16,7 @@ __all__ = ["PinnedPlatform"]
 
 
 class PinnedPlatform:
-    """The releases in a store as objects that can be listed and changed like those of an API.
+    """The pinned configurations in a store, as objects that can be listed and changed like those of an API.
 
     A change lasts as long as this object; whoever makes it also records it in the store.
     """
@@ -29,7 +29,7 @@ class PinnedPlatform:
                 self._releases[record.id] = {"id": record.id, "created_at": 0, **create_body(desired, "0" * 32)}
 
     async def list_page(self, after: str | None) -> tuple[list[JSONObject], bool]:
-        """See ``Platform``. The first page holds all releases."""
+        """See ``Platform``. The first page holds all of them."""
         return ([] if after else [*self._releases.values()]), False
 
     async def retrieve(self, id: str) -> JSONObject | None:

@@ -1,4 +1,4 @@
-"""What differs between a remote object and a payload, and the body of the update that takes the difference away. Pure."""
+"""What differs between a remote object and a payload, and the bodies of the updates that bring it there. Pure."""
 
 from __future__ import annotations
 
@@ -26,14 +26,8 @@ __all__ = [
 ]
 
 USER_JSON = frozenset({"schema", "parameters", "request_metadata"})  # written by the user: an extra key is a change
-
-
 FIELDS = ("model", "instructions", "text", "reasoning", "tools", "service_tier", "metadata")  # what can be declared
-
-
 _NOTHING: Any = object()
-
-
 # What openai-python 3.54 documents of a field that was never sent, where that is neither off nor empty.
 DEFAULTS = {"verbosity": "medium", "service_tier": "auto", "context_size": "medium", "mode": "live", "enabled": True}
 
@@ -94,8 +88,8 @@ def _stale_fields(remote: Any, recorded: Any, declared: Any, field: str) -> Iter
     if isinstance(recorded, Mapping) and isinstance(remote, Mapping):
         for key, value in recorded.items():
             below = declared.get(key, _NOTHING) if isinstance(declared, Mapping) else _NOTHING
-            told = key == "schema" or (key in USER_JSON and below is not _NOTHING)  # by _compare, to the last key
-            if key in remote and value is not None and not told:
+            compared = key == "schema" or (key in USER_JSON and below is not _NOTHING)  # whole, by _compare
+            if key in remote and value is not None and not compared:
                 yield from _stale_fields(remote[key], value, below, _join(field, key))
     elif _is_list(recorded) and _is_list(declared) and _is_list(remote):
         for index, (there, then, now) in enumerate(zip(remote, recorded, declared, strict=False)):
@@ -156,6 +150,7 @@ def update_body(
 
 
 def _nulling(declared: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> JSONObject:
+    """The declared payload, with null for each field that only an earlier payload has."""
     body: JSONObject = {key: None for payload in earlier for key in payload if key not in declared}
     for key, value in declared.items():
         nested = isinstance(value, Mapping) and key not in ("format", "metadata")
@@ -198,12 +193,12 @@ def adoption_body(desired: Desired, there: Mapping[str, Any], nonce: str) -> JSO
 
 
 def is_as_adopted(desired: Desired, there: Mapping[str, Any]) -> bool:
-    """Whether an object's tags say that it was taken over as it still is."""
+    """Whether an object still holds what it was adopted with, by the digest in its tags."""
     return (there.get("metadata") or {}).get("asst.digest") == digest(remote_payload(there, desired.payload))
 
 
 def too_many_pairs(body: Mapping[str, Any], declared: Mapping[str, Any]) -> str | None:
-    """Why a body's metadata has more pairs than the API takes, which they are and what helps; None where it has not."""
+    """The error for a body with more metadata pairs than the API takes; None where they are few enough."""
     pairs: Mapping[str, str] = body["metadata"]
     if len(pairs) <= MAX_PAIRS:
         return None

@@ -44,17 +44,17 @@ def record_of_adopted(
         payloads: those that the store holds, by digest.
         own: whether the object carries the nonce of our own create.
     """
-    carried: str | None = (there.get("metadata") or {}).get("asst.digest")
+    remote_digest: str | None = (there.get("metadata") or {}).get("asst.digest")
     held = remote_payload(there, desired.payload)
-    if own and carried is not None and carried in payloads:
-        payload = payloads[carried]  # what it was made with, so that a removed field is seen
-    elif carried == desired.digest or (carried == digest(held) and not own):
+    if own and remote_digest is not None and remote_digest in payloads:
+        payload = payloads[remote_digest]  # what it was made with, so that a removed field is seen
+    elif remote_digest == desired.digest or (remote_digest == digest(held) and not own):
         payload = desired.payload  # what differs is an edit by hand; or else the record's tag would be the object's
     else:
         payload = held
-    recorded, tag = digest(payload), carried if own else None
+    recorded, tag = digest(payload), remote_digest if own else None
     history = successor(before, recorded, tag, desired).history if before else ()
     changes = (*compare(there, desired.payload), *stale_fields(there, payload, desired.payload))
-    if not own and carried != desired.digest:
+    if not own and remote_digest != desired.digest:
         changes = reset_changes(there, desired.payload)
     return Record(there["id"], desired.location, recorded, tag if tag != recorded else None, history), payload, changes
