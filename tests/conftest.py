@@ -16,7 +16,7 @@ import pytest
 from forking import Forked, Forking, Written
 from loopback import Loopback
 
-from invoke_assistants.ask import process_state
+from invoke_assistants.ask import process_cache as process_cache
 
 ROOT = Path(__file__).parent.parent
 CANARY = "sk-canary-0000000000"  # the key of every client; it must be in no output and no file
@@ -207,11 +207,11 @@ def own_runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def as_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what this process knows about servers and sessions."""
     _close_connections()
-    monkeypatch.setattr(process_state, "_state", process_state.ProcessState())
+    monkeypatch.setattr(process_cache, "_state", process_cache.ProcessCache())
 
 
 def _close_connections() -> None:
-    clients = process_state.process_state()._clients
+    clients = process_cache.process_cache()._clients
     for client in clients._clients.values() if clients else ():
         client.close()
 

@@ -64,7 +64,7 @@ class Assistant(Declaration[Output]):
             NotCreated: there is no such instance.
             AsstError: the settings or the store are wrong.
         """
-        from .ask.process_state import find_instance
+        from .ask.process_cache import find_instance
 
         return find_instance(self.name, environment).record.id
 
@@ -123,7 +123,7 @@ class ReplyStream(Generic[Output]):
         return self._reply
 
     def __iter__(self) -> Iterator[str]:
-        from .ask.runtime import ask
+        from .ask.ask import ask
 
         self._start()
         for piece in ask(self._question):
@@ -133,7 +133,7 @@ class ReplyStream(Generic[Output]):
                 self._reply = piece
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        from .ask.runtime import aask
+        from .ask.ask import aask
 
         self._start()
         async for piece in aask(self._question):

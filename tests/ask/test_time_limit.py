@@ -21,7 +21,7 @@ from conftest import MODELS, Host, as_another_process
 from loopback import Fault, Loopback
 
 from invoke_assistants import Assistant, PlatformError, SettingsError, commands
-from invoke_assistants.ask.process_state import process_state
+from invoke_assistants.ask.process_cache import process_cache
 from invoke_assistants.config.project import Project
 from invoke_assistants.config.settings import Settings
 from invoke_assistants.emulator.responder import Conversation, ResponderAnswer
@@ -116,7 +116,7 @@ def slow(
     compatible.seen.clear()
     service = server.service
     if request.param == "local":
-        [(service, _)] = process_state().clients()._embedded.values()
+        [(service, _)] = process_cache().clients()._embedded.values()
     service._sessions._responder = model
     monkeypatch.setenv("ASST_TIMEOUT", "1")
 
@@ -296,7 +296,7 @@ def test_a_cancelled_run_leaves_nothing_behind(local_host: Host, monkeypatch: py
 
     asyncio.run(many())
     assert eventually(lambda: not turn_threads()), turn_threads()
-    [(service, _)] = process_state().clients()._embedded.values()
+    [(service, _)] = process_cache().clients()._embedded.values()
     sessions = service.handle("GET", "/agents/sessions", {"limit": "100"}, b"")[1]["data"]  # type: ignore[call-overload, index]
     assert len(sessions) >= 20
     assert {session["status"] for session in sessions} == {"idle"}

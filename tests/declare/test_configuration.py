@@ -17,9 +17,9 @@ from openai.types.shared_params.reasoning import Reasoning
 from pydantic import TypeAdapter
 
 from invoke_assistants import Assistant
-from invoke_assistants.declare.configuration import SDK_VERSION, Configuration, Pinned, validate
 from invoke_assistants.declare.digest import digest
 from invoke_assistants.declare.payload import build_payload, find_problems, find_warnings
+from invoke_assistants.declare.payload_models import SDK_VERSION, Configuration, Pinned, validate
 from invoke_assistants.emulator.agent_models import Agent
 from invoke_assistants.emulator.api import EmbeddedAPI
 from invoke_assistants.emulator.transport import Transport

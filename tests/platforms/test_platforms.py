@@ -31,7 +31,7 @@ from invoke_assistants import (
     SchemaWarning,
     commands,
 )
-from invoke_assistants.ask import process_state
+from invoke_assistants.ask import process_cache as process_cache
 from invoke_assistants.config.environment import PLATFORMS
 from invoke_assistants.config.project import Project
 from invoke_assistants.emulator.responder import Conversation, ResponderError
@@ -678,4 +678,4 @@ def test_a_new_session_is_not_asked_for_twice(host: Host, server: Loopback, monk
     assert len(begun) == 1
     server.once(Fault(status=429, raw=b"{}", headers={"Retry-After": "0"}), path="/v1/agents/sessions")
     assert talker.run("Hello.").output
-    assert os.environ["OPENAI_API_KEY"] not in repr(vars(process_state.process_state()))
+    assert os.environ["OPENAI_API_KEY"] not in repr(vars(process_cache.process_cache()))

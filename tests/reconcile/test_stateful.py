@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from invoke_assistants import AsstError, commands
 from invoke_assistants.emulator.api import EmbeddedAPI
 from invoke_assistants.reconcile.timing import Timing
-from invoke_assistants.store import files
+from invoke_assistants.store import atomic_write
 from invoke_assistants.store.file_storage import FileStorage
 from invoke_assistants.store.merge import merge
 from invoke_assistants.store.store import Store
@@ -129,7 +129,7 @@ class Clones(RuleBasedStateMachine):
             return dying
 
         EmbeddedAPI.handle = counted(EmbeddedAPI.handle)  # type: ignore[method-assign]
-        files.write_atomic = counted(files.write_atomic)
+        atomic_write.write_atomic = counted(atomic_write.write_atomic)
 
     @rule(data=st.data(), text=texts)
     def edit_by_hand(self, data: Any, text: str) -> None:

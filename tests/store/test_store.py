@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from invoke_assistants.declare.digest import digest
 from invoke_assistants.errors import StoreError
-from invoke_assistants.store import files
 from invoke_assistants.store.entries import Slot
+from invoke_assistants.store.file_lock import WAIT, lock_file
 from invoke_assistants.store.file_storage import FileStorage
 from invoke_assistants.store.store import Store
 from invoke_assistants.types import Location, PendingOperation, Record, State
@@ -312,15 +312,15 @@ def test_waiting_ends(store: Store, path: Path, tmp_path: Path) -> None:
     with store.lock("inv asst.deploy", print):
         code = f"""
 from pathlib import Path
-from invoke_assistants.store import files
+from invoke_assistants.store.file_lock import lock_file
 from invoke_assistants.errors import StoreError
 try:
-    with files.lock_file(Path({str(path)!r}), "x", print, wait=0.2): pass
+    with lock_file(Path({str(path)!r}), "x", print, wait=0.2): pass
 except StoreError as error: print("ERROR", error)
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert f"still locked after 0 s: held by inv asst.deploy (pid {os.getpid()} on" in done.stdout
-    assert files.WAIT == 60
+    assert WAIT == 60
 
 
 HOLD = """
@@ -350,7 +350,7 @@ def test_a_holder_that_was_stopped_or_killed(store: Store, path: Path, number: s
             assert said == []
         else:
             with pytest.raises(StoreError, match=f"held by inv asst.deploy .pid {holder.pid} on"):
-                files.lock_file(path, "inv asst.create", print, wait=0.3).__enter__()
+                lock_file(path, "inv asst.create", print, wait=0.3).__enter__()
     finally:
         holder.kill()
         holder.communicate()

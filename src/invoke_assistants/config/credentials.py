@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Credentials", "Secret"]
+from ..errors import SettingsError
+
+__all__ = ["Credentials", "Secret", "check_key", "refuse_authorization_header"]
 
 MIN_KEY = 8  # characters; a shorter key is a placeholder like "ollama", and may be part of a word
 
@@ -46,3 +49,42 @@ class Credentials:
     key: Secret
     project: str | None
     organization: str | None
+
+
+def check_key(value: str | None, environment: str, variable: str, own_variable: str) -> Secret:
+    """A key that can be sent. Only the call's own argument holds it as a plain string.
+
+    Args:
+        variable: where the value comes from.
+        own_variable: the variable for this environment alone.
+
+    Raises:
+        SettingsError: the key is missing, blank or impossible in a header; the message names its variable, never the key.
+    """
+    key, value = None if value is None else Secret(value), ""  # a traceback that shows locals shows no key
+    if key is None:
+        raise SettingsError(
+            f"no key for {environment}: set OPENAI_API_KEY (or {own_variable}) in the environment or in .env.local;"
+            " ASST_PLATFORM=local needs none"
+        )
+    if not key.reveal().strip():
+        raise SettingsError(f"the key for {environment} is blank: {variable} is set to nothing")
+    if not all("!" <= character <= "~" for character in key.reveal()):
+        raise SettingsError(
+            f"the key for {environment} cannot be sent: {variable} holds a space, a line break or another character that no key"
+            " has"
+        )
+    return key
+
+
+def refuse_authorization_header(environ: Mapping[str, str], variable: str) -> None:
+    """Refuse an Authorization line in ``OPENAI_CUSTOM_HEADERS``, which the SDK would send instead of the key.
+
+    Raises:
+        SettingsError: there is one.
+    """
+    names = (line.partition(":")[0].strip().lower() for line in environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n"))
+    if "authorization" in names:
+        raise SettingsError(
+            f"OPENAI_CUSTOM_HEADERS carries an Authorization line, which would be sent instead of {variable}: unset it"
+        )

@@ -11,7 +11,7 @@ from ..errors import SettingsError
 from ..text import did_you_mean
 from ..types import LOCAL, PINNED, SLUG, Location
 from .base_url import parse_origin
-from .credentials import Credentials, Secret
+from .credentials import Credentials, Secret, check_key, refuse_authorization_header
 from .sources import Sources
 
 __all__ = ["LOCAL_URL", "PLATFORMS", "SHUT_DOWN", "Environment", "read_environments"]
@@ -60,24 +60,8 @@ class Environment:
         if self.location.platform == "local":
             return Credentials(self.base_url, Secret("no-key-needed"), "", "")  # the SDK wants one
         variable = self.key_variable()
-        # No local here is a plain string that holds a key: tracebacks with locals end up in logs.
-        if self.sources.get_verbatim(variable) is None:
-            raise SettingsError(
-                f"no key for {self.name}: set OPENAI_API_KEY (or {self.variable('OPENAI_API_KEY')}) in the environment or"
-                " in .env.local; ASST_PLATFORM=local needs none"
-            )
-        key = Secret(self.sources.get_verbatim(variable) or "")
-        if not key.reveal().strip():
-            raise SettingsError(f"the key for {self.name} is blank: {variable} is set to nothing")
-        if not all("!" <= character <= "~" for character in key.reveal()):
-            raise SettingsError(
-                f"the key for {self.name} cannot be sent: {variable} holds a space, a line break or another character that"
-                " no key has"
-            )
-        if _sets_authorization(self.sources.environ.get("OPENAI_CUSTOM_HEADERS", "")):
-            raise SettingsError(
-                f"OPENAI_CUSTOM_HEADERS carries an Authorization line, which would be sent instead of {variable}: unset it"
-            )
+        key = check_key(self.sources.get_verbatim(variable), self.name, variable, self.variable("OPENAI_API_KEY"))
+        refuse_authorization_header(self.sources.environ, variable)
         project = self._own_or_general("OPENAI_PROJECT_ID", "openai_project")
         return Credentials(self.base_url, key, project, self._own_or_general("OPENAI_ORG_ID", "openai_organization"))
 
@@ -150,7 +134,3 @@ def _read_platform(sources: Sources, table: Mapping[str, str], own_table: str) -
 
 def _own_variable(name: str, environment: str) -> str:
     return f"{name}_{re.sub('[^A-Z0-9]', '_', environment.upper())}"
-
-
-def _sets_authorization(headers: str) -> bool:
-    return any(line.partition(":")[0].strip().lower() == "authorization" for line in headers.split("\n"))

@@ -95,7 +95,7 @@ def _metadata_problems(pairs: Mapping[str, str]) -> Iterator[str]:
 
 def _type_errors(desired: Desired) -> Iterator[tuple[str, bool]]:
     """Yield what the API's types do not allow, and whether a newer API may allow it (never on ``local``)."""
-    from .configuration import Configuration, Pinned, validate
+    from .payload_models import Configuration, Pinned, validate
 
     platform, payload = desired.location.platform, desired.payload
     unusable: set[str] = set()

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from ..declare.configuration import Configuration
+from ..declare.payload_models import Configuration
 from ..types import JSONObject
 
 __all__ = ["Agent", "AgentUpdate", "Metadata", "fill_defaults", "merge_update", "request_fields"]

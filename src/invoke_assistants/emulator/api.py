@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..errors import StoreError
-from ..store import files
+from ..store import atomic_write
+from ..store.file_lock import lock_file
 from ..types import JSONObject, LocalModel, State
 from .agent_models import Agent, AgentUpdate, fill_defaults, merge_update, request_fields
 from .responder import Responder
@@ -44,7 +45,7 @@ class EmbeddedAPI:
         self.clock = clock
         self._thread_lock = threading.Lock()
         self._preview: JSONObject | None = None  # what is served instead of the file while nothing may be written
-        files.restrict_to_owner(path.parent)
+        atomic_write.restrict_to_owner(path.parent)
         session_files = SessionFiles(path.parent / "sessions")
         self._sessions = Sessions(session_files, self._retrieve, _make_responder(local_model), clock)
 
@@ -151,7 +152,7 @@ class EmbeddedAPI:
     def _read(self) -> JSONObject:
         if self._preview is not None:
             return self._preview
-        content = files.read_bytes(self.path)
+        content = atomic_write.read_bytes(self.path)
         if content is None:
             return {"agents": {}, "deleted": [], "version": 1}
         state: Any = None
@@ -171,12 +172,12 @@ class EmbeddedAPI:
     def _transaction(self) -> Generator[JSONObject]:
         """Yield the file's content under the lock; write it back unless the block raises."""
         with self._thread_lock:
-            files.make_private_folder(self.path.parent)
-            with files.lock_file(self.path, "the embedded platform", lambda _: None, private=True):
+            atomic_write.make_private_folder(self.path.parent)
+            with lock_file(self.path, "the embedded platform", lambda _: None, private=True):
                 state = self._read()
                 yield state
                 content = json.dumps(state, ensure_ascii=False, separators=(",", ":"))
-                files.write_atomic(self.path, content.encode(), sync=False, private=True)
+                atomic_write.write_atomic(self.path, content.encode(), sync=False, private=True)
 
 
 def _make_responder(local_model: LocalModel | None) -> Responder:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import StoreError
-from ..store import files
+from ..store import atomic_write
+from ..store.file_lock import lock_file
 from ..types import JSONObject
 
 __all__ = ["MAX_SESSIONS", "SessionFiles"]
@@ -32,7 +33,7 @@ class SessionFiles:
         Raises:
             StoreError: its file cannot be read or is not ours.
         """
-        content = files.read_bytes(self._path(id)) if ID.fullmatch(id) else None
+        content = atomic_write.read_bytes(self._path(id)) if ID.fullmatch(id) else None
         if content is None:
             return None
         state: JSONObject = {}
@@ -74,7 +75,7 @@ class SessionFiles:
 
     def _write(self, state: JSONObject) -> None:
         content = json.dumps(state, ensure_ascii=False, separators=(",", ":"))
-        files.write_atomic(self._path(state["session"]["id"]), content.encode(), sync=False, private=True)
+        atomic_write.write_atomic(self._path(state["session"]["id"]), content.encode(), sync=False, private=True)
 
     def _path(self, id: str) -> Path:
         return self._folder / f"{id}.json"
@@ -85,7 +86,7 @@ class SessionFiles:
     @contextmanager
     def _locked(self) -> Generator[None]:
         with self._thread_lock:
-            files.make_private_folder(self._folder.parent)
-            files.make_private_folder(self._folder)
-            with files.lock_file(self._folder, "the embedded platform", lambda _: None, private=True):
+            atomic_write.make_private_folder(self._folder.parent)
+            atomic_write.make_private_folder(self._folder)
+            with lock_file(self._folder, "the embedded platform", lambda _: None, private=True):
                 yield

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from ..declare.configuration import Configuration, Strict
+from ..declare.payload_models import Configuration, Strict
 from .agent_models import Metadata
 
 __all__ = ["Cancel", "Events", "Message", "SessionCreate", "ToolResult"]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from ..declare.configuration import Strict, field_errors
+from ..declare.payload_models import Strict, field_errors
 from ..declare.strict_schema import lint
 from ..types import JSONObject
 from .event_stream import EventStream

@@ -7,6 +7,7 @@ from ..types import Desired, JSONObject, PendingOperation, State, Step
 from .diff import compare
 from .executor import Executor
 from .plan import Plan
+from .promotion import in_promotion_order, incomplete_before
 from .records import record_of_update
 from .world import World
 from .write_buffer import WriteBuffer
@@ -28,15 +29,13 @@ async def apply_update(plan: Plan, world: World) -> Plan:
     for step in planned:
         _set_update_pending(step, world.state, executor.buffer)
     executor.buffer.flush()
-    incomplete: str | None = None
-    for _, environment in sorted({(step.target.position, step.environment) for step in plan}):
+    order = in_promotion_order(plan)
+    for environment in order:
         here = [step for step in planned if step.environment == environment]
-        if incomplete:
+        if incomplete := incomplete_before(environment, order, plan):
             plan = plan.updated(executor.failed(step, f"not started, since {incomplete} is not whole") for step in here)
         elif here:
             plan = executor.mark_replaced(plan.updated(await _update_all(here, executor)))
-        if not incomplete and any(step.error for step in plan if step.environment == environment):
-            incomplete = environment
     executor.buffer.flush()
     return executor.mark_replaced(plan).raise_if_failed()
 

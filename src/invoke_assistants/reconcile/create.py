@@ -21,6 +21,7 @@ from .apply import format_failure, record_in_sync
 from .election import CreateState, Look, Move, next_move
 from .executor import Executor, fails_for_all
 from .plan import Plan
+from .promotion import in_promotion_order, incomplete_before
 from .records import record_of_adopted
 from .refresh import list_objects
 from .remote import Listing, Remote
@@ -107,17 +108,15 @@ class _Creating:
         """Post and settle all of them; an environment that is not whole stops those after it."""
         executor = self.executor
         executor.reporter.start("creating", len(creates))
-        incomplete: str | None = None
+        order = in_promotion_order(_plan_of(creates))
         async with executor.buffer.flushing():
-            for _, environment in sorted({(each.step.target.position, each.step.environment) for each in creates}):
+            for environment in order:
                 here = [each for each in creates if each.step.environment == environment]
-                if incomplete:
+                if incomplete := incomplete_before(environment, order, _plan_of(creates)):
                     for each in here:
                         self._fail(each, f"not started, since {incomplete} is not whole", keep=each.resumed)
-                    continue
-                await self._post_environment(executor.platforms[here[0].step.key], here)
-                if any(each.outcome and each.outcome.error for each in here):
-                    incomplete = environment
+                else:
+                    await self._post_environment(executor.platforms[here[0].step.key], here)
             for platform in dict.fromkeys(executor.platforms.values()):
                 await self._settle(platform, [each for each in creates if executor.platforms[each.step.key] is platform])
         return [each.outcome for each in creates if each.outcome]
@@ -295,6 +294,10 @@ class _Creating:
 
     def _fail(self, each: PendingCreate, why: str, *, keep: bool, error: PlatformError | None = None) -> None:
         each.outcome = self.executor.failed(each.step, why, keep=keep, error=error)
+
+
+def _plan_of(creates: Sequence[PendingCreate]) -> Plan:
+    return Plan(tuple(each.outcome or each.step for each in creates))
 
 
 def _open(creates: Sequence[PendingCreate]) -> list[PendingCreate]:

@@ -12,7 +12,8 @@ from tinydb import Storage
 
 from ..errors import StoreError
 from ..types import Tables
-from . import files
+from . import atomic_write
+from .file_lock import lock_file
 from .strict_json import line_number, load_json
 
 __all__ = ["FileStorage", "GitVersion", "MemoryStorage"]
@@ -44,7 +45,7 @@ class FileStorage(Storage):
 
     def content(self) -> bytes | None:
         """The bytes to read, or None where there is no file yet."""
-        return files.read_bytes(self.path)
+        return atomic_write.read_bytes(self.path)
 
     def read(self) -> Tables | None:
         """Read the tables; return None where there is no file yet.
@@ -81,8 +82,8 @@ class FileStorage(Storage):
         if "payloads" in tables:
             tables["payloads"] = dict(sorted(tables["payloads"].items()))
         content = (json.dumps(tables, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-        if content != files.read_bytes(self.path):
-            files.write_atomic(self.path, content)
+        if content != atomic_write.read_bytes(self.path):
+            atomic_write.write_atomic(self.path, content)
 
     def lock(self, command: str, say: Callable[[str], None]) -> AbstractContextManager[None]:
         """Hold the file for a whole run, remote calls included."""
@@ -93,7 +94,7 @@ class FileStorage(Storage):
             raise StoreError(f"the folder of the store, {folder}, cannot be read: {error.strerror}") from None
         if not exists:
             raise StoreError(f"the folder of the store, {folder}, does not exist: make it first")
-        return files.lock_file(self.path, command, say)
+        return lock_file(self.path, command, say)
 
     def locate(self, needle: str) -> str:
         """``PATH, line N`` of the first line that contains ``needle``, for messages."""

@@ -12,7 +12,7 @@ from invoke.exceptions import Exit
 
 from ..errors import AsstError, SettingsError, StoreError
 from ..migrate.export import EXPECTED
-from ..store.files import write_atomic
+from ..store.atomic_write import write_atomic
 from ..store.strict_json import load_json
 from ..text import one_line
 from ._task import JSON, task

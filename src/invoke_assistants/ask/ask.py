@@ -23,7 +23,7 @@ from ..types import Step, short
 from .conversations import check_owner
 from .instance import Instance
 from .parsing import ParseError, dump_output, has_structure, parse_answer
-from .process_state import find_instance, process_state
+from .process_cache import find_instance, process_cache
 from .reply import Reply
 from .turn import Answer, Owner, Question, Turn
 
@@ -71,7 +71,7 @@ class _PreparedQuestion:
     """A question that can be asked: the instance it goes to, the turn, and the API that carries it out."""
 
     def __init__(self, question: Question[Any]) -> None:
-        self.process = process_state()
+        self.process = process_cache()
         self.instance = find_instance(question.assistant.name, question.environment, question.root)
         self.turn = self._turn(question)
         self.api = self._api()
@@ -174,7 +174,7 @@ def _check_question(question: Question[Any], owner: Owner) -> None:
 def _warn_of_schema(question: Question[Any], instance: Instance) -> None:
     """Warn once where the saved instance holds the model to another schema than the app's."""
     assistant, here, digest = question.assistant, instance.environment, instance.record.digest
-    warned = process_state().warned
+    warned = process_cache().warned
     if (assistant.name, here.name, digest) in warned:
         return
     warned.add((assistant.name, here.name, digest))

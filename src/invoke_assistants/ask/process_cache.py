@@ -13,10 +13,10 @@ from .instance import Instance, Snapshot
 if TYPE_CHECKING:
     from .clients import Clients
 
-__all__ = ["ProcessState", "find_instance", "process_state"]
+__all__ = ["ProcessCache", "find_instance", "process_cache"]
 
 
-class ProcessState:
+class ProcessCache:
     """What a process keeps between questions; all threads share it."""
 
     def __init__(self) -> None:
@@ -51,11 +51,11 @@ class ProcessState:
         return self._clients
 
 
-_state = ProcessState()
-_of_parents: list[ProcessState] = []  # kept, so that a child does not close its parent's connections by collecting them
+_state = ProcessCache()
+_of_parents: list[ProcessCache] = []  # kept, so that a child does not close its parent's connections by collecting them
 
 
-def process_state() -> ProcessState:
+def process_cache() -> ProcessCache:
     """The state of this process."""
     return _state
 
@@ -73,7 +73,7 @@ def find_instance(name: str, environment: str | None, root: Path | None = None) 
 def _start_over() -> None:
     global _state
     _of_parents.append(_state)
-    _state = ProcessState()
+    _state = ProcessCache()
 
 
 os.register_at_fork(after_in_child=_start_over)
