@@ -16,7 +16,7 @@ import pytest
 from forking import Forked, Forking, Written
 from loopback import Loopback
 
-from invoke_assistants.ask import process_cache as process_cache
+from invoke_assistants.ask import process_cache
 
 ROOT = Path(__file__).parent.parent
 CANARY = "sk-canary-0000000000"  # the key of every client; it must be in no output and no file

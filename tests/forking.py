@@ -23,7 +23,7 @@ import threading
 from pathlib import Path
 
 OTHERS = ["invoke.main", "pydantic", "openai", "rich.console", "rich.table", "rich.progress", "tinydb", "filelock", "dotenv"]
-OURS = ["ask.runtime", "commands", "emulator.transport", "platforms.agents", "tasks"]
+OURS = ["ask.ask", "commands", "emulator.transport", "platforms.agents", "tasks"]
 MESSAGE = 1 << 17  # bytes; a command's arguments and environment are one message
 
 

@@ -31,7 +31,7 @@ from invoke_assistants import (
     SchemaWarning,
     commands,
 )
-from invoke_assistants.ask import process_cache as process_cache
+from invoke_assistants.ask import process_cache
 from invoke_assistants.config.environment import PLATFORMS
 from invoke_assistants.config.project import Project
 from invoke_assistants.emulator.responder import Conversation, ResponderError
