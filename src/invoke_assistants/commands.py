@@ -20,9 +20,9 @@ from .errors import SettingsError
 from .reconcile.adopt import adopt_object
 from .reconcile.apply import apply_update
 from .reconcile.create import apply_create
-from .reconcile.delete import delete_object, delete_recorded
+from .reconcile.delete import Selection, delete_object, delete_recorded
+from .reconcile.forget import forget_step
 from .reconcile.plan import Plan, adopt_tagged, plan_create, plan_deploy, plan_status, plan_update
-from .reconcile.recorded import Selection, forget_step, undeclared_steps
 from .reconcile.refresh import refresh, refresh_to_create
 from .reconcile.remote import as_recorded
 from .reconcile.reporter import QUIET, Confirm, Reporter
@@ -35,6 +35,7 @@ from .reconcile.safeguards import (
     wait_for_other_creates,
 )
 from .reconcile.timing import TIMING, Timing
+from .reconcile.undeclared import undeclared_steps
 from .reconcile.world import World, run
 from .store.git import find_tracked_key
 from .store.resolve import GitVersions, choose_sides, resolve_conflicts

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..config.environment import Environment
+from ..config.project import Project
 from ..declare.tags import is_ours
-from ..errors import AsstError, PlatformError, Refused
+from ..errors import AsstError, PlatformError, Refused, SettingsError
 from ..platforms.platform import Platform
-from ..text import count
-from ..types import Desired, JSONObject, Key, PendingOperation, Step
+from ..text import count, did_you_mean
+from ..types import Desired, JSONObject, Key, Location, PendingOperation, Record, State, Step
 from .apply import apply_delete
 from .diff import declarable_fields
 from .executor import Executor
 from .plan import Plan, plan_delete
-from .recorded import Selection, recorded_instances, records_elsewhere
 from .refresh import refresh
 from .reporter import Confirm
 from .safeguards import entries, refuse_if_changed, refuse_unsafe, refuse_unseen
 from .settle import settle_creates
+from .undeclared import recorded_locations
 from .world import World
 
-__all__ = ["delete_object", "delete_recorded"]
+__all__ = ["Selection", "delete_object", "delete_recorded", "recorded_instances", "records_elsewhere"]
 
 
 async def delete_recorded(world: World, selection: Selection, *, dry_run: bool, yes: bool, confirm: Confirm | None) -> Plan:
@@ -159,3 +160,97 @@ async def _find(world: World, id: str, environments: Sequence[Environment]) -> t
         if there := await platform.retrieve(id):
             return environment, platform, there
     raise AsstError(f"there is no {id} in {', '.join(each.name for each in environments)} (is it the right key and project?)")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which recorded instances are meant; all where nothing narrows.
+
+    Args:
+        only: names of assistants.
+        env: the one environment.
+        undeclared: only what is recorded and no longer declared.
+    """
+
+    only: tuple[str, ...] = ()
+    env: str | None = None
+    undeclared: bool = False
+
+    def takes(self, key: Key) -> bool:
+        """Whether an assistant in an environment is meant, declared or not."""
+        name, environment = key
+        return (not self.only or name in self.only) and self.env in (None, environment)
+
+
+def recorded_instances(project: Project, state: State, selection: Selection) -> tuple[list[Desired], list[Step]]:
+    """What the store holds, open creates included, as instances whose desired payload is the recorded one.
+
+    Of an environment of the settings, what is recorded where it resolves to now. What is no longer declared may be
+    anywhere that the settings reach; of several locations, one.
+
+    Returns:
+        The instances, and a refused step for each that is no longer declared and that no setting reaches.
+
+    Raises:
+        SettingsError: a name of the selection is neither declared nor recorded.
+    """
+    locations = recorded_locations(state)
+    _refuse_unknown(project, locations, selection)
+    known = {environment.name: environment for environment in project.settings.environments}
+    order = {name: index for index, name in enumerate(dict.fromkeys([*known, *sorted({where for _, where in locations})]))}
+    instances, unreachable = [], []
+    for key in sorted(locations, key=lambda key: (key[0], order[key[1]])):
+        name, where = key
+        if not selection.takes(key) or (selection.undeclared and name in project.declared and where in known):
+            continue
+        here = known[where].location if where in known else None
+        candidates = sorted(locations[key], key=lambda location: location != here)
+        if here and not selection.undeclared:
+            candidates = [location for location in candidates if location == here]
+        reached = next((location for location in candidates if project.settings.environment_for(where, location)), None)
+        if reached:
+            instances.append(_instance(project, state, key, order[where], reached))
+        elif candidates:
+            unreachable.append(_unreachable(key, candidates[0], state.records.get(key)))
+    return instances, unreachable
+
+
+def _refuse_unknown(project: Project, locations: Iterable[Key], selection: Selection) -> None:
+    names, environments = {name for name, _ in locations}, {where for _, where in locations}
+    for name in set(selection.only) - names - set(project.declared):
+        raise SettingsError(
+            f"no assistant {name!r:.80}; recorded: {', '.join(sorted(names)) or 'none'}{did_you_mean(name, names)}"
+        )
+    if selection.env is not None and selection.env not in environments:
+        project.settings.environment(selection.env)
+
+
+def _instance(project: Project, state: State, key: Key, position: int, location: Location) -> Desired:
+    held = state.records.get(key)
+    record = held.at(location) if held else None
+    digest = record.digest if record else state.pending[key, location].digest
+    return Desired(*key, position, location, project.settings.project, state.payloads[digest], digest)
+
+
+def records_elsewhere(project: Project, state: State, selection: Selection, here: Sequence[Desired]) -> list[str]:
+    """A line for each record and open create of the selected rows that is at another location than these instances."""
+    if not (selection.env or selection.only):
+        return []
+    taken = {(each.key, each.location) for each in here}
+    return [
+        f"{key[0]} in {key[1]}: what is on {location.label} is left as it is"
+        for key, locations in recorded_locations(state).items()
+        for location in locations
+        if selection.takes(key) and (key, location) not in taken
+    ]
+
+
+def _unreachable(key: Key, location: Location, record: Record | None) -> Step:
+    name, environment = key
+    what = record.id if record else "an open create"
+    error = (
+        f"{name} in {environment}: {what} is on {location.label}, which no environment of the settings reaches: give one its"
+        f" base URL, or drop what is recorded with inv asst.forget {name} {environment}"
+    )
+    id = record.id if record else None
+    return Step(name, environment, location.platform, "undeclared", id=id, error=error, needs_confirmation=True)

@@ -16,7 +16,7 @@ from invoke.tasks import task as invoke_task
 
 from ..errors import AsstError, Refused
 from ..text import escape_unencodable
-from .exit_codes import BROKEN_PIPE, PENDING, discard_output, exit_code_of, format_error, interruptible
+from .exit_codes import BROKEN_PIPE, PENDING, discard_output, end_at_next_signal, exit_code_of, format_error, interruptible
 
 if TYPE_CHECKING:
     from ..reconcile.reporter import Confirm
@@ -63,7 +63,10 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
         except BrokenPipeError:  # head has read enough
             discard_output()
             raise Exit(None, BROKEN_PIPE) from None
-        except (Exception, KeyboardInterrupt) as error:
+        except KeyboardInterrupt as error:  # a second one, which struck between two lines of the first one's handling
+            end_at_next_signal()
+            raise Exit(*format_error(error)) from None
+        except Exception as error:
             raise Exit(*format_error(error)) from None
 
 

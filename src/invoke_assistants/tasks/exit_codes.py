@@ -18,7 +18,7 @@ from ..text import one_line
 if TYPE_CHECKING:
     from ..types import Step
 
-__all__ = ["BROKEN_PIPE", "PENDING", "discard_output", "exit_code_of", "format_error", "interruptible"]
+__all__ = ["BROKEN_PIPE", "PENDING", "discard_output", "end_at_next_signal", "exit_code_of", "format_error", "interruptible"]
 
 PENDING = 2  # changes are pending
 INTERRUPTED, TERMINATED = 130, 143
@@ -50,22 +50,31 @@ def interruptible() -> Generator[None]:
     # A shell starts background jobs with SIGINT ignored, and asyncio takes over Python's own handler only.
     before = signal.signal(signal.SIGINT, signal.default_int_handler), signal.signal(signal.SIGTERM, terminate)
     hook, sys.unraisablehook = sys.unraisablehook, repeat_swallowed
-
-    def end_at_once(*_: object) -> None:
-        """End on a second signal with the same exit code, where its default would be a death by the signal."""
-        os._exit(TERMINATED if _terminated.is_set() else INTERRUPTED)
-
     try:
         yield
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or getattr(error, "code", None) in (INTERRUPTED, TERMINATED):
-            before = end_at_once, end_at_once
-            atexit.register(_ignore_signals)
+            end_at_next_signal()
         raise
     finally:
         sys.unraisablehook = hook
-        signal.signal(signal.SIGINT, before[0])
-        signal.signal(signal.SIGTERM, before[1])
+        if signal.getsignal(signal.SIGTERM) is terminate:  # else the command was interrupted and is ending
+            signal.signal(signal.SIGINT, before[0])
+            signal.signal(signal.SIGTERM, before[1])
+
+
+def end_at_next_signal() -> None:
+    """From here on, end at once on a signal, with the exit code of an interruption; its default would be a death by it."""
+
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def end_at_once(*_: object) -> None:
+        os._exit(TERMINATED if _terminated.is_set() else INTERRUPTED)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end_at_once)
+    atexit.register(_ignore_signals)
 
 
 def _ignore_signals() -> None:
