@@ -81,3 +81,16 @@ def test_the_counts_in_the_docs_are_those_of_the_suite(request: pytest.FixtureRe
         if all(counts) and sum(counts) != int(said):
             wrong.append(f"{sum(counts)}, not {said}: {tests}")
     assert not wrong
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md", "docs/reliability.md"])
+def test_the_files_named_in_the_docs_exist(page: str) -> None:
+    """A path in code quotes leads to a file of the repository or of the package; a NAME in it stands for a new one."""
+    named = re.findall(r"`((?:[\w.-]+/)+[\w.-]*)`", (ROOT / page).read_text())
+    missing = [
+        each
+        for each in named
+        if "NAME" not in each and not any((root / each).exists() for root in (ROOT, ROOT / "src" / "invoke_assistants"))
+    ]
+    assert missing == []
+    assert named

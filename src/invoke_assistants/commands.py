@@ -1,28 +1,30 @@
-"""The verbs, as plain functions. Each finds the project, plans, and applies or shows the plan. None raises ``Exit``.
+"""The verbs, as plain functions. Most find the project, plan, and apply or show the plan. None raises ``Exit``.
 
-Every verb takes ``root``, the project's folder (found as at run time where it is None), and returns its steps in the order
-declared by environment. Those about what is declared take ``only``, names of assistants, and mean all where it is empty.
-A ``reporter`` is told how a run goes on; ``confirm`` takes a question and the steps that it is about, and returns the answer.
+Every verb takes ``root``, the project's folder (found as at run time where it is None). All but ``serve`` return steps, one
+for each assistant in each environment, in the order declared. Those about what is declared take ``only``, names of
+assistants, and mean all where it is empty. A ``reporter`` is told how a run goes on; ``confirm`` takes a question and the
+steps that it is about, and returns the answer.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from .config.check import check_declarations
+from .config.check import check
 from .config.environment import Environment
-from .config.project import Project, as_names, open_store, runtime_root
-from .config.settings import Settings
+from .config.project import Project, as_names, load_settings, open_store
 from .errors import SettingsError
+from .platforms.serve import serve
 from .reconcile.adopt import adopt_object
 from .reconcile.apply import apply_update
 from .reconcile.create import apply_create
 from .reconcile.delete import Selection, delete_object, delete_recorded
-from .reconcile.forget import forget_step
-from .reconcile.plan import Plan, adopt_tagged, plan_create, plan_deploy, plan_status, plan_update
+from .reconcile.event_loop import run
+from .reconcile.forget import forget
+from .reconcile.plan import Plan
+from .reconcile.planning import adopt_tagged, plan_create, plan_preview, plan_status, plan_update
 from .reconcile.refresh import refresh, refresh_to_create
 from .reconcile.remote import as_recorded
 from .reconcile.reporter import QUIET, Confirm, Reporter
@@ -36,8 +38,7 @@ from .reconcile.safeguards import (
 )
 from .reconcile.timing import TIMING, Timing
 from .reconcile.undeclared import undeclared_steps
-from .reconcile.world import World, run
-from .store.git import find_tracked_key
+from .reconcile.world import World
 from .store.resolve import GitVersions, choose_sides, resolve_conflicts
 from .types import ID, Desired, Step
 
@@ -65,7 +66,7 @@ def create(
     desired = project.desired(project.environments(env), validate=True)
     world = World(project, "create", reporter, timing, lock=not dry_run)
     plan = run(world, _create(world, desired, dry_run=dry_run, recreate=recreate, confirm=confirm))
-    open_ = {key for key, _ in world.state.pending_creates()}  # of which nothing here settles those that are not declared
+    open_ = {key for key, _ in world.state.pending_creates()}  # a create does not settle those that are undeclared
     return [*plan, *(step for step in undeclared_steps(project, world.state, env) if step.key in open_)]
 
 
@@ -166,9 +167,11 @@ def delete(
         raise SettingsError("say what to delete: --env NAME, --only NAME, --undeclared or --id ID")
     if id is not None and (undeclared or selection.only):
         raise SettingsError("--id names the one object to delete: give it alone, or with --env to say where to look")
+    if id is not None:
+        _check_id(id)
     world = World(Project.load(root, ()), "delete", reporter, timing, lock=not dry_run)
     if id is not None:
-        return [*run(world, delete_object(world, _checked(id), env, dry_run=dry_run, yes=yes, confirm=confirm))]
+        return [*run(world, delete_object(world, id, env, dry_run=dry_run, yes=yes, confirm=confirm))]
     return [*run(world, delete_recorded(world, selection, dry_run=dry_run, yes=yes, confirm=confirm))]
 
 
@@ -181,27 +184,11 @@ def adopt(name: str, env: str, id: str, root: Root = None, *, reporter: Reporter
     Raises:
         AsstError: there is no such object, it is another row's, or the row has a living instance already.
     """
-    _checked(id)
+    _check_id(id)
     project = Project.load(root, [name])
     [desired] = project.desired(project.environments(env))
     world = World(project, "adopt", reporter, timing, lock=True)
     return [*run(world, adopt_object(world, desired, id))]
-
-
-def forget(name: str, env: str, root: Root = None, *, reporter: Reporter = QUIET) -> list[Step]:
-    """Drop what is recorded of an assistant in an environment, and touch nothing remotely.
-
-    Returns:
-        The step, with the id that is recorded no more.
-
-    Raises:
-        SettingsError: nothing is recorded of it.
-    """
-    project = Project.load(root, ())
-    with project.store.lock("inv asst.forget", reporter.say):
-        location, step = forget_step(project, name, env, project.store.read())
-        project.store.commit(pending={(step.key, location): None}, forget={step.key: location})
-    return [step]
 
 
 def plan(
@@ -225,9 +212,9 @@ def plan(
 
 async def _plan(world: World, desired: Sequence[Desired], *, from_store: bool) -> Plan:
     if from_store:
-        return plan_deploy(desired, world.state, as_recorded(desired, world.state))
+        return plan_preview(desired, world.state, as_recorded(desired, world.state))
     remote = await refresh(world, desired)
-    marked, _ = await mark_unseen(plan_deploy(desired, world.state, remote), world, remote)
+    marked, _ = await mark_unseen(plan_preview(desired, world.state, remote), world, remote)
     return marked
 
 
@@ -249,21 +236,6 @@ async def _status(world: World, desired: Sequence[Desired]) -> Plan:
     return marked.updated(replace(step, note=step.error or step.note, error=None, needs_confirmation=False) for step in marked)
 
 
-def check(root: Root = None, only: Iterable[str] = ()) -> list[Step]:
-    """Validate every declaration offline, in every environment; a step's ``error`` holds what the platform would refuse.
-
-    Its ``note`` holds what is unknown here and a newer API may take.
-
-    Raises:
-        AsstError: the settings, the app or a declaration is wrong already; or, with the steps, git tracks a key.
-    """
-    project = Project.load(root, only)
-    steps = check_declarations(project)
-    if project.settings.root and (problem := find_tracked_key(project.settings.root)):
-        raise SettingsError(problem, steps)
-    return steps
-
-
 def resolve(root: Root = None, *, ours: Iterable[str] = (), theirs: Iterable[str] = (), reporter: Reporter = QUIET) -> list[Step]:
     """Merge the two sides of a store that git has in conflict, write it, and ``git add`` it; all of it or nothing.
 
@@ -281,7 +253,7 @@ def resolve(root: Root = None, *, ours: Iterable[str] = (), theirs: Iterable[str
         StoreError: there is no git or no repository, or a side is no store of this project.
         SettingsError: a choice meets no conflict.
     """
-    settings = _settings(root)
+    settings = load_settings(root)
     store = open_store(settings)
     folder = settings.root or settings.store.parent
     with store.lock("inv asst.resolve", reporter.say):
@@ -289,32 +261,6 @@ def resolve(root: Root = None, *, ours: Iterable[str] = (), theirs: Iterable[str
         return resolve_conflicts(store, folder, versions, choose_sides(versions.merged()[1], ours, theirs)) if versions else []
 
 
-def serve(root: Root = None, port: int = 8787, *, announce: Callable[[str], None] = print) -> None:
-    """Serve the embedded platform over HTTP on 127.0.0.1 until interrupted.
-
-    Args:
-        port: 0 takes a free one.
-        announce: told the base URL once the port is bound.
-
-    Raises:
-        SettingsError: the port cannot be had.
-    """
-    from .emulator.api import EmbeddedAPI
-    from .emulator.http_server import Server
-
-    settings = _settings(root)
-    api = EmbeddedAPI(settings.local_file, local_model=settings.local_model)
-    api.restore_agents(open_store(settings).read(), settings.project)
-    with Server(api, port) as server:
-        announce(server.url)
-        server.serve_forever()
-
-
-def _settings(root: Root) -> Settings:
-    return Settings.load(Path(root).resolve() if root is not None else runtime_root(os.environ))
-
-
-def _checked(id: str) -> str:
+def _check_id(id: str) -> None:
     if not ID.fullmatch(id):
         raise SettingsError(f"{id!r:.80} is no id: 3 to 128 letters, digits, '_', '-'")
-    return id

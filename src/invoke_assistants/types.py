@@ -165,13 +165,16 @@ class State:
 
     def record(self, desired: Desired) -> Record | None:
         """The record of an instance at its location, if there is one."""
-        record = self.records.get(desired.key)
-        return record.at(desired.location) if record else None
+        return self.record_at(desired.key, desired.location)
+
+    def record_at(self, key: Key, location: Location) -> Record | None:
+        """The record of an assistant in an environment at a location, if there is one."""
+        held = self.records.get(key)
+        return held.at(location) if held else None
 
     def id(self, key: Key, location: Location) -> str | None:
         """The id that is recorded at a location, if there is one."""
-        held = self.records.get(key)
-        record = held.at(location) if held else None
+        record = self.record_at(key, location)
         return record.id if record else None
 
     def pending_operation(self, desired: Desired, kind: str) -> PendingOperation | None:
@@ -204,6 +207,11 @@ class Desired:
     def key(self) -> Key:
         """The assistant's name and the environment's."""
         return self.name, self.environment
+
+    @property
+    def title(self) -> str:
+        """The assistant and the environment, for messages."""
+        return f"{self.name} in {self.environment}"
 
     @property
     def remote_name(self) -> str:

@@ -8,13 +8,13 @@ import pytest
 
 from invoke_assistants.reconcile.election import CreateState, Look, Move, next_move
 
-UNSENT, RECORDED, ANSWERED, UNANSWERED = CreateState
+UNSENT, ANSWERED, UNANSWERED = CreateState
 MINE = {"own": 1, "own_is_oldest": True}
 
 TABLE = [
     # line, state, what the look showed, the next step
-    ("1", RECORDED, Look(recorded_is_listed=True), Move.KEEP_RECORDED),
-    ("1", RECORDED, Look(recorded_is_listed=True, others=2), Move.KEEP_RECORDED),
+    ("1", UNSENT, Look(recorded_is_listed=True), Move.KEEP_RECORDED),
+    ("1", UNSENT, Look(recorded_is_listed=True, others=2), Move.KEEP_RECORDED),
     ("1", ANSWERED, Look(recorded_is_listed=True), Move.KEEP_RECORDED),
     ("2", ANSWERED, Look(), Move.WAIT),
     ("2", ANSWERED, Look(others=1), Move.WAIT),
@@ -23,7 +23,6 @@ TABLE = [
     ("3", UNANSWERED, Look(others=1), Move.WAIT),
     ("3", UNANSWERED, Look(answer_is_overdue=True), Move.GIVE_UP_UNANSWERED),
     ("4", UNSENT, Look(), Move.CREATE),
-    ("4", RECORDED, Look(), Move.CREATE),
     ("5", ANSWERED, Look(own=2, own_is_oldest=True), Move.DELETE_EXTRAS),
     ("5", UNANSWERED, Look(own=3, others=1, grace_is_over=True), Move.DELETE_EXTRAS),
     ("6", ANSWERED, Look(own=1, others=1), Move.YIELD),

@@ -293,6 +293,28 @@ def test_of_twins_made_at_the_same_time_the_oldest_stays(one: Host, server: Loop
     assert "pending" not in one.store
 
 
+def test_a_rival_on_a_service_that_sends_no_time(one: Host, server: Loopback) -> None:
+    """Without ``created_at`` all objects are of one age: the lower id stays, and the create is settled."""
+    handle, made = server.service.handle, list[str]()
+
+    def timeless(*args: Any) -> Any:
+        status, answer = handle(*args)
+        for each in [answer, *answer.get("data", ())] if isinstance(answer, dict) else []:
+            each.pop("created_at", None)
+        return status, answer
+
+    def rival(seen: Seen) -> None:
+        if seen.method == "POST" and not made:
+            other = {**seen.body, "metadata": {**seen.body["metadata"], "asst.nonce": "rival"}}
+            made.append(server.call("POST", "/agents", other)["id"])
+
+    server.service.handle = timeless  # type: ignore[method-assign]
+    server.faults.append(rival)
+    quick_create(one)
+    assert "pending" not in one.store
+    assert set(one.ids().values()) <= server.agents().keys()
+
+
 def both_at_once(*hosts: Host, env: dict[str, str] | None = None) -> list[tuple[int, str]]:
     running = [host.start("asst.create", env=env) for host in hosts]
     ended = []

@@ -15,7 +15,8 @@ from invoke_assistants.declare.tags import TAGS
 from invoke_assistants.emulator.agent_models import Agent, fill_defaults, merge_update, request_fields
 from invoke_assistants.reconcile.diff import update_body
 from invoke_assistants.reconcile.diff_instance import diff_instance
-from invoke_assistants.reconcile.plan import Plan, plan_create, plan_deploy, plan_status, plan_update
+from invoke_assistants.reconcile.plan import Plan
+from invoke_assistants.reconcile.planning import plan_create, plan_preview, plan_status, plan_update
 from invoke_assistants.reconcile.records import record_of_update
 from invoke_assistants.reconcile.remote import Listing, Remote
 from invoke_assistants.types import Desired, JSONObject, Location, PendingOperation, Record, State, Step
@@ -46,7 +47,7 @@ PLANS: dict[str, Callable[..., Plan]] = {
     "create": plan_create,
     "update": plan_update,
     "deploy": plan_update,
-    "plan": plan_deploy,
+    "plan": plan_preview,
     "status": plan_status,
 }
 

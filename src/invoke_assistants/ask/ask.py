@@ -7,22 +7,19 @@ import contextlib
 import re
 import sys
 import warnings
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config.project import Project
 from ..declare.digest import canonical
 from ..declare.function_tools import tool_functions
 from ..declare.payload import build_payload
 from ..errors import AnswerError, AnswerInvalid, AsstError, PlatformError, SchemaWarning
 from ..sdk.deadline import Deadline
-from ..types import Step, short
+from ..types import short
 from .conversations import check_owner
 from .instance import Instance
-from .parsing import ParseError, dump_output, has_structure, parse_answer
+from .parsing import ParseError, has_structure, parse_answer
 from .process_cache import find_instance, process_cache
 from .reply import Reply
 from .turn import Answer, Owner, Question, Turn
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
     from .agents_api import AgentsAPI
     from .responses_api import ResponsesAPI
 
-__all__ = ["RunResult", "aask", "ask", "named_question", "run"]
+__all__ = ["aask", "ask"]
 
 # The characters that a path of a URL holds as they are (RFC 3986, 3.3): no session leads to a request of another path.
 SESSION = re.compile(r"(?!\.+\Z)[A-Za-z0-9._~!$&'()*+,;=:@-]{1,1024}")
@@ -194,49 +191,3 @@ def _app_stacklevel() -> int:
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("invoke_assistants", "asyncio"):
         level, frame = level + 1, frame.f_back
     return level
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run gave: the instance that answered, as a step; the reply; its output as plain JSON.
-
-    A dry run has the step alone.
-    """
-
-    step: Step
-    reply: Reply[Any] | None = None
-    output: Any = None
-
-
-def named_question(root: Path, name: str, prompt: str, session: str | None, environment: str | None) -> Question[Any]:
-    """A question to a declared assistant.
-
-    Raises:
-        AsstError: the settings or the app are wrong, or there is no such assistant.
-    """
-    assistant = Project.load(root, [name]).selected()[0]
-    return Question(assistant, prompt, session, environment, root=root)
-
-
-def run(question: Question[Any], show: Callable[[str], None] | None = None, *, dry: bool = False) -> RunResult:
-    """Ask a question and wait for the reply.
-
-    Args:
-        show: is given the text of an assistant without an output model as it comes.
-        dry: find the instance that would be asked, and ask nothing.
-
-    Raises:
-        AsstError: as ``ask``.
-    """
-    instance = find_instance(question.assistant.name, question.environment, question.root)
-    here, record, output = instance.environment, instance.record, question.assistant.output
-    step = Step(question.assistant.name, here.name, here.location.platform, None, id=record.id, digest=record.digest)
-    if dry:
-        return RunResult(step)
-    streamed = show is not None and (output is None or output is str)
-    for piece in ask(replace(question, streamed=streamed)):
-        if not isinstance(piece, str):
-            return RunResult(replace(step, id=piece.id), piece, dump_output(output, piece.output))
-        if show and streamed:
-            show(piece)
-    raise AssertionError("unreachable")

@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..config.environment import Environment
-from ..config.project import runtime_root
+from ..config.project import open_store, runtime_root
 from ..config.settings import Settings
 from ..config.sources import VARIABLES
 from ..errors import NotCreated
-from ..store.file_storage import FileStorage
-from ..store.store import Store
 from ..types import Record, State
 
 __all__ = ["Instance", "Snapshot"]
@@ -61,7 +59,7 @@ class Snapshot:
         values = tuple(map(os.environ.get, variables))
         files.append(str(settings.store))
         stamps.append(_stamp(files[-1]))
-        recorded = Store(FileStorage(settings.store), settings.project).read()
+        recorded = open_store(settings).read()
         return cls(settings, recorded, variables, values, tuple(files), tuple(stamps))
 
     def is_current(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from openai.lib.beta.agents import FunctionTool, function_tool
 
 from ..sdk.deadline import Deadline
+from ..sdk.event_loop import is_running
 
 __all__ = ["Handler", "async_handlers", "sync_handlers"]
 
@@ -76,9 +77,7 @@ def _wait_for(output: Awaitable[Any], deadline: Deadline) -> Any:
         async with asyncio.timeout(deadline.left):
             return await output
 
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not is_running():
         return asyncio.run(wait())
     with ThreadPoolExecutor(1) as pool:  # a loop runs in this thread already, so this one needs another
         return pool.submit(asyncio.run, wait()).result()

@@ -98,7 +98,7 @@ class TurnProgress:
         if error.status == 404 and self._turn.session:
             return translator.error(f"there is no session {self.session} here (another platform or key, or too old?)", status=404)
         if error.status == 404:
-            return translator.error(f"there is no instance {self._turn.instance_id}; look with inv asst.status", status=404)
+            return translator.error(f"{self._turn.instance_id} is not there; look with inv asst.status", status=404)
         return error
 
     def _unfinished(self, error: AgentTurnResultError, translator: ErrorTranslator) -> AsstError:

@@ -21,7 +21,7 @@ from .import_app import load_assistants
 from .settings import Settings, find_root
 from .sources import Variables
 
-__all__ = ["Project", "as_names", "open_store", "runtime_root"]
+__all__ = ["Project", "as_names", "load_settings", "open_store", "runtime_root"]
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,8 @@ class Project:
         Raises:
             AsstError: the settings, the app or a name in ``only`` is wrong.
         """
-        folder = Path(root).resolve() if root is not None else runtime_root(os.environ)
-        settings = Settings.load(folder)
-        declared = load_assistants(settings.assistants, folder)
+        settings = load_settings(root)
+        declared = load_assistants(settings.assistants, settings.root)
         selected = as_names(only)
         for name in selected:
             if name not in declared:
@@ -99,6 +98,15 @@ class Project:
 def as_names(only: str | Iterable[str]) -> tuple[str, ...]:
     """The names to select, each once; a string is one name, not its letters."""
     return tuple(dict.fromkeys([only] if isinstance(only, str) else only))
+
+
+def load_settings(root: str | Path | None) -> Settings:
+    """The settings of the project at a root, or where it is None, of the one that is found as at run time.
+
+    Raises:
+        SettingsError: there is no such project, or a setting is wrong.
+    """
+    return Settings.load(Path(root).resolve() if root is not None else runtime_root(os.environ))
 
 
 def open_store(settings: Settings) -> Store:

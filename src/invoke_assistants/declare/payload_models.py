@@ -106,7 +106,7 @@ class MCP(Strict):
     required: bool = False
 
 
-class SearchLocation(Strict):
+class Location(Strict):
     city: str | None = None
     country: str | None = None
     region: str | None = None
@@ -117,7 +117,7 @@ class WebSearch(Strict):
     type: Literal["web_search"]
     allowed_domains: list[str] | None = None
     context_size: Level | None = None
-    location: SearchLocation | None = None
+    location: Location | None = None
     mode: Literal["disabled", "cached", "live"] | None = None
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
+from ..declare.tags import metadata_of
 from ..errors import AsstError, PlatformError
 from ..platforms.platform import Platform
 from ..types import Desired, JSONObject, Record, Step
-from .diff import adoption_body, compare, is_as_adopted, too_many_pairs
+from .diff import adoption_body, compare, is_as_adopted
 from .diff_instance import owned_by_other
 from .executor import Executor
+from .metadata_pairs import too_many_pairs
 from .plan import Plan
 from .records import record_of_adopted
 from .settle import settle_creates
@@ -30,7 +32,7 @@ async def adopt_object(world: World, desired: Desired, id: str) -> Plan:
     executor = await Executor.open(world, [desired])
     platform, before = executor.platforms[desired.key], world.state.record(desired)
     there = await _adoptable(platform, desired, id, before)
-    tagged = desired.identity.items() <= (there.get("metadata") or {}).items()
+    tagged = desired.identity.items() <= metadata_of(there).items()
     if tagged and before and before.id == id:
         step = Step.of(desired, "not_created", before, there, changes=compare(there, desired.payload))
         return Plan((step,))
@@ -46,7 +48,7 @@ async def adopt_object(world: World, desired: Desired, id: str) -> Plan:
 
 async def _adoptable(platform: Platform, desired: Desired, id: str, before: Record | None) -> JSONObject:
     """The object to adopt, where nothing stands in the way."""
-    title = f"{desired.name} in {desired.environment}"
+    title = desired.title
     if before and before.id != id and await platform.retrieve(before.id):
         raise AsstError(
             f"{title} is {before.id} already: inv asst.forget {desired.name} {desired.environment} drops that record, inv"
@@ -64,12 +66,12 @@ async def _tag(platform: Platform, desired: Desired, there: JSONObject) -> JSONO
     """Give an object our name and tags. Where the answer is lost, its nonce says whether that got through."""
     body = adoption_body(desired, there, secrets.token_hex(16))
     if many := too_many_pairs(body, {}):
-        raise AsstError(f"{desired.name} in {desired.environment}: {there['id']} would have {many}")
+        raise AsstError(f"{desired.title}: {there['id']} would have {many}")
     try:
         return await platform.update(there["id"], body)
     except PlatformError as error:
         now = await platform.retrieve(there["id"]) if error.unknown else None
-        if now is None or (now.get("metadata") or {}).get("asst.nonce") != body["metadata"]["asst.nonce"]:
+        if now is None or metadata_of(now).get("asst.nonce") != body["metadata"]["asst.nonce"]:
             raise
         return now
 
@@ -78,6 +80,5 @@ def _refuse_if_replaced(world: World, desired: Desired, expected: set[str | None
     now = world.project.store.read().id(desired.key, desired.location)
     if now is not None and now not in expected:
         raise AsstError(
-            f"{desired.name} in {desired.environment}: the store was replaced during this run and names {now}: inv asst.status,"
-            " then decide again"
+            f"{desired.title}: the store was replaced during this run and names {now}: inv asst.status, then decide again"
         )

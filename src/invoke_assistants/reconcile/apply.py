@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..declare.tags import metadata_of
 from ..errors import PlatformError
 from ..types import Desired, JSONObject, PendingOperation, State, Step
 from .diff import compare
@@ -33,7 +34,7 @@ async def apply_update(plan: Plan, world: World) -> Plan:
     for environment in order:
         here = [step for step in planned if step.environment == environment]
         if incomplete := incomplete_before(environment, order, plan):
-            plan = plan.updated(executor.failed(step, f"not started, since {incomplete} is not whole") for step in here)
+            plan = plan.updated(executor.skipped(step, f"not started, since {incomplete} is not whole") for step in here)
         elif here:
             plan = executor.mark_replaced(plan.updated(await _update_all(here, executor)))
     executor.buffer.flush()
@@ -120,7 +121,7 @@ def _set_update_pending(step: Step, state: State, buffer: WriteBuffer) -> None:
 
 def _holds(there: JSONObject | None, desired: Desired) -> bool:
     """Whether an object is what an update was to make of it."""
-    tag = ((there or {}).get("metadata") or {}).get("asst.digest")
+    tag = metadata_of(there).get("asst.digest")
     return there is not None and tag == desired.digest and not compare(there, desired.payload)
 
 

@@ -9,17 +9,17 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from ..declare.payload import create_body
 from ..errors import PlatformError
 from ..platforms.platform import Platform
-from ..types import Change, JSONObject, PendingOperation, Record, State, Step
+from ..types import Change, JSONObject, Record, Step
 from .apply import format_failure, record_in_sync
 from .election import CreateState, Look, Move, next_move
 from .executor import Executor, fails_for_all
+from .pending_create import PendingCreate, plan_of, still_open
 from .plan import Plan
 from .promotion import in_promotion_order, incomplete_before
 from .records import record_of_adopted
@@ -29,53 +29,8 @@ from .world import World
 
 __all__ = ["apply_create"]
 
-PUT_OFF = 4  # rounds of posts that the service puts off, without any of them getting through
-ATTEMPTS = 3  # posts of one create, each after what was posted before is gone again
-
-
-@dataclass
-class PendingCreate:
-    """One instance that is being created.
-
-    Args:
-        operation: what the store holds of it while its outcome is open.
-        resumed: whether an earlier run left it open.
-        before: what was recorded when the run began.
-        listed: the id of the oldest object with its tags that a look showed.
-        id: the id that was recorded before, or answered now.
-        problem: why it is not known whether it was made.
-        outcome: its step, once it is settled or given up.
-    """
-
-    step: Step
-    operation: PendingOperation
-    resumed: bool
-    before: Record | None
-    listed: str | None
-    state: CreateState = CreateState.UNSENT
-    id: str | None = None
-    problem: PlatformError | None = None
-    attempts: int = 0
-    deleted: set[str] = field(default_factory=set)
-    outcome: Step | None = None
-
-    @classmethod
-    def of(cls, step: Step, state: State, tagged: Sequence[JSONObject]) -> PendingCreate:
-        """The create of a planned step; one that an earlier run left open goes on with its nonce."""
-        open_ = state.pending_operation(step.target, "create")
-        operation = open_ or PendingOperation("create", step.target.digest, secrets.token_hex(16))
-        create = cls(step, operation, open_ is not None, state.record(step.target), tagged[0]["id"] if tagged else None)
-        if step.record and step.remote:
-            create.state, create.id = CreateState.RECORDED, step.record.id
-        return create
-
-    def owns(self, there: JSONObject) -> bool:
-        """Whether an object carries this create's nonce."""
-        return (there.get("metadata") or {}).get("asst.nonce") == self.operation.nonce
-
-    def tagged(self, listing: Listing) -> list[JSONObject]:
-        """The listed objects with the instance's tags, oldest first, but those that this run has deleted."""
-        return [there for there in listing.tagged.get(self.step.key, []) if there["id"] not in self.deleted]
+PUT_OFF = 4  # rounds in a row in which the service puts off every post
+ATTEMPTS = 3  # times that a create is posted anew because its object has disappeared
 
 
 async def apply_create(plan: Plan, world: World, remote: Remote) -> Plan:
@@ -108,11 +63,11 @@ class _Creating:
         """Post and settle all of them; an environment that is not whole stops those after it."""
         executor = self.executor
         executor.reporter.start("creating", len(creates))
-        order = in_promotion_order(_plan_of(creates))
+        order = in_promotion_order(plan_of(creates))
         async with executor.buffer.flushing():
             for environment in order:
                 here = [each for each in creates if each.step.environment == environment]
-                if incomplete := incomplete_before(environment, order, _plan_of(creates)):
+                if incomplete := incomplete_before(environment, order, plan_of(creates)):
                     for each in here:
                         self._fail(each, f"not started, since {incomplete} is not whole", keep=each.resumed)
                 else:
@@ -126,7 +81,7 @@ class _Creating:
         try:
             await self._post(platform, await self._unlisted(platform, creates))
         except PlatformError as error:
-            for each in _open(creates):
+            for each in still_open(creates):
                 self._give_up(each, error.detail)
         await self._settle(platform, [each for each in creates if each.state is CreateState.UNANSWERED])
 
@@ -189,7 +144,7 @@ class _Creating:
     async def _settle(self, platform: Platform, creates: Sequence[PendingCreate]) -> None:
         """Look until every create is settled: its instance listed, alone or elected; or say why it is not."""
         delays, elapsed = iter(self.executor.timing.delays()), 0.0
-        while open_ := _open(creates):
+        while open_ := still_open(creates):
             try:
                 listing = await _list(platform, open_)
             except PlatformError as error:
@@ -197,7 +152,7 @@ class _Creating:
                     self._give_up(each, error.detail)
                 return
             await self.executor.all(self._settle_one(platform, each, listing, elapsed) for each in open_)
-            if _open(creates):
+            if still_open(creates):
                 pause = next(delays, 0.25)
                 await asyncio.sleep(pause)
                 elapsed += pause
@@ -236,7 +191,7 @@ class _Creating:
             own=sum(own),
             others=len(own) - sum(own),
             own_is_oldest=bool(own) and own[0],
-            same_age=len(tagged) > 1 and tagged[0]["created_at"] == tagged[1]["created_at"],
+            same_age=len(tagged) > 1 and tagged[0].get("created_at", 0) == tagged[1].get("created_at", 0),
             recorded_is_listed=each.id is not None and each.id in listing.objects,
             answer_is_overdue=elapsed >= self.executor.timing.unknown,
             grace_is_over=elapsed >= self.executor.timing.grace,
@@ -284,6 +239,8 @@ class _Creating:
         if duplicates:
             ids = ", ".join(duplicate["id"] for duplicate in duplicates)
             note = f"{ids} carries the same tags and is younger: the run that made it deletes it"
+            if len(duplicates) > 1:
+                note = f"{ids} carry the same tags and are younger: the runs that made them delete them"
         each.outcome = replace(step, id=record.id, action=action, note=note)
         self.executor.reporter.advance()
 
@@ -294,14 +251,6 @@ class _Creating:
 
     def _fail(self, each: PendingCreate, why: str, *, keep: bool, error: PlatformError | None = None) -> None:
         each.outcome = self.executor.failed(each.step, why, keep=keep, error=error)
-
-
-def _plan_of(creates: Sequence[PendingCreate]) -> Plan:
-    return Plan(tuple(each.outcome or each.step for each in creates))
-
-
-def _open(creates: Sequence[PendingCreate]) -> list[PendingCreate]:
-    return [each for each in creates if each.outcome is None]
 
 
 async def _list(platform: Platform, creates: Sequence[PendingCreate]) -> Listing:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..config.environment import Environment
 from ..config.project import Project
-from ..declare.tags import is_ours
+from ..declare.tags import is_ours, metadata_of
 from ..errors import AsstError, PlatformError, Refused, SettingsError
 from ..platforms.platform import Platform
 from ..text import count, did_you_mean
@@ -15,7 +15,8 @@ from ..types import Desired, JSONObject, Key, Location, PendingOperation, Record
 from .apply import apply_delete
 from .diff import declarable_fields
 from .executor import Executor
-from .plan import Plan, plan_delete
+from .plan import Plan
+from .planning import plan_delete
 from .refresh import refresh
 from .reporter import Confirm
 from .safeguards import entries, refuse_if_changed, refuse_unsafe, refuse_unseen
@@ -24,6 +25,8 @@ from .undeclared import recorded_locations
 from .world import World
 
 __all__ = ["Selection", "delete_object", "delete_recorded", "recorded_instances", "records_elsewhere"]
+
+_NOTHING_MADE = "its open create had made nothing"
 
 
 async def delete_recorded(world: World, selection: Selection, *, dry_run: bool, yes: bool, confirm: Confirm | None) -> Plan:
@@ -48,19 +51,25 @@ async def delete_recorded(world: World, selection: Selection, *, dry_run: bool, 
         await refuse_if_changed(plan, world, remote)
     if open_:
         await settle_creates(world, open_)
-        plan = await _plan_again(world, selection, plan, desired)
+        plan = await _plan_again(world, selection, plan, desired, open_)
         refuse_unsafe(plan)
     return await apply_delete(plan, world)
 
 
-async def _plan_again(world: World, selection: Selection, plan: Plan, confirmed: Sequence[Desired]) -> Plan:
+async def _plan_again(
+    world: World, selection: Selection, plan: Plan, confirmed: Sequence[Desired], open_: Sequence[Desired]
+) -> Plan:
     """Plan the deletion anew, once open creates are settled; no instance joins that was not confirmed."""
     known = {(each.key, each.location) for each in confirmed}
     recorded, _ = recorded_instances(world.project, world.state, selection)
     desired = [each for each in recorded if (each.key, each.location) in known]
     remote = await refresh(world, desired)
-    gone = {each.key for each in confirmed} - {each.key for each in desired}
-    nothing = [replace(plan.step(key), action="none", note="its open create had made nothing") for key in gone]
+    recorded_now = {each.key for each in desired}
+    nothing = [
+        replace(plan.step(each.key), action="none", note=_NOTHING_MADE if each in open_ else "it is no longer recorded")
+        for each in confirmed
+        if each.key not in recorded_now
+    ]
     return plan.updated(nothing).updated(plan_delete(desired, world.state, remote))
 
 
@@ -94,14 +103,14 @@ async def delete_object(world: World, id: str, env: str | None, *, dry_run: bool
         await _refuse_if_object_changed(world, platform, there, rows, step)
     if open_ := [each for each in rows if state.pending_operation(each, "create")]:
         await settle_creates(world, open_)
-    again = [_recorded_row(world, each.key, environment) for each in rows]  # with what was settled
+    again = [_recorded_row(world, each.key, environment) for each in rows]  # as recorded once the open creates are settled
     held = [each for each in again if (record := world.state.record(each)) and record.id == id]
     return await _delete_and_forget(world, platform, step, held)
 
 
 def _owner(there: JSONObject, project: str, env: str | None) -> Key:
     """The assistant and the environment that an object is tagged with."""
-    if not is_ours(there.get("metadata") or {}, project):
+    if not is_ours(metadata_of(there), project):
         raise Refused(f"{there['id']} does not carry the tags of project {project}, so it is not ours to delete")
     name, where = there["metadata"]["asst.name"], there["metadata"]["asst.environment"]
     if env not in (None, where):
@@ -145,8 +154,7 @@ async def _delete_and_forget(world: World, platform: Platform, step: Step, held:
 def _recorded_row(world: World, key: Key, environment: Environment) -> Desired:
     """A row at an environment's location, with the payload that its record or its open create names."""
     slot, state = (key, environment.location), world.state
-    held = state.records.get(key)
-    record = held.at(environment.location) if held else None
+    record = state.record_at(key, environment.location)
     digest = record.digest if record else state.pending[slot].digest if slot in state.pending else ""
     payload = state.payloads.get(digest, {})
     return Desired(*key, environment.position, environment.location, world.project_name, payload, digest)
@@ -226,8 +234,7 @@ def _refuse_unknown(project: Project, locations: Iterable[Key], selection: Selec
 
 
 def _instance(project: Project, state: State, key: Key, position: int, location: Location) -> Desired:
-    held = state.records.get(key)
-    record = held.at(location) if held else None
+    record = state.record_at(key, location)
     digest = record.digest if record else state.pending[key, location].digest
     return Desired(*key, position, location, project.settings.project, state.payloads[digest], digest)
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from ..declare.declaration import plain
 from ..declare.digest import digest
-from ..declare.payload import MAX_PAIRS
-from ..declare.tags import TAGS
+from ..declare.tags import TAGS, metadata_of
 from ..types import Change, Desired, JSONObject
 
 __all__ = [
@@ -21,7 +20,6 @@ __all__ = [
     "reset_body",
     "reset_changes",
     "stale_fields",
-    "too_many_pairs",
     "update_body",
 ]
 
@@ -79,7 +77,7 @@ def _remote_values(remote: Any, recorded: Any, declared: Any) -> Any:
     out = {}
     for key in recorded:
         below = declared.get(key, _NOTHING) if isinstance(declared, Mapping) else _NOTHING
-        whole = below is _NOTHING and key != "metadata"  # of which only the pairs that were ours go
+        whole = below is _NOTHING and key != "metadata"  # of the metadata, only the pairs that were declared go
         out[key] = remote.get(key) if whole else _remote_values(remote.get(key), recorded[key], below)
     return out
 
@@ -88,7 +86,7 @@ def _stale_fields(remote: Any, recorded: Any, declared: Any, field: str) -> Iter
     if isinstance(recorded, Mapping) and isinstance(remote, Mapping):
         for key, value in recorded.items():
             below = declared.get(key, _NOTHING) if isinstance(declared, Mapping) else _NOTHING
-            compared = key == "schema" or (key in USER_JSON and below is not _NOTHING)  # whole, by _compare
+            compared = key == "schema" or (key in USER_JSON and below is not _NOTHING)  # _compare shows every change in these
             if key in remote and value is not None and not compared:
                 yield from _stale_fields(remote[key], value, below, _join(field, key))
     elif _is_list(recorded) and _is_list(declared) and _is_list(remote):
@@ -111,7 +109,7 @@ def remote_payload(remote: Mapping[str, Any], declared: Mapping[str, Any]) -> JS
 
     Of its metadata only the pairs that are declared: the others are other people's.
     """
-    text, held = remote.get("text") or {}, remote.get("metadata") or {}
+    text, held = remote.get("text") or {}, metadata_of(remote)
     payload: JSONObject = {
         "model": remote.get("model"),
         "instructions": remote.get("instructions"),
@@ -140,7 +138,7 @@ def update_body(
     """
     earlier = [recorded, pending or {}]
     body = _nulling(desired.payload, earlier)
-    held: Mapping[str, str] = remote.get("metadata") or {}
+    held: Mapping[str, str] = metadata_of(remote)
     ours = {*TAGS}.union(*(payload.get("metadata", {}) for payload in earlier))
     foreign = {key: value for key, value in held.items() if key not in ours}
     tags = {**desired.identity, "asst.digest": desired.digest}
@@ -164,7 +162,7 @@ def reset_body(desired: Desired, remote: Mapping[str, Any]) -> JSONObject:
 
     Every field that an assistant can declare and this one does not is sent as null; of the metadata only our tags stay.
     """
-    tags = {key: value for key, value in (remote.get("metadata") or {}).items() if key in TAGS}
+    tags = {key: value for key, value in metadata_of(remote).items() if key in TAGS}
     return update_body(desired, remote_payload(remote, desired.payload), {"metadata": tags})
 
 
@@ -172,7 +170,7 @@ def reset_changes(remote: Mapping[str, Any], declared: Mapping[str, Any]) -> tup
     """What ``reset_body`` changes: the configured fields that differ, and each other field and metadata pair that goes."""
     held = remote_payload(remote, declared)
     gone = (change for change in stale_fields(held, held, declared) if not _is_default(change))
-    pairs = (remote.get("metadata") or {}).items()
+    pairs = metadata_of(remote).items()
     kept = {*TAGS, *declared.get("metadata", {})}
     return (
         *compare(remote, declared),
@@ -189,26 +187,9 @@ def _is_default(change: Change) -> bool:
 def adoption_body(desired: Desired, there: Mapping[str, Any], nonce: str) -> JSONObject:
     """The body that makes an existing object an instance: our name and tags, nothing else of it changed."""
     tags = {**desired.identity, "asst.digest": digest(remote_payload(there, desired.payload)), "asst.nonce": nonce}
-    return {"name": desired.remote_name, "metadata": {**(there.get("metadata") or {}), **tags}}
+    return {"name": desired.remote_name, "metadata": {**metadata_of(there), **tags}}
 
 
 def is_as_adopted(desired: Desired, there: Mapping[str, Any]) -> bool:
     """Whether an object still holds what it was adopted with, by the digest in its tags."""
-    return (there.get("metadata") or {}).get("asst.digest") == digest(remote_payload(there, desired.payload))
-
-
-def too_many_pairs(body: Mapping[str, Any], declared: Mapping[str, Any]) -> str | None:
-    """The error for a body with more metadata pairs than the API takes; None where they are few enough."""
-    pairs: Mapping[str, str] = body["metadata"]
-    if len(pairs) <= MAX_PAIRS:
-        return None
-    own = [key for key in pairs if key in declared.get("metadata", {})]
-    others = [key for key in pairs if key not in TAGS and key not in own]
-    counted = [f"{len(pairs) - len(own) - len(others)} tags of ours"]
-    counted += [f"{len(own)} declared ({', '.join(own)})"] if own else []
-    counted += [f"{len(others)} that others put there ({', '.join(others)})"]
-    fewer = "declare fewer, or remove" if own else "remove"
-    return (
-        f"{len(pairs)} metadata pairs, and the API takes {MAX_PAIRS}: {', '.join(counted)}: {fewer}"
-        f" {len(pairs) - MAX_PAIRS} of the others' remotely"
-    )
+    return metadata_of(there).get("asst.digest") == digest(remote_payload(there, desired.payload))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..declare.tags import is_ours
+from ..declare.tags import is_ours, metadata_of
 from ..types import Change, Desired, JSONObject, Record, State, Step
 from .diff import compare, removed_fields, reset_body, reset_changes, stale_fields, update_body
 from .records import successor
@@ -26,8 +26,8 @@ def diff_instance(desired: Desired, state: State, there: JSONObject | None) -> S
     (b) The object equals a pending update's payload and carries its digest: that update got through. It counts as recorded
         from here, and the cases below compare with it.
     (c) The object equals the recorded payload and carries the record's digest: ``changed``, by us.
-    (d) The object carries a digest that is not the record's: another checkout wrote it. ``changed`` in the first environment
-        and on ``local``; else ``drifted``.
+    (d) The object carries another digest than the record's, its name and tags intact: another checkout wrote it. ``changed``
+        in the first environment and on ``local``; else ``drifted``.
     (e) Everything else was edited by hand: ``drifted``.
 
     Args:
@@ -42,7 +42,7 @@ def diff_instance(desired: Desired, state: State, there: JSONObject | None) -> S
     if other := _whose(desired, there):
         drift = f"{record.id} is the instance of another row ({other}), which nothing here writes: inv asst.forget"
         return Step.of(desired, "drifted", record, there, changes=lost, drift=f"{drift} {' '.join(desired.key)}")
-    tag: str | None = (there.get("metadata") or {}).get("asst.digest")
+    tag: str | None = metadata_of(there).get("asst.digest")
     recorded, pending = state.payloads[record.digest], None
     if operation := state.pending_operation(desired, "update"):
         pending = state.payloads[operation.digest]
@@ -74,7 +74,7 @@ def diff_instance(desired: Desired, state: State, there: JSONObject | None) -> S
 
 def _whose(desired: Desired, there: JSONObject) -> str | None:
     """Whose instance an object's tags say it is, where that is not the desired one's."""
-    metadata = there.get("metadata") or {}
+    metadata = metadata_of(there)
     tags = {key: metadata[key] for key in desired.identity if key in metadata}
     if tags.items() <= desired.identity.items():
         return None
@@ -85,7 +85,7 @@ def _whose(desired: Desired, there: JSONObject) -> str | None:
 def _identity_changes(desired: Desired, there: JSONObject, record: Record) -> tuple[Change, ...]:
     """The remote name and tags that are no longer ours; none of the values are part of a payload."""
     tags = {**desired.identity, "asst.digest": record.remote_digest}
-    metadata = there.get("metadata") or {}
+    metadata = metadata_of(there)
     changed = [] if there.get("name") == desired.remote_name else [Change("name", there.get("name"), desired.remote_name)]
     for tag, value in tags.items():
         if metadata.get(tag) != value and (tag != "asst.digest" or not metadata.get(tag)):
@@ -109,6 +109,6 @@ def _recorded_elsewhere(desired: Desired, state: State) -> str | None:
 def owned_by_other(desired: Desired, there: JSONObject) -> str | None:
     """Whose instance an object is, where not the desired one's, and what to do about it."""
     other = _whose(desired, there)
-    if other and is_ours(there.get("metadata") or {}, desired.project):
+    if other and is_ours(metadata_of(there), desired.project):
         return f"{other}: declare it by that name, or inv asst.delete --id {there['id']}"
     return other and f"{other}: it can be used there alone"

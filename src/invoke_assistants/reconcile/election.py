@@ -16,8 +16,7 @@ __all__ = ["CreateState", "Look", "Move", "next_move"]
 class CreateState(Enum):
     """What this run knows of its create."""
 
-    UNSENT = "nothing was posted, or what was posted is deleted again"
-    RECORDED = "an instance is recorded and was there when the run began"
+    UNSENT = "nothing was posted in this run, or what was posted is deleted again"
     ANSWERED = "it was posted and answered"
     UNANSWERED = "it was posted, and whether it was made is not known"
 

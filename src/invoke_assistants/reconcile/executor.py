@@ -82,11 +82,15 @@ class Executor:
 
     def failed(self, step: Step, why: str, *, keep: bool = False, error: PlatformError | None = None) -> Step:
         """The step with its failure; ``keep`` leaves its operation pending, since the request may have got through."""
-        if not keep:
-            self.buffer.set_pending(step.target, None)
         if error is not None and fails_for_all(error):
             self.halt = self.halt or str(error)
         self.reporter.advance()
+        return self.skipped(step, why, keep=keep)
+
+    def skipped(self, step: Step, why: str, *, keep: bool = False) -> Step:
+        """The step with the reason why it was not begun."""
+        if not keep:
+            self.buffer.set_pending(step.target, None)
         return replace(step, error=f"{step.title}: {why}")
 
     def mark_replaced(self, plan: Plan) -> Plan:

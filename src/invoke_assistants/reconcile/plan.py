@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from ..errors import RowsFailed
 from ..text import join_errors
-from ..types import Action, Desired, JSONObject, Key, PendingOperation, State, Status, Step
-from .diff import too_many_pairs
-from .diff_instance import diff_instance
-from .remote import Remote
+from ..types import Action, Key, Step
 
-__all__ = ["Plan", "adopt_tagged", "made_by", "plan_create", "plan_delete", "plan_deploy", "plan_status", "plan_update"]
-
-_CREATE: dict[Status, Action] = {"not_created": "create", "missing": "recreate"}
-_OPEN = "a create is still open: inv asst.create settles it"
+__all__ = ["Plan"]
 
 
 @dataclass(frozen=True)
@@ -59,120 +53,3 @@ class Plan:
         if errors := self.errors():
             raise RowsFailed(errors, self.steps)
         return self
-
-
-def _diff(desired: Iterable[Desired], state: State, remote: Remote) -> Iterator[Step]:
-    for each in desired:
-        record = state.record(each)
-        there = remote.listing(each.key).objects.get(record.id) if record else None
-        yield _with_duplicates(diff_instance(each, state, there), remote.tagged(each.key))
-
-
-def plan_create(desired: Iterable[Desired], state: State, remote: Remote) -> Plan:
-    """What ``create`` would do: make what is not there, leave what is, and settle what is open."""
-
-    def step_of(step: Step) -> Step:
-        open_ = state.pending_operation(step.target, "create") is not None
-        if step.state in _CREATE:
-            return replace(step, action=_CREATE[step.state], note=_OPEN if open_ else step.note)
-        return replace(step, action="adopt" if open_ else "none", note=_OPEN if open_ else _join_notes(step.drift, step.note))
-
-    return Plan(tuple(map(step_of, _diff(desired, state, remote))))
-
-
-def plan_status(desired: Iterable[Desired], state: State, remote: Remote) -> Plan:
-    """What is; nothing would be done."""
-
-    def step_of(step: Step) -> Step:
-        open_ = state.pending_operation(step.target, "create") is not None
-        return replace(step, note=_OPEN if open_ else _join_notes(step.drift, step.note))
-
-    return Plan(tuple(map(step_of, _diff(desired, state, remote))))
-
-
-def plan_update(desired: Iterable[Desired], state: State, remote: Remote, *, overwrite: bool = False) -> Plan:
-    """What ``update`` or ``deploy`` would do: bring each instance to its desired payload, and make none.
-
-    Args:
-        overwrite: drift by hand, or by another checkout, is written over.
-    """
-    return Plan(tuple(_update_step(step, state, overwrite=overwrite) for step in _diff(desired, state, remote)))
-
-
-def plan_deploy(desired: Iterable[Desired], state: State, remote: Remote) -> Plan:
-    """What ``plan`` shows: as ``plan_update``, with what is not created as an instance to be made."""
-
-    def step_of(step: Step) -> Step:
-        if step.state == "not_created":
-            open_ = state.pending_operation(step.target, "create") is not None
-            return replace(step, action="create", note=_OPEN if open_ else step.note)
-        planned = _update_step(step, state, overwrite=False)
-        return replace(planned, action="recreate") if step.state == "missing" else planned
-
-    return Plan(tuple(map(step_of, _diff(desired, state, remote))))
-
-
-def _update_step(step: Step, state: State, *, overwrite: bool) -> Step:
-    """What an update would do about one instance; the first thing that stands in its way is its error."""
-    desired, title = step.target, step.title
-    if step.state == "not_created":
-        recorded = f" ({step.note})" if step.note else ""
-        return replace(step, error=f"{title} is not created{recorded}: run inv asst.create")
-    if step.state == "missing":
-        return replace(step, error=f"{title}: {step.id} was deleted remotely: run inv asst.create to make it anew")
-    if state.pending_operation(desired, "create"):
-        return replace(step, error=f"{title}: a create is still open: run inv asst.create to settle it")
-    if step.state == "in_sync":
-        return step
-    if step.body is None:
-        return replace(step, error=f"{title}: {step.drift}", needs_confirmation=True)
-    if step.drift and not overwrite:
-        error = f"{title}: {step.drift}; --overwrite puts the declared values in its place"
-        return replace(step, action="update", error=error, needs_confirmation=True)
-    if many := too_many_pairs(step.body, desired.payload):
-        return replace(step, error=f"{title}: {step.id} would have {many}")
-    return replace(step, action="update")
-
-
-def plan_delete(desired: Iterable[Desired], state: State, remote: Remote) -> Plan:
-    """What ``delete`` would do about recorded instances and open creates: only an object with our tags is deleted."""
-    steps = []
-    for step in _diff(desired, state, remote):
-        pending = state.pending_operation(step.target, "create")
-        tags = (step.remote or {}).get("metadata") or {}
-        if step.remote is not None and any(tags.get(key) != value for key, value in step.target.identity.items()):
-            error = f"{step.title}: {step.remote['id']} does not carry our tags, so it is not ours to delete"
-            steps.append(replace(step, error=error, needs_confirmation=True))
-        elif pending:
-            made = [there["id"] for there in made_by(pending, remote.tagged(step.key))]
-            note = "a create is still open: what it made is deleted, too"
-            steps.append(replace(step, action="delete", note=note, id=step.id or next(iter(made), None)))
-        else:
-            steps.append(replace(step, action="none" if step.record is None else "delete"))
-    return Plan(tuple(steps))
-
-
-def adopt_tagged(plan: Plan, remote: Remote) -> Plan:
-    """The plan of a create, adopting instead of making where an object carries the instance's tags already."""
-    found = [step for step in plan.to_do("create", "recreate") if remote.tagged(step.key)]
-    return plan.updated(replace(step, action="adopt") for step in found)
-
-
-def made_by(pending: PendingOperation | None, tagged: Sequence[JSONObject]) -> list[JSONObject]:
-    """Of one instance's tagged objects those that an open create made: they carry its nonce."""
-    nonce = pending.nonce if pending else None
-    return [there for there in tagged if nonce and there["metadata"].get("asst.nonce") == nonce]
-
-
-def _with_duplicates(step: Step, tagged: Sequence[JSONObject]) -> Step:
-    """The step of a living instance, with a note of the other objects that carry its tags."""
-    others = [there["id"] for there in tagged if there["id"] != step.id]
-    if step.remote is None or not others:
-        return step
-    verb = "carries" if len(others) == 1 else "carry"
-    which = f"{', '.join(others)} {verb} the same tags; {step.id} is the recorded one"
-    return replace(step, note=_join_notes(step.note, which, *(f"inv asst.delete --id {id} deletes it" for id in others)))
-
-
-def _join_notes(*notes: str | None) -> str | None:
-    return "; ".join(note for note in notes if note) or None

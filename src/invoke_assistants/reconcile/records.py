@@ -1,4 +1,4 @@
-"""The record that follows: after a refresh, an update, or an adoption. Pure."""
+"""The record of an instance after a refresh, an update, or an adoption. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..declare.digest import digest
+from ..declare.tags import metadata_of
 from ..types import HISTORY, Change, Desired, JSONObject, Record, Step
 from .diff import compare, remote_payload, reset_changes, stale_fields
 
@@ -44,12 +45,12 @@ def record_of_adopted(
         payloads: those that the store holds, by digest.
         own: whether the object carries the nonce of our own create.
     """
-    remote_digest: str | None = (there.get("metadata") or {}).get("asst.digest")
+    remote_digest: str | None = metadata_of(there).get("asst.digest")
     held = remote_payload(there, desired.payload)
     if own and remote_digest is not None and remote_digest in payloads:
         payload = payloads[remote_digest]  # what it was made with, so that a removed field is seen
     elif remote_digest == desired.digest or (remote_digest == digest(held) and not own):
-        payload = desired.payload  # what differs is an edit by hand; or else the record's tag would be the object's
+        payload = desired.payload  # what differs was edited by hand: under the object's tag it would not be seen
     else:
         payload = held
     recorded, tag = digest(payload), remote_digest if own else None

@@ -56,12 +56,15 @@ async def refresh_to_create(world: World, desired: Sequence[Desired]) -> Remote:
     return await refresh(world, desired, complete=complete | gone) if gone else remote
 
 
-async def refresh_again(remote: Remote) -> Remote:
-    """The same look once more."""
+async def refresh_again(remote: Remote, *, tagged: bool = False) -> Remote:
+    """The same look once more; with ``tagged``, for the tagged objects alone, in complete lists."""
     listings: dict[int, Listing] = {}
     for before in remote.listings.values():
-        if id(before) not in listings and before.platform:
-            listings[id(before)] = await list_objects(before.platform, before.ids, before.project, complete=before.complete)
+        if id(before) not in listings:
+            assert before.platform is not None  # a plan without a request asks nothing
+            ids = frozenset[str]() if tagged else before.ids
+            complete = tagged or before.complete
+            listings[id(before)] = await list_objects(before.platform, ids, before.project, complete=complete)
     return Remote({key: listings[id(before)] for key, before in remote.listings.items()})
 
 
@@ -92,13 +95,13 @@ async def list_objects(platform: Platform, ids: Collection[str], project: str, *
 async def _list_once(platform: Platform, ids: frozenset[str], project: str, complete: bool) -> Listing:
     objects: dict[str, JSONObject] = {}
     unseen = set(ids)
-    more, after, pages = complete or bool(unseen), None, 0
-    while more and (complete or (unseen and len(unseen) > pages)):
+    more, after, pages = True, None, 0
+    while more and (complete or len(unseen) > pages):
         data, more = await platform.list_page(after)
         pages += 1
         fresh = {item["id"]: item for item in data}
         if (more and not data) or len(fresh) != len(data) or fresh.keys() & objects.keys() or pages > MAX_PAGES:
-            raise PlatformError("the service's list of agents repeats itself or does not end: try again later", unknown=True)
+            raise PlatformError("the service's list repeats itself or does not end: try again later", unknown=True)
         objects |= fresh
         unseen -= fresh.keys()
         after = data[-1]["id"] if data else None

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
-from ..declare.tags import is_ours
+from ..declare.tags import is_ours, metadata_of
 from ..platforms.platform import Platform
-from ..types import Desired, JSONObject, Key, State
+from ..types import Desired, JSONObject, Key, PendingOperation, State
 from .diff import declarable_fields
 
-__all__ = ["Listing", "Remote", "as_recorded"]
+__all__ = ["Listing", "Remote", "as_recorded", "made_by"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Listing:
         """This project's objects by the assistant and environment of their tags, oldest first; of equal age the lower id."""
         found: dict[Key, list[JSONObject]] = {}
         for item in sorted(self.objects.values(), key=lambda item: (item.get("created_at", 0), item["id"])):
-            metadata = item.get("metadata") or {}
+            metadata = metadata_of(item)
             if is_ours(metadata, self.project):
                 found.setdefault((metadata["asst.name"], metadata["asst.environment"]), []).append(item)
         return found
@@ -80,3 +80,9 @@ def as_recorded(desired: Iterable[Desired], state: State) -> Remote:
         objects[record.id] = {**payload, "id": record.id, "name": each.remote_name, "metadata": metadata}
     listing = Listing(objects)
     return Remote(dict.fromkeys(recorded, listing))
+
+
+def made_by(pending: PendingOperation | None, tagged: Sequence[JSONObject]) -> list[JSONObject]:
+    """Of one instance's tagged objects those that an open create made: they carry its nonce."""
+    nonce = pending.nonce if pending else None
+    return [there for there in tagged if nonce and there["metadata"].get("asst.nonce") == nonce]

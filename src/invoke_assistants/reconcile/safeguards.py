@@ -11,9 +11,10 @@ from ..config.project import Project
 from ..errors import AsstError, Refused, RowsFailed
 from ..text import count
 from ..types import Desired, Location, PendingOperation, Record, State, Step
-from .plan import Plan, made_by, plan_update
+from .plan import Plan
+from .planning import plan_update
 from .refresh import list_objects, refresh_again
-from .remote import Remote
+from .remote import Remote, made_by
 from .reporter import Confirm
 from .world import World
 
@@ -68,13 +69,15 @@ def _recorded_ids(state: State, environment: str, location: Location) -> set[str
 
 
 def _unseen_error(name: str, environment: Environment, number: int, *, deleting: bool) -> str:
-    variable = f"the key in {environment.key_variable()}" if environment.managed_with_key else "the local platform"
+    seer = (
+        f"the key in {environment.key_variable()}"
+        if environment.managed_with_key
+        else f"the {environment.location.platform} platform"
+    )
     way_out = "inv asst.create --recreate makes them anew"
     if deleting:
         way_out = f"inv asst.forget NAME {name} drops the record of one that is really gone"
-    return (
-        f"{name}: {variable} sees none of its {count(number, 'recorded instance')} (is it the right key and project?); {way_out}"
-    )
+    return f"{name}: {seer} sees none of its {count(number, 'recorded instance')} (is it the right key and project?); {way_out}"
 
 
 async def refuse_unseen(plan: Plan, world: World, remote: Remote, *, deleting: bool = False) -> None:
@@ -186,7 +189,7 @@ async def wait_for_other_creates(plan: Plan, world: World, remote: Remote) -> Re
             raise _ambiguous(plan, stuck, remote)
         world.reporter.say("several instances carry the same tags; another run may be choosing one, looking again")
         await asyncio.sleep(pause)
-        remote = await refresh_again(remote)
+        remote = await refresh_again(remote, tagged=True)
     return remote
 
 

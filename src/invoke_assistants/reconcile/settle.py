@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from ..platforms.platform import Platform
 from ..types import Desired
 from .executor import Executor
-from .plan import made_by
 from .records import record_of_adopted
 from .refresh import list_objects
-from .remote import Listing
+from .remote import Listing, made_by
 from .world import World
 
 __all__ = ["settle_creates"]

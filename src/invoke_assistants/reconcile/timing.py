@@ -1,4 +1,4 @@
-"""How long a run waits for what."""
+"""The times that a run waits: for lists, for answers, for other runs."""
 
 from __future__ import annotations
 

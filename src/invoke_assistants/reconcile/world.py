@@ -1,13 +1,9 @@
-"""One run in a project: the lock, the event loop, the store as it was read, and the platforms that it needs."""
+"""What a command works in: its project, the store as it was read, and the platforms that it needs."""
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import threading
-from collections.abc import Coroutine, Generator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from ..config.credentials import Credentials
@@ -18,7 +14,7 @@ from ..types import Desired, State
 from .reporter import Reporter
 from .timing import Timing
 
-__all__ = ["World", "run"]
+__all__ = ["World"]
 
 T = TypeVar("T")
 
@@ -66,41 +62,3 @@ class World:
         async with self._stack:
             self.state = self.project.store.read()
             return await command
-
-
-def run(world: World, command: Coroutine[Any, Any, T]) -> T:
-    """Await a command in an event loop of its own, under the store's lock where it may write."""
-    try:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return _run(world, command)
-        with ThreadPoolExecutor(1) as pool:  # a loop runs in this thread already, so ours needs another
-            return pool.submit(_run, world, command).result()
-    finally:
-        command.close()  # where the lock was not to be had, it was never begun
-
-
-def _run(world: World, command: Coroutine[Any, Any, T]) -> T:
-    store, signals = world.project.store, ExitStack()
-
-    async def main() -> T:
-        signals.close()  # from here on the loop's own handler takes an interrupt
-        return await world.work(command)
-
-    with store.lock(f"inv asst.{world.command}", world.reporter.say) if world.lock else nullcontext(), signals:
-        signals.enter_context(_signals_held())
-        return asyncio.run(main())
-
-
-@contextmanager
-def _signals_held() -> Generator[None]:
-    """Keep signals back: one that strikes while an event loop is made leaves half of it, which Python complains about."""
-    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

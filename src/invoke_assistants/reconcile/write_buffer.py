@@ -19,7 +19,7 @@ class WriteBuffer:
     """Results on their way to the store, a few transactions a second at most; the store's lock must be held.
 
     Every transaction holds all results of the run so far: a store that was replaced meanwhile (a git pull) gets them too.
-    But where that store names another instance, or none, it keeps its word: the run's result is of one that may be gone.
+    Where that store names another instance, or none, that stands: the run's own result may be of one that is gone.
 
     Args:
         transact: the store's.

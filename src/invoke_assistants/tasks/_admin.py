@@ -10,7 +10,7 @@ from invoke.context import Context
 
 from ..errors import AsstError, SettingsError
 from ._manage import check, create, deploy, plan, status, update
-from ._task import DRY, ENV, JSON, ONLY, OVERWRITE, RECREATE, YES, AsstTask, CommandOutput, find_root, is_dry_run, task
+from ._task import DRY, ENV, JSON, NAMES, ONLY, OVERWRITE, RECREATE, YES, AsstTask, CommandOutput, find_root, is_dry_run, task
 
 if TYPE_CHECKING:
     from ..types import Step
@@ -25,7 +25,6 @@ ACTIONS: dict[str, AsstTask] = {
     "status": status,
     "check": check,
 }
-OTHERS = frozenset({"adopt", "delete", "forget", "migrate", "resolve", "run", "serve", "watch"})  # the tasks that are no action
 
 
 @task(
@@ -89,7 +88,7 @@ def _find_action(flags: Iterable[str]) -> AsstTask:
 
     name = os.environ.get("ACTION", "")
     known = ", ".join(ACTIONS)
-    if name in OTHERS:
+    if name in NAMES - {"admin", *ACTIONS}:
         raise SettingsError(f"ACTION={name}: asst.admin does {known} alone; run inv asst.{name}")
     if not name:
         raise SettingsError(f"the variable ACTION is not set: ACTION=NAME inv asst.admin, with one of {known}")

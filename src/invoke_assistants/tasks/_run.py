@@ -47,15 +47,15 @@ def _plain_warnings() -> Generator[None]:
 )
 def run(c: Context, name: str, prompt: str, env: str | None = None, session: str | None = None, json: bool = False) -> Any:
     """Ask an assistant, and print its answer."""
-    from ..ask import ask
+    from ..ask import by_name
     from .output import json_document, print_raw_answer, print_reply
     from .terminal import waiting
 
     streams = sys.stdout.isatty() and not json
     try:
         with _plain_warnings(), waiting(f"asking {name}") as show:
-            question = ask.named_question(find_root(c), name, prompt, session, env)
-            result = ask.run(question, show if streams else None, dry=is_dry_run(c))
+            question = by_name.named_question(find_root(c), name, prompt, session, env)
+            result = by_name.run(question, show if streams else None, dry=is_dry_run(c))
     except (Exception, KeyboardInterrupt) as raised:
         error, code = format_error(raised)
         if isinstance(raised, KeyboardInterrupt):

@@ -16,7 +16,7 @@ from invoke.tasks import task as invoke_task
 
 from ..errors import AsstError, Refused
 from ..text import escape_unencodable
-from .exit_codes import BROKEN_PIPE, PENDING, discard_output, end_at_next_signal, exit_code_of, format_error, interruptible
+from .exit_codes import PENDING, discard_output, end_at_next_signal, exit_code_of, format_error, interruptible
 
 if TYPE_CHECKING:
     from ..reconcile.reporter import Confirm
@@ -35,6 +35,8 @@ YES = "ask nothing; what has a flag of its own still needs it"
 OVERWRITE = "write over what was changed remotely"
 WRITE = {"only": ONLY, "env": ENV, "json": JSON, "dry-run": DRY, "yes": YES}
 RECREATE = "go on where all instances of an environment are gone"
+
+NAMES: set[str] = set()  # of all tasks of ours
 
 
 class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only in its stubs
@@ -62,7 +64,7 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
             raise
         except BrokenPipeError:  # head has read enough
             discard_output()
-            raise Exit(None, BROKEN_PIPE) from None
+            raise Exit(None, AsstError.exit_code) from None
         except KeyboardInterrupt as error:  # a second one, which struck between two lines of the first one's handling
             end_at_next_signal()
             raise Exit(*format_error(error)) from None
@@ -73,7 +75,12 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
 def task(**options: Any) -> Callable[[Callable[..., Any]], AsstTask]:
     """Invoke's decorator, without short flags, which would change with every new parameter."""
     decorate: Callable[[Callable[..., Any]], AsstTask] = invoke_task(klass=AsstTask, auto_shortflags=False, **options)
-    return decorate
+
+    def made(body: Callable[..., Any]) -> AsstTask:
+        NAMES.add(body.__name__)
+        return decorate(body)
+
+    return made
 
 
 class CommandOutput:
@@ -109,6 +116,8 @@ class CommandOutput:
         from .output import json_document, print_steps
 
         self.terminal.stop()
+        if raised is not None and not isinstance(raised, Exception | KeyboardInterrupt):
+            return
         error: str | None = None
         code = 0
         if isinstance(raised, Exception | KeyboardInterrupt):
@@ -116,11 +125,16 @@ class CommandOutput:
             self.steps = list(raised.rows) if isinstance(raised, AsstError) else []
         elif self._check:
             error, code = self._join_errors(), exit_code_of(self.steps)
-        if self.steps or not error:
-            stream, refused = sys.stderr if self._json else sys.stdout, code == Refused.exit_code and not self._planned
-            print_steps(self._command, self.steps, stream, planned=self._planned, refused=refused, error=error)
-        if self._json:
-            print(json_document(self._command, self.steps, error, code in (0, PENDING)), flush=True)
+        try:
+            if self.steps or not error:
+                stream, refused = sys.stderr if self._json else sys.stdout, code == Refused.exit_code and not self._planned
+                print_steps(self._command, self.steps, stream, planned=self._planned, refused=refused, error=error)
+            if self._json:
+                print(json_document(self._command, self.steps, error, code in (0, PENDING)), flush=True)
+            sys.stdout.flush()
+        except BrokenPipeError:  # head has read enough: what was done, and the exit code, stay
+            discard_output(error)
+            error = None
         if code:
             raise Exit(error, code) from None
 

@@ -18,11 +18,10 @@ from ..text import one_line
 if TYPE_CHECKING:
     from ..types import Step
 
-__all__ = ["BROKEN_PIPE", "PENDING", "discard_output", "end_at_next_signal", "exit_code_of", "format_error", "interruptible"]
+__all__ = ["PENDING", "discard_output", "end_at_next_signal", "exit_code_of", "format_error", "interruptible"]
 
 PENDING = 2  # changes are pending
 INTERRUPTED, TERMINATED = 130, 143
-BROKEN_PIPE = 141  # as a shell shows the death by SIGPIPE, which Python ignores
 
 _terminated = threading.Event()
 
@@ -83,11 +82,16 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def discard_output() -> None:
-    """Drop what is still to be written to a closed pipe, or the interpreter would complain at its end."""
+def discard_output(error: str | None = None) -> None:
+    """Drop what is still to be written to a closed pipe, or the interpreter would complain at its end.
+
+    Args:
+        error: goes to stderr, unless that is closed, too.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
+    for stream, last in ((sys.stdout, None), (sys.stderr, error)):
         try:
+            stream.write(f"{last}\n" if last else "")
             stream.flush()
         except BrokenPipeError:
             os.dup2(nowhere, stream.fileno())

@@ -88,16 +88,16 @@ def confirm(command: str, question: str, steps: Sequence[Step]) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     print_steps(command, steps, sys.stderr, planned=True)
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     if threading.current_thread() is not threading.main_thread():
-        return _read_yes()
+        return _ask(question)
     # asyncio's own handler would wait for the answer before it lets Ctrl-C through.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return _read_yes()
+        return _ask(question)
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _read_yes() -> bool:
+def _ask(question: str) -> bool:
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -13,7 +13,7 @@ from .. import commands
 from ..errors import AsstError, Refused
 from ..text import escape_unencodable
 from ..types import Step
-from .exit_codes import BROKEN_PIPE, discard_output, format_error, interruptible
+from .exit_codes import discard_output, format_error, interruptible
 from .output import print_steps
 from .terminal import Terminal
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
             return _run(root, only, terminal)
         except BrokenPipeError:
             discard_output()
-            return BROKEN_PIPE
+            return AsstError.exit_code
         except (Exception, KeyboardInterrupt) as error:
             terminal.stop()
             message, code = format_error(error)

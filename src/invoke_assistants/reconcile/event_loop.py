@@ -1,0 +1,56 @@
+"""Running a command in an event loop of its own, under the store's lock."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import signal
+import threading
+from collections.abc import Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import Any, TypeVar
+
+from ..sdk.event_loop import is_running
+from .world import World
+
+__all__ = ["run"]
+
+T = TypeVar("T")
+
+
+def run(world: World, command: Coroutine[Any, Any, T]) -> T:
+    """Await a command in an event loop of its own, under the store's lock where it may write."""
+    try:
+        if not is_running():
+            return _run(world, command)
+        with ThreadPoolExecutor(1) as pool:  # a loop runs in this thread already, so ours needs another
+            return pool.submit(_run, world, command).result()
+    finally:
+        if inspect.getcoroutinestate(command) == inspect.CORO_CREATED:  # the lock was not to be had
+            command.close()
+
+
+def _run(world: World, command: Coroutine[Any, Any, T]) -> T:
+    store, signals = world.project.store, ExitStack()
+
+    async def main() -> T:
+        signals.close()  # from here on the loop's own handler takes an interrupt
+        return await world.work(command)
+
+    with store.lock(f"inv asst.{world.command}", world.reporter.say) if world.lock else nullcontext(), signals:
+        signals.enter_context(_signals_held())
+        return asyncio.run(main())
+
+
+@contextmanager
+def _signals_held() -> Generator[None]:
+    """Keep signals back: one that strikes while an event loop is made leaves half of it, which Python complains about."""
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

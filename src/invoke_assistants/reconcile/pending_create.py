@@ -1,0 +1,69 @@
+"""What this run knows of one create whose outcome is open."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..declare.tags import metadata_of
+from ..errors import PlatformError
+from ..types import JSONObject, PendingOperation, Record, State, Step
+from .election import CreateState
+from .plan import Plan
+from .remote import Listing
+
+__all__ = ["PendingCreate", "plan_of", "still_open"]
+
+
+@dataclass
+class PendingCreate:
+    """One instance that is being created.
+
+    Args:
+        operation: what the store holds of it while its outcome is open.
+        resumed: whether an earlier run left it open.
+        before: what was recorded when the run began.
+        listed: the id of the oldest object with its tags that a look showed.
+        id: the id that was recorded before, or answered now.
+        problem: why it is not known whether it was made.
+        outcome: its step, once it is settled or given up.
+    """
+
+    step: Step
+    operation: PendingOperation
+    resumed: bool
+    before: Record | None
+    listed: str | None
+    state: CreateState = CreateState.UNSENT
+    id: str | None = None
+    problem: PlatformError | None = None
+    attempts: int = 0
+    deleted: set[str] = field(default_factory=set)
+    outcome: Step | None = None
+
+    @classmethod
+    def of(cls, step: Step, state: State, tagged: Sequence[JSONObject]) -> PendingCreate:
+        """The create of a planned step; one that an earlier run left open goes on with its nonce."""
+        open_ = state.pending_operation(step.target, "create")
+        operation = open_ or PendingOperation("create", step.target.digest, secrets.token_hex(16))
+        create = cls(step, operation, open_ is not None, state.record(step.target), tagged[0]["id"] if tagged else None)
+        if step.record and step.remote:
+            create.id = step.record.id
+        return create
+
+    def owns(self, there: JSONObject) -> bool:
+        """Whether an object carries this create's nonce."""
+        return metadata_of(there).get("asst.nonce") == self.operation.nonce
+
+    def tagged(self, listing: Listing) -> list[JSONObject]:
+        """The listed objects with the instance's tags, oldest first, but those that this run has deleted."""
+        return [there for there in listing.tagged.get(self.step.key, []) if there["id"] not in self.deleted]
+
+
+def plan_of(creates: Sequence[PendingCreate]) -> Plan:
+    return Plan(tuple(each.outcome or each.step for each in creates))
+
+
+def still_open(creates: Sequence[PendingCreate]) -> list[PendingCreate]:
+    return [each for each in creates if each.outcome is None]
