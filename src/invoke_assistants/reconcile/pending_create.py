@@ -21,12 +21,16 @@ class PendingCreate:
     """One instance that is being created.
 
     Args:
+        step: what was planned.
         operation: what the store holds of it while its outcome is open.
         resumed: whether an earlier run left it open.
         before: what was recorded when the run began.
         listed: the id of the oldest object with its tags that a look showed.
         id: the id that was recorded before, or answered now.
+        state: what this run knows of it.
         problem: why it is not known whether it was made.
+        attempts: how often it was posted anew because its object had disappeared.
+        deleted: the ids of its own objects that this run deleted.
         outcome: its step, once it is settled or given up.
     """
 
@@ -62,8 +66,10 @@ class PendingCreate:
 
 
 def plan_of(creates: Sequence[PendingCreate]) -> Plan:
+    """The steps of some creates as they are now."""
     return Plan(tuple(each.outcome or each.step for each in creates))
 
 
 def still_open(creates: Sequence[PendingCreate]) -> list[PendingCreate]:
+    """Those that are neither settled nor given up."""
     return [each for each in creates if each.outcome is None]
