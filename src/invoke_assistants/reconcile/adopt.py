@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
-from ..declare.tags import metadata_of
+from ..declare.tags import NONCE_TAG, metadata_of
 from ..errors import AsstError, PlatformError
 from ..platforms.platform import Platform
 from ..types import Desired, JSONObject, Record, Step
@@ -71,7 +71,7 @@ async def _tag(platform: Platform, desired: Desired, there: JSONObject) -> JSONO
         return await platform.update(there["id"], body)
     except PlatformError as error:
         now = await platform.retrieve(there["id"]) if error.unknown else None
-        if now is None or metadata_of(now).get("asst.nonce") != body["metadata"]["asst.nonce"]:
+        if now is None or metadata_of(now).get(NONCE_TAG) != body["metadata"][NONCE_TAG]:
             raise
         return now
 

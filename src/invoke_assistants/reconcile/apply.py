@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..declare.tags import metadata_of
+from ..declare.tags import DIGEST_TAG, metadata_of
 from ..errors import PlatformError
 from ..types import Desired, JSONObject, PendingOperation, State, Step
 from .diff import compare
@@ -121,7 +121,7 @@ def _set_update_pending(step: Step, state: State, buffer: WriteBuffer) -> None:
 
 def _holds(there: JSONObject | None, desired: Desired) -> bool:
     """Whether an object is what an update was to make of it."""
-    tag = metadata_of(there).get("asst.digest")
+    tag = metadata_of(there).get(DIGEST_TAG)
     return there is not None and tag == desired.digest and not compare(there, desired.payload)
 
 

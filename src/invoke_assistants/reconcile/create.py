@@ -40,7 +40,7 @@ async def apply_create(plan: Plan, world: World, remote: Remote) -> Plan:
         RowsFailed: some could not be made; the others were.
     """
     planned = plan.to_do()
-    creating = _Creating(await Executor.open(world, (step.target for step in planned)))
+    creating = _CreateRun(await Executor.open(world, (step.target for step in planned)))
     buffer = creating.executor.buffer
     record_in_sync(plan, world.state, buffer)
     creates = [PendingCreate.of(step, world.state, remote.tagged(step.key)) for step in planned]
@@ -53,7 +53,7 @@ async def apply_create(plan: Plan, world: World, remote: Remote) -> Plan:
     return creating.executor.mark_replaced(plan).raise_if_failed()
 
 
-class _Creating:
+class _CreateRun:
     """The creates of one command."""
 
     def __init__(self, executor: Executor) -> None:

@@ -19,7 +19,7 @@ from .plan import Plan
 from .planning import plan_delete
 from .refresh import refresh
 from .reporter import Confirm
-from .safeguards import entries, refuse_if_changed, refuse_unsafe, refuse_unseen
+from .safeguards import refuse_if_changed, refuse_unsafe, refuse_unseen, stored_entries
 from .settle import settle_creates
 from .undeclared import recorded_locations
 from .world import World
@@ -122,7 +122,7 @@ async def _refuse_if_object_changed(
     world: World, platform: Platform, there: JSONObject, rows: Iterable[Desired], step: Step
 ) -> None:
     now, seen = world.project.store.read(), declarable_fields(await platform.retrieve(there["id"]) or {})
-    if seen != declarable_fields(there) or any(entries(now, each) != entries(world.state, each) for each in rows):
+    if seen != declarable_fields(there) or any(stored_entries(now, each) != stored_entries(world.state, each) for each in rows):
         raise Refused(
             f"{there['id']} was changed while the question waited; nothing was written: run the same command again", [step]
         )
@@ -152,12 +152,7 @@ async def _delete_and_forget(world: World, platform: Platform, step: Step, held:
 
 
 def _recorded_row(world: World, key: Key, environment: Environment) -> Desired:
-    """A row at an environment's location, with the payload that its record or its open create names."""
-    slot, state = (key, environment.location), world.state
-    record = state.record_at(key, environment.location)
-    digest = record.digest if record else state.pending[slot].digest if slot in state.pending else ""
-    payload = state.payloads.get(digest, {})
-    return Desired(*key, environment.position, environment.location, world.project_name, payload, digest)
+    return _as_recorded(world.project_name, world.state, key, environment.position, environment.location)
 
 
 async def _find(world: World, id: str, environments: Sequence[Environment]) -> tuple[Environment, Platform, JSONObject]:
@@ -217,7 +212,7 @@ def recorded_instances(project: Project, state: State, selection: Selection) -> 
             candidates = [location for location in candidates if location == here]
         reached = next((location for location in candidates if project.settings.environment_for(where, location)), None)
         if reached:
-            instances.append(_instance(project, state, key, order[where], reached))
+            instances.append(_as_recorded(project.settings.project, state, key, order[where], reached))
         elif candidates:
             unreachable.append(_unreachable(key, candidates[0], state.records.get(key)))
     return instances, unreachable
@@ -233,10 +228,11 @@ def _refuse_unknown(project: Project, locations: Iterable[Key], selection: Selec
         project.settings.environment(selection.env)
 
 
-def _instance(project: Project, state: State, key: Key, position: int, location: Location) -> Desired:
-    record = state.record_at(key, location)
-    digest = record.digest if record else state.pending[key, location].digest
-    return Desired(*key, position, location, project.settings.project, state.payloads[digest], digest)
+def _as_recorded(project_name: str, state: State, key: Key, position: int, location: Location) -> Desired:
+    """A row of the store as an instance, with the payload that its record or what is pending for it names."""
+    record, pending = state.record_at(key, location), state.pending.get((key, location))
+    digest = record.digest if record else pending.digest if pending else ""
+    return Desired(*key, position, location, project_name, state.payloads.get(digest, {}), digest)
 
 
 def records_elsewhere(project: Project, state: State, selection: Selection, here: Sequence[Desired]) -> list[str]:

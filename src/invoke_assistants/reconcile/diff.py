@@ -7,7 +7,7 @@ from typing import Any
 
 from ..declare.declaration import plain
 from ..declare.digest import digest
-from ..declare.tags import TAGS, metadata_of
+from ..declare.tags import DIGEST_TAG, NONCE_TAG, TAGS, metadata_of
 from ..types import Change, Desired, JSONObject
 
 __all__ = [
@@ -141,9 +141,9 @@ def update_body(
     held: Mapping[str, str] = metadata_of(remote)
     ours = {*TAGS}.union(*(payload.get("metadata", {}) for payload in earlier))
     foreign = {key: value for key, value in held.items() if key not in ours}
-    tags = {**desired.identity, "asst.digest": desired.digest}
-    if "asst.nonce" in held:
-        tags["asst.nonce"] = held["asst.nonce"]
+    tags = {**desired.identity, DIGEST_TAG: desired.digest}
+    if NONCE_TAG in held:
+        tags[NONCE_TAG] = held[NONCE_TAG]
     return {**body, "name": desired.remote_name, "metadata": {**foreign, **desired.payload.get("metadata", {}), **tags}}
 
 
@@ -186,10 +186,10 @@ def _is_default(change: Change) -> bool:
 
 def adoption_body(desired: Desired, there: Mapping[str, Any], nonce: str) -> JSONObject:
     """The body that makes an existing object an instance: our name and tags, nothing else of it changed."""
-    tags = {**desired.identity, "asst.digest": digest(remote_payload(there, desired.payload)), "asst.nonce": nonce}
+    tags = {**desired.identity, DIGEST_TAG: digest(remote_payload(there, desired.payload)), NONCE_TAG: nonce}
     return {"name": desired.remote_name, "metadata": {**metadata_of(there), **tags}}
 
 
 def is_as_adopted(desired: Desired, there: Mapping[str, Any]) -> bool:
     """Whether an object still holds what it was adopted with, by the digest in its tags."""
-    return metadata_of(there).get("asst.digest") == digest(remote_payload(there, desired.payload))
+    return metadata_of(there).get(DIGEST_TAG) == digest(remote_payload(there, desired.payload))

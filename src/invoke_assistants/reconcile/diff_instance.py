@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..declare.tags import is_ours, metadata_of
+from ..declare.tags import DIGEST_TAG, is_ours, metadata_of
 from ..types import Change, Desired, JSONObject, Record, State, Step
 from .diff import compare, removed_fields, reset_body, reset_changes, stale_fields, update_body
 from .records import successor
@@ -42,7 +42,7 @@ def diff_instance(desired: Desired, state: State, there: JSONObject | None) -> S
     if other := _whose(desired, there):
         drift = f"{record.id} is the instance of another row ({other}), which nothing here writes: inv asst.forget"
         return Step.of(desired, "drifted", record, there, changes=lost, drift=f"{drift} {' '.join(desired.key)}")
-    tag: str | None = metadata_of(there).get("asst.digest")
+    tag: str | None = metadata_of(there).get(DIGEST_TAG)
     recorded, pending = state.payloads[record.digest], None
     if operation := state.pending_operation(desired, "update"):
         pending = state.payloads[operation.digest]
@@ -84,11 +84,11 @@ def _whose(desired: Desired, there: JSONObject) -> str | None:
 
 def _identity_changes(desired: Desired, there: JSONObject, record: Record) -> tuple[Change, ...]:
     """The remote name and tags that are no longer ours; none of the values are part of a payload."""
-    tags = {**desired.identity, "asst.digest": record.remote_digest}
+    tags = {**desired.identity, DIGEST_TAG: record.remote_digest}
     metadata = metadata_of(there)
     changed = [] if there.get("name") == desired.remote_name else [Change("name", there.get("name"), desired.remote_name)]
     for tag, value in tags.items():
-        if metadata.get(tag) != value and (tag != "asst.digest" or not metadata.get(tag)):
+        if metadata.get(tag) != value and (tag != DIGEST_TAG or not metadata.get(tag)):
             changed.append(Change(f"metadata.{tag}", metadata.get(tag), value))
     return tuple(changed)
 

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..declare.tags import metadata_of
+from ..declare.tags import NONCE_TAG, metadata_of
 from ..errors import PlatformError
 from ..types import JSONObject, PendingOperation, Record, State, Step
 from .election import CreateState
@@ -58,7 +58,7 @@ class PendingCreate:
 
     def owns(self, there: JSONObject) -> bool:
         """Whether an object carries this create's nonce."""
-        return metadata_of(there).get("asst.nonce") == self.operation.nonce
+        return metadata_of(there).get(NONCE_TAG) == self.operation.nonce
 
     def tagged(self, listing: Listing) -> list[JSONObject]:
         """The listed objects with the instance's tags, oldest first, but those that this run has deleted."""

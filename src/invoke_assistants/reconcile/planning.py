@@ -20,7 +20,7 @@ _CREATE: dict[Status, Action] = {"not_created": "create", "missing": "recreate"}
 _OPEN = "a create is still open: inv asst.create settles it"
 
 
-def _diff(desired: Iterable[Desired], state: State, remote: Remote) -> Iterator[Step]:
+def _diff_all(desired: Iterable[Desired], state: State, remote: Remote) -> Iterator[Step]:
     for each in desired:
         record = state.record(each)
         there = remote.listing(each.key).objects.get(record.id) if record else None
@@ -36,7 +36,7 @@ def plan_create(desired: Iterable[Desired], state: State, remote: Remote) -> Pla
             return replace(step, action=_CREATE[step.state], note=_OPEN if open_ else step.note)
         return replace(step, action="adopt" if open_ else "none", note=_OPEN if open_ else _join_notes(step.drift, step.note))
 
-    return Plan(tuple(map(step_of, _diff(desired, state, remote))))
+    return Plan(tuple(map(step_of, _diff_all(desired, state, remote))))
 
 
 def plan_status(desired: Iterable[Desired], state: State, remote: Remote) -> Plan:
@@ -46,7 +46,7 @@ def plan_status(desired: Iterable[Desired], state: State, remote: Remote) -> Pla
         open_ = state.pending_operation(step.target, "create") is not None
         return replace(step, note=_OPEN if open_ else _join_notes(step.drift, step.note))
 
-    return Plan(tuple(map(step_of, _diff(desired, state, remote))))
+    return Plan(tuple(map(step_of, _diff_all(desired, state, remote))))
 
 
 def plan_update(desired: Iterable[Desired], state: State, remote: Remote, *, overwrite: bool = False) -> Plan:
@@ -55,7 +55,7 @@ def plan_update(desired: Iterable[Desired], state: State, remote: Remote, *, ove
     Args:
         overwrite: drift by hand, or by another checkout, is written over.
     """
-    return Plan(tuple(_update_step(step, state, overwrite=overwrite) for step in _diff(desired, state, remote)))
+    return Plan(tuple(_update_step(step, state, overwrite=overwrite) for step in _diff_all(desired, state, remote)))
 
 
 def plan_preview(desired: Iterable[Desired], state: State, remote: Remote) -> Plan:
@@ -68,7 +68,7 @@ def plan_preview(desired: Iterable[Desired], state: State, remote: Remote) -> Pl
         planned = _update_step(step, state, overwrite=False)
         return replace(planned, action="recreate") if step.state == "missing" else planned
 
-    return Plan(tuple(map(step_of, _diff(desired, state, remote))))
+    return Plan(tuple(map(step_of, _diff_all(desired, state, remote))))
 
 
 def _update_step(step: Step, state: State, *, overwrite: bool) -> Step:
@@ -96,7 +96,7 @@ def _update_step(step: Step, state: State, *, overwrite: bool) -> Step:
 def plan_delete(desired: Iterable[Desired], state: State, remote: Remote) -> Plan:
     """What ``delete`` would do about recorded instances and open creates: only an object with our tags is deleted."""
     steps = []
-    for step in _diff(desired, state, remote):
+    for step in _diff_all(desired, state, remote):
         pending = state.pending_operation(step.target, "create")
         tags = metadata_of(step.remote)
         if step.remote is not None and any(tags.get(key) != value for key, value in step.target.identity.items()):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..declare.digest import digest
-from ..declare.tags import metadata_of
+from ..declare.tags import DIGEST_TAG, metadata_of
 from ..types import HISTORY, Change, Desired, JSONObject, Record, Step
 from .diff import compare, remote_payload, reset_changes, stale_fields
 
@@ -45,7 +45,7 @@ def record_of_adopted(
         payloads: those that the store holds, by digest.
         own: whether the object carries the nonce of our own create.
     """
-    remote_digest: str | None = metadata_of(there).get("asst.digest")
+    remote_digest: str | None = metadata_of(there).get(DIGEST_TAG)
     held = remote_payload(there, desired.payload)
     if own and remote_digest is not None and remote_digest in payloads:
         payload = payloads[remote_digest]  # what it was made with, so that a removed field is seen

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
-from ..declare.tags import is_ours, metadata_of
+from ..declare.tags import DIGEST_TAG, NONCE_TAG, is_ours, metadata_of
 from ..platforms.platform import Platform
 from ..types import Desired, JSONObject, Key, PendingOperation, State
 from .diff import declarable_fields
@@ -54,7 +54,7 @@ class Remote:
         """The listing to look for an instance in; an empty one where none was made."""
         return self.listings.get(key, Listing())
 
-    def of(self, platform: Platform) -> Listing:
+    def listing_of(self, platform: Platform) -> Listing:
         """The listing of a platform; an empty one where none was made."""
         return next((each for each in self.listings.values() if each.platform is platform), Listing())
 
@@ -76,7 +76,7 @@ def as_recorded(desired: Iterable[Desired], state: State) -> Remote:
     recorded = {each.key: (each, record) for each in desired if (record := state.record(each))}
     for each, record in recorded.values():
         payload = state.payloads[record.digest]
-        metadata = {**payload.get("metadata", {}), **each.identity, "asst.digest": record.remote_digest}
+        metadata = {**payload.get("metadata", {}), **each.identity, DIGEST_TAG: record.remote_digest}
         objects[record.id] = {**payload, "id": record.id, "name": each.remote_name, "metadata": metadata}
     listing = Listing(objects)
     return Remote(dict.fromkeys(recorded, listing))
@@ -85,4 +85,4 @@ def as_recorded(desired: Iterable[Desired], state: State) -> Remote:
 def made_by(pending: PendingOperation | None, tagged: Sequence[JSONObject]) -> list[JSONObject]:
     """Of one instance's tagged objects those that an open create made: they carry its nonce."""
     nonce = pending.nonce if pending else None
-    return [there for there in tagged if nonce and there["metadata"].get("asst.nonce") == nonce]
+    return [there for there in tagged if nonce and there["metadata"].get(NONCE_TAG) == nonce]

@@ -21,12 +21,12 @@ from .world import World
 __all__ = [
     "confirm_overwrite",
     "confirm_recreate",
-    "entries",
     "mark_unseen",
     "refuse_if_changed",
     "refuse_unless_promoted",
     "refuse_unsafe",
     "refuse_unseen",
+    "stored_entries",
     "wait_for_other_creates",
 ]
 
@@ -49,7 +49,7 @@ async def mark_unseen(plan: Plan, world: World, remote: Remote, *, deleting: boo
         if not ids or (deleting and not environment.managed_with_key):
             continue
         platform = await world.platform_of(environment)
-        listing = remote.of(platform)
+        listing = remote.listing_of(platform)
         if ids & listing.objects.keys() or any(where == name for _, where in listing.tagged):
             continue
         if (await list_objects(platform, ids, world.project_name)).objects.keys() & ids:
@@ -146,7 +146,7 @@ async def refuse_if_changed(plan: Plan, world: World, remote: Remote) -> Remote:
         for step in plan
         if step.desired
         and (
-            entries(world.state, step.desired) != entries(state, step.desired)
+            stored_entries(world.state, step.desired) != stored_entries(state, step.desired)
             or remote.seen_of(step.desired, world.state) != again.seen_of(step.desired, world.state)
         )
     ]
@@ -155,7 +155,7 @@ async def refuse_if_changed(plan: Plan, world: World, remote: Remote) -> Remote:
     return again
 
 
-def entries(state: State, desired: Desired) -> tuple[Record | None, PendingOperation | None]:
+def stored_entries(state: State, desired: Desired) -> tuple[Record | None, PendingOperation | None]:
     """What the store holds of one instance: its record, and what is pending for it."""
     return state.records.get(desired.key), state.pending.get((desired.key, desired.location))
 

@@ -30,7 +30,7 @@ class WriteBuffer:
     def __init__(self, transact: Transact, recorded: State, every: float) -> None:
         self._transact = transact
         self._every = every
-        self._began = recorded
+        self._initial = recorded
         self._records: dict[Key, Record] = {}
         self._forgotten: dict[Key, tuple[Location, str]] = {}
         self._pending: dict[tuple[Key, Location], PendingOperation | None] = {}
@@ -75,7 +75,7 @@ class WriteBuffer:
         try:
             self._transact(self._edits, self.payloads.items())
         except StoreError as error:
-            before = {record.id for record in self._began.records.values()}
+            before = {record.id for record in self._initial.records.values()}
             lost = [
                 f"inv asst.adopt {name} {where} {each.id}"
                 for (name, where), each in self._records.items()
@@ -90,7 +90,7 @@ class WriteBuffer:
         self.replaced = {}
         records, forgotten = {}, {}
         for key, record in self._records.items():
-            known = record.id == self._began.id(key, record.location)  # else this run made, adopted or elected it
+            known = record.id == self._initial.id(key, record.location)  # else this run made, adopted or elected it
             if known and now.id(key, record.location) != record.id:
                 self.replaced[key] = now.id(key, record.location)
             else:
