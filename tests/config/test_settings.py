@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from invoke_assistants.config.credentials import Secret
-from invoke_assistants.config.project import Project, runtime_root
-from invoke_assistants.config.settings import Settings, find_root
+from invoke_assistants.config.project import Project
+from invoke_assistants.config.root import find_root, runtime_root
+from invoke_assistants.config.settings import Settings
 from invoke_assistants.errors import SettingsError
 
 KEY = "sk-canary-1111111111"

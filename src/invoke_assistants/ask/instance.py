@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..config.environment import Environment
-from ..config.project import open_store, runtime_root
+from ..config.project import open_store
+from ..config.root import runtime_root
 from ..config.settings import Settings
 from ..config.sources import VARIABLES
 from ..errors import NotCreated

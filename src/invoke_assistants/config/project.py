@@ -18,10 +18,10 @@ from ..text import did_you_mean
 from ..types import Desired
 from .environment import Environment
 from .import_app import load_assistants
-from .settings import Settings, find_root
-from .sources import Variables
+from .root import runtime_root
+from .settings import Settings
 
-__all__ = ["Project", "as_names", "load_settings", "open_store", "runtime_root"]
+__all__ = ["Project", "as_names", "load_settings", "open_store"]
 
 
 @dataclass(frozen=True)
@@ -124,25 +124,3 @@ def _check_overrides(declared: Mapping[str, Declaration[Any]], settings: Setting
                     f"assistant {declaration.name} differs in {name!r:.80}, which is not an environment; known:"
                     f" {', '.join(sorted(names))}{did_you_mean(name, names)}"
                 )
-
-
-def runtime_root(environ: Mapping[str, str]) -> Path | None:
-    """The project's folder at run time: ``ASST_ROOT``, else the nearest one with a ``pyproject.toml``.
-
-    Return None where there is no such folder and ``ASST_STORE`` is absolute, so that none is needed.
-
-    Raises:
-        SettingsError: there is no ``pyproject.toml``, or ``ASST_ROOT`` is not a folder.
-    """
-    environ = Variables(environ)  # tracebacks with locals show no key
-    if named := environ.get("ASST_ROOT"):
-        if not Path(named).is_dir():
-            raise SettingsError(f"ASST_ROOT is {named!r:.200}, which is not a folder")
-        return Path(named).resolve()
-    root = find_root(Path.cwd(), needed=False)
-    if root is None and not Path(environ.get("ASST_STORE", "")).is_absolute():
-        raise SettingsError(
-            f"no pyproject.toml in {Path.cwd()} or above it: set ASST_ROOT to the project's folder, or ASST_STORE to an"
-            " absolute path"
-        )
-    return root

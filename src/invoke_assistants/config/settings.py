@@ -19,7 +19,7 @@ from .base_url import parse_origin
 from .environment import LOCAL_URL, Environment, read_environments
 from .sources import Sources, Variables
 
-__all__ = ["Settings", "find_root"]
+__all__ = ["Settings"]
 
 MAX_TIMEOUT = 86400  # seconds for one turn at run time
 
@@ -114,21 +114,6 @@ class Settings:
         if location in (LOCAL, PINNED):
             return replace(self.environments[0], location=location, base_url=LOCAL_URL)
         return None
-
-
-def find_root(start: Path, needed: bool = True) -> Path | None:
-    """The folder of the nearest ``pyproject.toml`` at or above ``start``.
-
-    Raises:
-        SettingsError: there is none, and one is needed.
-    """
-    start = start.resolve()
-    for folder in (start, *start.parents):
-        if (folder / "pyproject.toml").is_file():
-            return folder
-    if needed:
-        raise SettingsError(f"no pyproject.toml in {start} or above it: run this in your project")
-    return None
 
 
 def _read_store(sources: Sources) -> Path:

@@ -146,10 +146,10 @@ class CommandOutput:
 
 def find_root(c: Context) -> Path:
     """The project's folder: from where Invoke found ``tasks.py``."""
-    from ..config import settings
+    from ..config import root
 
     loaded_from = getattr(c.config, "_project_prefix", None)  # it has no public name
-    root = settings.find_root(Path(loaded_from or Path.cwd()))
+    root = root.find_root(Path(loaded_from or Path.cwd()))
     assert root is not None
     return root
 
