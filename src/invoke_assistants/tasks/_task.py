@@ -149,9 +149,9 @@ def find_root(c: Context) -> Path:
     from ..config import root
 
     loaded_from = getattr(c.config, "_project_prefix", None)  # it has no public name
-    root = root.find_root(Path(loaded_from or Path.cwd()))
-    assert root is not None
-    return root
+    folder = root.find_root(Path(loaded_from or Path.cwd()))
+    assert folder is not None
+    return folder
 
 
 def is_dry_run(c: Context, dry_run: bool = False) -> bool:
