@@ -39,6 +39,7 @@ from .reconcile.safeguards import (
 from .reconcile.timing import TIMING, Timing
 from .reconcile.undeclared import undeclared_steps
 from .reconcile.world import World
+from .store.lock import lock_store
 from .store.resolve import GitVersions, choose_sides, resolve_conflicts
 from .types import ID, Desired, Step
 
@@ -256,7 +257,7 @@ def resolve(root: Root = None, *, ours: Iterable[str] = (), theirs: Iterable[str
     settings = load_settings(root)
     store = open_store(settings)
     folder = settings.root or settings.store.parent
-    with store.lock("inv asst.resolve", reporter.say):
+    with lock_store(store, "inv asst.resolve", reporter.say):
         versions = GitVersions.in_git(store, folder)
         return resolve_conflicts(store, folder, versions, choose_sides(versions.merged()[1], ours, theirs)) if versions else []
 

@@ -36,7 +36,7 @@ from invoke_assistants.config.environment import PLATFORMS
 from invoke_assistants.config.project import Project
 from invoke_assistants.emulator.responder import Conversation, ResponderError
 from invoke_assistants.emulator.sample_responder import SampleResponder
-from invoke_assistants.platforms.platform import OPENERS
+from invoke_assistants.platforms.connect import OPENERS
 
 APP = (
     MODELS

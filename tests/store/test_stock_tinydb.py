@@ -20,6 +20,7 @@ import pytest
 from invoke_assistants.declare.digest import digest
 from invoke_assistants.errors import StoreError
 from invoke_assistants.store.file_storage import FileStorage
+from invoke_assistants.store.lock import lock_store
 from invoke_assistants.store.store import Store
 from invoke_assistants.types import Key, Location, Record
 
@@ -61,7 +62,7 @@ def ours(path: Path) -> Store:
 def insert_ours(path: Path, name: str) -> None:
     """Insert one record as a command does: read, change and write under the lock."""
     store = ours(path)
-    with store.lock("insert", lambda _: None):
+    with lock_store(store, "insert", lambda _: None):
         store.commit({(name, "development"): record(1)}, [(digest(PAYLOAD), PAYLOAD)])
 
 
@@ -71,7 +72,7 @@ def rewrite_ours(path: Path, _: str) -> None:
     many: dict[Key, Record] = {(f"a{number}", "development"): record(number) for number in range(MANY)}
     extra = list(many)[FEW:]
     while True:
-        with store.lock("rewrite", lambda _: None):
+        with lock_store(store, "rewrite", lambda _: None):
             store.commit(many, [(digest(PAYLOAD), PAYLOAD)])
             print("wrote", flush=True)
             store.commit(forget={key: many[key].location for key in extra})

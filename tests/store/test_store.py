@@ -21,6 +21,7 @@ from invoke_assistants.errors import StoreError
 from invoke_assistants.store.entries import Slot
 from invoke_assistants.store.file_lock import WAIT, lock_file
 from invoke_assistants.store.file_storage import FileStorage
+from invoke_assistants.store.lock import lock_store
 from invoke_assistants.store.store import Store
 from invoke_assistants.types import Location, PendingOperation, Record, State
 
@@ -237,7 +238,7 @@ def test_symbolic_links_are_not_followed(store: Store, path: Path, tmp_path: Pat
         victim.write_bytes(b"precious")
     path.with_name(path.name + which).symlink_to(victim)
     try:
-        with store.lock("test", print):
+        with lock_store(store, "test", print):
             store.commit({("a", "development"): record()}, both(PAYLOAD))
     except StoreError as error:
         assert "symbolic link" in str(error)  # noqa: PT017 - a stale .tmp is replaced, the others are refused
@@ -254,9 +255,10 @@ def test_a_folder_that_cannot_be_looked_into(tmp_path: Path) -> None:
 from pathlib import Path
 from invoke_assistants.errors import StoreError
 from invoke_assistants.store.file_storage import FileStorage
+from invoke_assistants.store.lock import lock_store
 from invoke_assistants.store.store import Store
 try:
-    with Store(FileStorage(Path({str(closed / "inner" / "store.json")!r})), "p").lock("test", print): pass
+    with lock_store(Store(FileStorage(Path({str(closed / "inner" / "store.json")!r})), "p"), "test", print): pass
 except StoreError as error: print("ERROR", error)
 """
     drop = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
@@ -282,8 +284,9 @@ def test_a_waiting_run_is_told_who_holds_the_lock(store: Store, path: Path) -> N
         import sys, time
         from pathlib import Path
         from invoke_assistants.store.file_storage import FileStorage
+        from invoke_assistants.store.lock import lock_store
         from invoke_assistants.store.store import Store
-        with Store(FileStorage(Path({str(path)!r})), "p").lock("inv asst.deploy", print):
+        with lock_store(Store(FileStorage(Path({str(path)!r})), "p"), "inv asst.deploy", print):
             print("held", flush=True)
             sys.stdin.read()
         """
@@ -299,7 +302,7 @@ def test_a_waiting_run_is_told_who_holds_the_lock(store: Store, path: Path) -> N
         assert holder.stdin
         holder.stdin.close()
 
-    with store.lock("inv asst.create", let_go):
+    with lock_store(store, "inv asst.create", let_go):
         pass
     holder.wait()
     holder.stdout.close()
@@ -309,7 +312,7 @@ def test_a_waiting_run_is_told_who_holds_the_lock(store: Store, path: Path) -> N
 
 def test_waiting_ends(store: Store, path: Path, tmp_path: Path) -> None:
     """A run that waits too long gives up and names the holder."""
-    with store.lock("inv asst.deploy", print):
+    with lock_store(store, "inv asst.deploy", print):
         code = f"""
 from pathlib import Path
 from invoke_assistants.store.file_lock import lock_file
@@ -327,8 +330,9 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from invoke_assistants.store.file_storage import FileStorage
+from invoke_assistants.store.lock import lock_store
 from invoke_assistants.store.store import Store
-with Store(FileStorage(Path(sys.argv[1])), "p").lock("inv asst.deploy", print):
+with lock_store(Store(FileStorage(Path(sys.argv[1])), "p"), "inv asst.deploy", print):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -345,7 +349,7 @@ def test_a_holder_that_was_stopped_or_killed(store: Store, path: Path, number: s
         if number == signal.SIGKILL:
             holder.wait()
             said: list[str] = []
-            with store.lock("inv asst.create", said.append):
+            with lock_store(store, "inv asst.create", said.append):
                 store.commit({("a", "development"): record()}, both(PAYLOAD))
             assert said == []
         else:

@@ -14,7 +14,7 @@ from .response_turn import response_turn
 from .server_capabilities import ServerCapabilities
 from .turn import TEMPORARY_PREFIX, Owner, Turn
 
-__all__ = []
+__all__ = ["model_turn"]
 
 NO_ENDPOINT = (404, 405, 501)  # how servers answer that have no such endpoint
 

@@ -46,11 +46,12 @@ class Settings:
         """
         environ = Variables(os.environ if environ is None else environ)  # tracebacks with locals show no key
         sources = Sources.read(root, environ)
+        assistants = sources.get_setting("assistants", "ASST_ASSISTANTS", "app.assistants:ASSISTANTS")
         environments = read_environments(sources)
         store = _read_store(sources)
         return cls(
             root=root,
-            assistants=sources.get_setting("assistants", "ASST_ASSISTANTS", "app.assistants:ASSISTANTS"),
+            assistants=assistants,
             store=root / store if root else store,
             environments=environments,
             project=_read_project(sources),

@@ -99,7 +99,7 @@ class Sources:
             value = self.table.get(key, default)
             kinds = str | int | float if key in _NUMERIC_KEYS else str
             if isinstance(value, bool) or not isinstance(value, kinds):
-                raise SettingsError(f"{key} in [tool.asst] of pyproject.toml must be a string")
+                raise SettingsError(f"{self.source_of(key, variable)} must be a string")
         return str(value)
 
 

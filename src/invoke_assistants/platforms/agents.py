@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
 import openai
 
-from ..config.environment import Environment
-from ..config.settings import Settings
 from ..errors import PlatformError
-from ..sdk import connections
 from ..sdk.error_translator import SDK_ERRORS, ErrorTranslator
 from ..types import ID, JSONObject
 
@@ -39,38 +35,6 @@ class AgentsPlatform:
         self._client = client
         self._translator = translator
         self._say = say
-
-    @classmethod
-    @asynccontextmanager
-    async def open(
-        cls,
-        settings: Settings,
-        environment: Environment,
-        say: Callable[[str], None],
-        transport: httpx2.AsyncBaseTransport | None = None,
-    ) -> AsyncGenerator[AgentsPlatform]:
-        """Open the platform of an environment over the network or the given transport; close it at the end of the block.
-
-        Raises:
-            SettingsError: there is no usable key.
-        """
-        credentials = environment.credentials()
-        limits = httpx2.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
-        url = connections.parse_base_url(credentials.base_url)
-        http = connections.management_client(credentials.base_url, transport, TIMEOUT, limits)
-        async with openai.AsyncOpenAI(
-            api_key=credentials.key.reveal(),
-            base_url=url,
-            project=credentials.project,
-            organization=credentials.organization,
-            max_retries=0,
-            timeout=TIMEOUT,
-            http_client=http,
-        ) as client:
-            translator = ErrorTranslator(
-                credentials.key, client.base_url.host, "Agents API", environment.name, environment.key_variable()
-            )
-            yield cls(client, translator, settings.concurrency, say)
 
     async def list_page(self, after: str | None) -> tuple[list[JSONObject], bool]:
         """See ``Platform``. Like the SDK's pager, a list without ``has_more`` goes on after every page that is not empty."""

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
-from ..config.environment import Environment
-from ..config.settings import Settings
-from ..types import JSONObject, State
+from ..types import JSONObject
 
-__all__ = ["Platform", "connect"]
+__all__ = ["Platform"]
 
 
 class Platform(Protocol):
@@ -35,63 +31,3 @@ class Platform(Protocol):
     async def delete(self, id: str) -> None:
         """Delete an object with one short request; a 404 is no error."""
         ...
-
-
-Say = Callable[[str], None]
-
-
-def connect(
-    settings: Settings, environment: Environment, recorded: State, say: Say, *, write: bool
-) -> AbstractAsyncContextManager[Platform]:
-    """Open the platform of an environment.
-
-    Args:
-        settings: the project's settings.
-        environment: whose platform to open.
-        recorded: the store's content.
-        say: takes a line for people.
-        write: whether ``local`` may write the agents that it restores to its file.
-
-    Raises:
-        SettingsError: there is no usable key.
-    """
-    return OPENERS[environment.location.platform](settings, environment, recorded, say, write)
-
-
-@asynccontextmanager
-async def _open_agents(
-    settings: Settings, environment: Environment, _recorded: State, say: Say, _write: bool
-) -> AsyncGenerator[Platform]:
-    from .agents import AgentsPlatform
-
-    async with AgentsPlatform.open(settings, environment, say) as platform:
-        yield platform
-
-
-@asynccontextmanager
-async def _open_local(
-    settings: Settings, environment: Environment, recorded: State, say: Say, write: bool
-) -> AsyncGenerator[Platform]:
-    """Open the embedded Agents API; restore the agents that the store records first."""
-    from ..emulator.api import EmbeddedAPI
-    from ..emulator.transport import Transport
-    from .agents import AgentsPlatform
-
-    service = EmbeddedAPI(settings.local_file)
-    for line in service.restore_agents(recorded, settings.project, write=write):
-        say(line)
-    async with AgentsPlatform.open(settings, environment, say, Transport(service)) as platform:
-        yield platform
-
-
-@asynccontextmanager
-async def _open_responses(
-    settings: Settings, _environment: Environment, recorded: State, _say: Say, _write: bool
-) -> AsyncGenerator[Platform]:
-    from .pinned import PinnedPlatform
-
-    yield PinnedPlatform(recorded, settings.project)
-
-
-Opener = Callable[[Settings, Environment, State, Say, bool], AbstractAsyncContextManager[Platform]]
-OPENERS: Mapping[str, Opener] = {"agents": _open_agents, "local": _open_local, "responses": _open_responses}

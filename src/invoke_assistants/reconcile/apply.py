@@ -36,15 +36,12 @@ async def apply_update(plan: Plan, world: World) -> Plan:
         if incomplete := incomplete_before(environment, order, plan):
             plan = plan.updated(executor.skipped(step, f"not started, since {incomplete} is not whole") for step in here)
         elif here:
-            plan = executor.mark_replaced(plan.updated(await _update_all(here, executor)))
+            executor.reporter.start("updating", len(here))
+            async with executor.buffer.flushing():
+                plan = plan.updated(await executor.all(_update(step, executor) for step in here))
+            plan = executor.mark_replaced(plan)
     executor.buffer.flush()
     return executor.mark_replaced(plan).raise_if_failed()
-
-
-async def _update_all(steps: list[Step], executor: Executor) -> list[Step]:
-    executor.reporter.start("updating", len(steps))
-    async with executor.buffer.flushing():
-        return await executor.all(_update(step, executor) for step in steps)
 
 
 async def _update(step: Step, executor: Executor) -> Step:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from ..sdk.event_loop import is_running
+from ..store.lock import lock_store
 from .world import World
 
 __all__ = ["run"]
@@ -38,7 +39,7 @@ def _run(world: World, command: Coroutine[Any, Any, T]) -> T:
         signals.close()  # from here on the loop's own handler takes an interrupt
         return await world.work(command)
 
-    with store.lock(f"inv asst.{world.command}", world.reporter.say) if world.lock else nullcontext(), signals:
+    with lock_store(store, f"inv asst.{world.command}", world.reporter.say) if world.lock else nullcontext(), signals:
         signals.enter_context(_signals_held())
         return asyncio.run(main())
 

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from ..config.credentials import Credentials
 from ..config.environment import Environment
 from ..config.project import Project
-from ..platforms.platform import Platform, connect
+from ..platforms.connect import connect
+from ..platforms.platform import Platform
 from ..types import Desired, State
 from .reporter import Reporter
 from .timing import Timing

@@ -1,4 +1,4 @@
-"""Safe files: atomic writes, private modes, and a lock that names its holder to a run that waits."""
+"""Files that are written whole or not at all, and modes that keep them private."""
 
 from __future__ import annotations
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from tinydb import Storage
 from ..errors import StoreError
 from ..types import Tables
 from . import atomic_write
-from .file_lock import lock_file
 from .strict_json import line_number, load_json
 
 __all__ = ["FileStorage", "GitVersion", "MemoryStorage"]
@@ -84,17 +82,6 @@ class FileStorage(Storage):
         content = (json.dumps(tables, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
         if content != atomic_write.read_bytes(self.path):
             atomic_write.write_atomic(self.path, content)
-
-    def lock(self, command: str, say: Callable[[str], None]) -> AbstractContextManager[None]:
-        """Hold the file for a whole run, remote calls included."""
-        folder = self.path.parent
-        try:
-            exists = folder.is_dir()
-        except OSError as error:
-            raise StoreError(f"the folder of the store, {folder}, cannot be read: {error.strerror}") from None
-        if not exists:
-            raise StoreError(f"the folder of the store, {folder}, does not exist: make it first")
-        return lock_file(self.path, command, say)
 
     def locate(self, needle: str) -> str:
         """``PATH, line N`` of the first line that contains ``needle``, for messages."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
 from typing import Any, cast
 
 from tinydb import TinyDB
@@ -61,10 +60,6 @@ class Store:
         self.storage = storage
         self.project = project
         self._checked: set[str] = set()  # payloads whose digest this process has verified
-
-    def lock(self, command: str, say: Callable[[str], None]) -> AbstractContextManager[None]:
-        """Hold the store for a whole run; ``say`` is called with one line if the run has to wait."""
-        return self.storage.lock(command, say)
 
     def read(self) -> State:
         """Everything recorded, as plain values; takes no lock and writes nothing.
@@ -126,8 +121,10 @@ class Store:
             if key in after and (left := after.pop(key).without(location)):
                 after[key] = left
         open_ = {key: operation for key, operation in {**before.pending, **pending}.items() if operation}
-        _put_entries(database, "assistants", {Slot(*key): dump_record(record) for key, record in after.items()})
-        _put_entries(database, "pending", {Slot(*key, at): dump_pending(operation) for (key, at), operation in open_.items()})
+        recorded = documents({Slot(*key): dump_record(record) for key, record in after.items()})
+        operations = documents({Slot(*key, at): dump_pending(operation) for (key, at), operation in open_.items()})
+        _put_entries(database, "assistants", recorded)
+        _put_entries(database, "pending", operations)
         named = {operation.digest for operation in open_.values()}.union(*(record.digests() for record in after.values()))
         _put_payloads(database, {**dict(payloads), **before.payloads}, named)
         database.named("store").replace({"format": {"project": self.project, "version": VERSION}})
@@ -181,13 +178,13 @@ class Store:
         return StoreError(f"{self.storage.locate(json.dumps(needle))}: {reason}; bring the file back with git")
 
 
-def _put_entries(database: _Database, name: str, by_slot: Mapping[Slot, JSONObject]) -> None:
+def _put_entries(database: _Database, name: str, by_name: Mapping[str, JSONObject]) -> None:
     """Replace all documents of a table; a ``pending`` table without any is dropped."""
-    if name == "pending" and not by_slot:
+    if name == "pending" and not by_name:
         database.drop_table(name)
         return
     table = database.named(name)
-    table.replace(documents(by_slot), gone=table.by_id())
+    table.replace(by_name, gone=table.by_id())
 
 
 def _put_payloads(database: _Database, payloads: Mapping[str, JSONObject], named: set[str]) -> None:

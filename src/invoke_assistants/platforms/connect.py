@@ -1,0 +1,106 @@
+"""Opening the platform of an environment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from ..config.environment import Environment
+from ..config.settings import Settings
+from ..types import State
+from .platform import Platform
+
+if TYPE_CHECKING:
+    from httpx2 import AsyncBaseTransport
+
+__all__ = ["connect"]
+
+Say = Callable[[str], None]
+
+
+def connect(
+    settings: Settings, environment: Environment, recorded: State, say: Say, *, write: bool
+) -> AbstractAsyncContextManager[Platform]:
+    """Open the platform of an environment.
+
+    Args:
+        settings: the project's settings.
+        environment: whose platform to open.
+        recorded: the store's content.
+        say: takes a line for people.
+        write: whether ``local`` may write the agents that it restores to its file.
+
+    Raises:
+        SettingsError: there is no usable key.
+    """
+    return OPENERS[environment.location.platform](settings, environment, recorded, say, write)
+
+
+@asynccontextmanager
+async def _open_agents(
+    settings: Settings, environment: Environment, _recorded: State, say: Say, _write: bool
+) -> AsyncGenerator[Platform]:
+    async with _agents_platform(settings, environment, say, None) as platform:
+        yield platform
+
+
+@asynccontextmanager
+async def _open_local(
+    settings: Settings, environment: Environment, recorded: State, say: Say, write: bool
+) -> AsyncGenerator[Platform]:
+    """Open the embedded Agents API; restore the agents that the store records first."""
+    from ..emulator.api import EmbeddedAPI
+    from ..emulator.transport import Transport
+
+    service = EmbeddedAPI(settings.local_file)
+    for line in service.restore_agents(recorded, settings.project, write=write):
+        say(line)
+    async with _agents_platform(settings, environment, say, Transport(service)) as platform:
+        yield platform
+
+
+@asynccontextmanager
+async def _agents_platform(
+    settings: Settings, environment: Environment, say: Say, transport: AsyncBaseTransport | None
+) -> AsyncGenerator[Platform]:
+    """The Agents API over the network, or over a transport of this process; closed at the end of the block."""
+    import httpx2
+    import openai
+
+    from ..sdk import connections
+    from ..sdk.error_translator import ErrorTranslator
+    from .agents import TIMEOUT, AgentsPlatform
+
+    credentials = environment.credentials()
+    limits = httpx2.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
+    url = connections.parse_base_url(credentials.base_url)
+    http = connections.management_client(credentials.base_url, transport, TIMEOUT, limits)
+    async with openai.AsyncOpenAI(
+        api_key=credentials.key.reveal(),
+        base_url=url,
+        project=credentials.project,
+        organization=credentials.organization,
+        max_retries=0,
+        timeout=TIMEOUT,
+        http_client=http,
+    ) as client:
+        translator = ErrorTranslator(
+            credentials.key, client.base_url.host, "Agents API", environment.name, environment.key_variable()
+        )
+        yield AgentsPlatform(client, translator, settings.concurrency, say)
+
+
+@asynccontextmanager
+async def _open_responses(
+    settings: Settings, _environment: Environment, recorded: State, _say: Say, _write: bool
+) -> AsyncGenerator[Platform]:
+    from .pinned import PinnedPlatform
+
+    yield PinnedPlatform(recorded, settings.project)
+
+
+Opener = Callable[[Settings, Environment, State, Say, bool], AbstractAsyncContextManager[Platform]]
+
+
+OPENERS: Mapping[str, Opener] = {"agents": _open_agents, "local": _open_local, "responses": _open_responses}
