@@ -28,7 +28,7 @@ async def apply_update(plan: Plan, world: World) -> Plan:
     executor = await Executor.open(world, (step.target for step in planned))
     record_in_sync(plan, world.state, executor.buffer)
     for step in planned:
-        _set_update_pending(step, world.state, executor.buffer)
+        executor.buffer.open_update(step)
     executor.buffer.flush()
     order = in_promotion_order(plan)
     for environment in order:
@@ -106,14 +106,6 @@ def record_in_sync(plan: Plan, state: State, buffer: WriteBuffer) -> None:
             buffer.record(desired, step.record, desired.payload, settled=False)
         if pending and (step.state == "in_sync" or pending.kind == "delete"):
             buffer.set_pending(desired, None)
-
-
-def _set_update_pending(step: Step, state: State, buffer: WriteBuffer) -> None:
-    desired, record = step.target, step.record
-    assert record is not None
-    if record != state.record(desired):  # an earlier update that got through, though its answer was lost
-        buffer.record(desired, record, state.payloads[record.digest], settled=False)
-    buffer.set_pending(desired, PendingOperation("update", desired.digest), desired.payload)
 
 
 def _holds(there: JSONObject | None, desired: Desired) -> bool:

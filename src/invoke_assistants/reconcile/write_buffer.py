@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Iterable
 
 from ..errors import StoreError
-from ..types import Desired, Edits, JSONObject, Key, Location, PendingOperation, Record, State
+from ..types import Desired, Edits, JSONObject, Key, Location, PendingOperation, Record, State, Step
 
 __all__ = ["WriteBuffer"]
 
@@ -47,6 +47,14 @@ class WriteBuffer:
         self._changed = True
         if settled:
             self.set_pending(desired, None)
+
+    def open_update(self, step: Step) -> None:
+        """Note that an update is pending, and the record of an earlier one that got through, though its answer was lost."""
+        desired, record = step.target, step.record
+        assert record is not None
+        if record != self._initial.record(desired):
+            self.record(desired, record, self.payloads[record.digest], settled=False)
+        self.set_pending(desired, PendingOperation("update", desired.digest), desired.payload)
 
     def forget(self, desired: Desired, id: str) -> None:
         """Note that an instance is no more, so that no record points to it."""
