@@ -24,7 +24,7 @@ from .plan import Plan
 from .promotion import in_promotion_order, incomplete_before
 from .records import record_of_adopted
 from .refresh import list_objects
-from .remote import Listing, Remote
+from .remote import Listing, Remote, made_by
 from .world import World
 
 __all__ = ["apply_create"]
@@ -160,9 +160,18 @@ class _CreateRun:
     async def _settle_one(self, platform: Platform, each: PendingCreate, listing: Listing, elapsed: float) -> None:
         """Carry out the next step of one create after one look."""
         tagged = each.tagged(listing)
-        own = [there for there in tagged if each.owns(there)]
+        own = made_by(each.operation, tagged)
+        look = Look(
+            own=len(own),
+            others=len(tagged) - len(own),
+            own_is_oldest=bool(own) and own[0] is tagged[0],
+            same_age=len(tagged) > 1 and tagged[0].get("created_at", 0) == tagged[1].get("created_at", 0),
+            recorded_is_listed=each.id is not None and each.id in listing.objects,
+            answer_is_overdue=elapsed >= self.executor.timing.unknown,
+            grace_is_over=elapsed >= self.executor.timing.grace,
+        )
         try:
-            match next_move(each.state, self._look(each, listing, elapsed)):
+            match next_move(each.state, look):
                 case Move.WAIT:
                     pass
                 case Move.CREATE:
@@ -183,19 +192,6 @@ class _CreateRun:
         except PlatformError as error:
             self._give_up(each, error.detail)
         each.listed = tagged[0]["id"] if tagged else each.listed
-
-    def _look(self, each: PendingCreate, listing: Listing, elapsed: float) -> Look:
-        tagged = each.tagged(listing)
-        own = [each.owns(there) for there in tagged]
-        return Look(
-            own=sum(own),
-            others=len(own) - sum(own),
-            own_is_oldest=bool(own) and own[0],
-            same_age=len(tagged) > 1 and tagged[0].get("created_at", 0) == tagged[1].get("created_at", 0),
-            recorded_is_listed=each.id is not None and each.id in listing.objects,
-            answer_is_overdue=elapsed >= self.executor.timing.unknown,
-            grace_is_over=elapsed >= self.executor.timing.grace,
-        )
 
     async def _delete_own(self, platform: Platform, each: PendingCreate, own: Iterable[JSONObject]) -> None:
         for there in own:
@@ -222,7 +218,7 @@ class _CreateRun:
         if each.before and each.before.id == there["id"]:
             buffer.record(desired, each.before, buffer.payloads[each.before.digest], settled=settled)
             return each.before, ()
-        own = each.owns(there)
+        own = bool(made_by(each.operation, [there]))
         record, payload, changes = record_of_adopted(desired, there, each.before, buffer.payloads, own=own)
         buffer.record(desired, record, payload, settled=settled)
         return record, () if own else changes

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..declare.tags import NONCE_TAG, metadata_of
 from ..errors import PlatformError
 from ..types import JSONObject, PendingOperation, Record, State, Step
 from .election import CreateState
@@ -55,10 +54,6 @@ class PendingCreate:
         if step.record and step.remote:
             create.id = step.record.id
         return create
-
-    def owns(self, there: JSONObject) -> bool:
-        """Whether an object carries this create's nonce."""
-        return metadata_of(there).get(NONCE_TAG) == self.operation.nonce
 
     def tagged(self, listing: Listing) -> list[JSONObject]:
         """The listed objects with the instance's tags, oldest first, but those that this run has deleted."""

@@ -15,8 +15,6 @@ from .remote import Remote, made_by
 __all__ = ["adopt_tagged", "plan_create", "plan_delete", "plan_preview", "plan_status", "plan_update"]
 
 _CREATE: dict[Status, Action] = {"not_created": "create", "missing": "recreate"}
-
-
 _OPEN = "a create is still open: inv asst.create settles it"
 
 
@@ -31,22 +29,16 @@ def plan_create(desired: Iterable[Desired], state: State, remote: Remote) -> Pla
     """What ``create`` would do: make what is not there, leave what is, and settle what is open."""
 
     def step_of(step: Step) -> Step:
-        open_ = state.pending_operation(step.target, "create") is not None
         if step.state in _CREATE:
-            return replace(step, action=_CREATE[step.state], note=_OPEN if open_ else step.note)
-        return replace(step, action="adopt" if open_ else "none", note=_OPEN if open_ else _join_notes(step.drift, step.note))
+            return replace(step, action=_CREATE[step.state], note=_open_note(step, state) or step.note)
+        return replace(step, action="adopt" if _open_note(step, state) else "none", note=_status_note(step, state))
 
     return Plan(tuple(map(step_of, _diff_all(desired, state, remote))))
 
 
 def plan_status(desired: Iterable[Desired], state: State, remote: Remote) -> Plan:
     """What is; nothing would be done."""
-
-    def step_of(step: Step) -> Step:
-        open_ = state.pending_operation(step.target, "create") is not None
-        return replace(step, note=_OPEN if open_ else _join_notes(step.drift, step.note))
-
-    return Plan(tuple(map(step_of, _diff_all(desired, state, remote))))
+    return Plan(tuple(replace(step, note=_status_note(step, state)) for step in _diff_all(desired, state, remote)))
 
 
 def plan_update(desired: Iterable[Desired], state: State, remote: Remote, *, overwrite: bool = False) -> Plan:
@@ -63,8 +55,7 @@ def plan_preview(desired: Iterable[Desired], state: State, remote: Remote) -> Pl
 
     def step_of(step: Step) -> Step:
         if step.state == "not_created":
-            open_ = state.pending_operation(step.target, "create") is not None
-            return replace(step, action="create", note=_OPEN if open_ else step.note)
+            return replace(step, action="create", note=_open_note(step, state) or step.note)
         planned = _update_step(step, state, overwrite=False)
         return replace(planned, action="recreate") if step.state == "missing" else planned
 
@@ -125,6 +116,14 @@ def _with_duplicates(step: Step, tagged: Sequence[JSONObject]) -> Step:
     verb = "carries" if len(others) == 1 else "carry"
     which = f"{', '.join(others)} {verb} the same tags; {step.id} is the recorded one"
     return replace(step, note=_join_notes(step.note, which, *(f"inv asst.delete --id {id} deletes it" for id in others)))
+
+
+def _open_note(step: Step, state: State) -> str | None:
+    return _OPEN if state.pending_operation(step.target, "create") else None
+
+
+def _status_note(step: Step, state: State) -> str | None:
+    return _open_note(step, state) or _join_notes(step.drift, step.note)
 
 
 def _join_notes(*notes: str | None) -> str | None:

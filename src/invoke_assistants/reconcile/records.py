@@ -55,7 +55,8 @@ def record_of_adopted(
         payload = held
     recorded, tag = digest(payload), remote_digest if own else None
     history = successor(before, recorded, tag, desired).history if before else ()
-    changes = (*compare(there, desired.payload), *stale_fields(there, payload, desired.payload))
-    if not own and remote_digest != desired.digest:
+    if own or remote_digest == desired.digest:
+        changes = (*compare(there, desired.payload), *stale_fields(there, payload, desired.payload))
+    else:
         changes = reset_changes(there, desired.payload)
     return Record(there["id"], desired.location, recorded, tag if tag != recorded else None, history), payload, changes

@@ -85,4 +85,4 @@ def as_recorded(desired: Iterable[Desired], state: State) -> Remote:
 def made_by(pending: PendingOperation | None, tagged: Sequence[JSONObject]) -> list[JSONObject]:
     """Of one instance's tagged objects those that an open create made: they carry its nonce."""
     nonce = pending.nonce if pending else None
-    return [there for there in tagged if nonce and there["metadata"].get(NONCE_TAG) == nonce]
+    return [there for there in tagged if nonce and metadata_of(there).get(NONCE_TAG) == nonce]
