@@ -40,7 +40,7 @@ from .reconcile.timing import TIMING, Timing
 from .reconcile.undeclared import undeclared_steps
 from .reconcile.world import World
 from .store.lock import lock_store
-from .store.resolve import GitVersions, choose_sides, resolve_conflicts
+from .store.resolve import GitVersions, choose_sides, file_of, resolve_conflicts
 from .types import ID, Desired, Step
 
 __all__ = ["adopt", "check", "create", "delete", "deploy", "forget", "plan", "resolve", "serve", "status", "update"]
@@ -256,7 +256,7 @@ def resolve(root: Root = None, *, ours: Iterable[str] = (), theirs: Iterable[str
     """
     settings = load_settings(root)
     store = open_store(settings)
-    folder = settings.root or settings.store.parent
+    folder = settings.root or file_of(store).path.parent
     with lock_store(store, "inv asst.resolve", reporter.say):
         versions = GitVersions.in_git(store, folder)
         return resolve_conflicts(store, folder, versions, choose_sides(versions.merged()[1], ours, theirs)) if versions else []

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import StoreError
 from .store import git
-from .store.file_storage import FileStorage, GitVersion
+from .store.atomic_write import write_atomic
+from .store.document import dump_tables
+from .store.file_storage import GitVersion
 from .store.merge import merge
 from .store.store import Store
 from .text import one_line
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:  # any at all: git would take an untouched file for a merged one
         tables, why = None, one_line(str(error))
     if tables is not None:
-        FileStorage(ours).write(tables)
+        write_atomic(ours, dump_tables(tables))
         return 0
     ours.write_bytes(git.conflict_text(base, ours, theirs))
     print(f"the store is not merged, {why}: run inv asst.resolve", file=sys.stderr)
@@ -41,24 +42,15 @@ def main(arguments: Sequence[str]) -> int:
 
 def _merge_files(base: Path, ours: Path, theirs: Path) -> Tables | None:
     """The merged tables, or None where the sides conflict."""
-    our_version = GitVersion(ours, "ours", ours.read_bytes())
-    their_version = GitVersion(theirs, "theirs", theirs.read_bytes())
+    our_store = Store(GitVersion(ours, "ours", ours.read_bytes()), None)
+    our_tables = our_store.tables()
     base_version = GitVersion(base, "base", base.read_bytes())
-    project = _project(our_version)
-    base_tables = Store(base_version, project).tables() if base_version.content().strip() else None  # git's for no ancestor
-    their_tables = Store(their_version, project).tables()
-    our_tables = Store(our_version, project).tables()
+    has_base = bool(base_version.content().strip())  # else it is git's for no ancestor
+    base_tables = Store(base_version, our_store.project).tables() if has_base else None
+    their_tables = Store(GitVersion(theirs, "theirs", theirs.read_bytes()), our_store.project).tables()
     assert our_tables is not None
     assert their_tables is not None
     return merge(base_tables, our_tables, their_tables)[0]
-
-
-def _project(version: GitVersion) -> str:
-    """The project that a version names; the other versions must name the same."""
-    project = (version.read() or {}).get("store", {}).get("format", {}).get("project")
-    if not isinstance(project, str):
-        raise StoreError(f"{version.label}, line 1: not a store of assistants")
-    return project
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from ..declare.declaration import Declaration
 from ..declare.digest import digest
 from ..declare.payload import build_payload, find_problems
 from ..errors import DeclarationError, SettingsError
-from ..store.file_storage import FileStorage
+from ..store.connect import open_storage
 from ..store.store import Store
 from ..text import did_you_mean
 from ..types import Desired
@@ -110,8 +110,12 @@ def load_settings(root: str | Path | None) -> Settings:
 
 
 def open_store(settings: Settings) -> Store:
-    """The store that the settings name; nothing is read yet."""
-    return Store(FileStorage(settings.store), settings.project)
+    """The store that the settings name; nothing is read yet.
+
+    Raises:
+        SettingsError: its driver is not installed, or its address needs a project's name and there is none.
+    """
+    return Store(open_storage(settings.store, settings.project or None), settings.project or None)
 
 
 def _check_overrides(declared: Mapping[str, Declaration[Any]], settings: Settings) -> None:

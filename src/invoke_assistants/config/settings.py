@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import SettingsError
+from ..store.url import StoreURL
 from ..text import did_you_mean
 from ..types import LOCAL, PINNED, LocalModel, Location
 from .base_url import parse_origin
@@ -26,11 +27,16 @@ MAX_TIMEOUT = 86400  # seconds for one turn at run time
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting of a project. ``root`` is None where the store's path is absolute and there is no project folder."""
+    """Every setting of a project.
+
+    Attributes:
+        root: the project's folder; None where there is none, and the store is at a URL or an absolute path.
+        project: the namespace of our tags; empty where there is no project folder, so that the store's own counts.
+    """
 
     root: Path | None
     assistants: str
-    store: Path
+    store: Path | StoreURL
     environments: tuple[Environment, ...]
     project: str
     concurrency: int
@@ -52,7 +58,7 @@ class Settings:
         return cls(
             root=root,
             assistants=assistants,
-            store=root / store if root else store,
+            store=root / store if root and isinstance(store, Path) else store,
             environments=environments,
             project=_read_project(sources),
             concurrency=_read_concurrency(sources),
@@ -61,9 +67,14 @@ class Settings:
         )
 
     @property
+    def private_folder(self) -> Path:
+        """The folder for what belongs to this checkout alone; git ignores it."""
+        return (self.root or (self.store.parent if isinstance(self.store, Path) else Path.cwd())) / ".asst"
+
+    @property
     def local_file(self) -> Path:
         """Where the embedded platform keeps its objects."""
-        return (self.root or self.store.parent) / ".asst" / "local.json"
+        return self.private_folder / "local.json"
 
     @property
     def local_model(self) -> LocalModel | None:
@@ -117,12 +128,12 @@ class Settings:
         return None
 
 
-def _read_store(sources: Sources) -> Path:
+def _read_store(sources: Sources) -> Path | StoreURL:
     store = sources.get_setting("store", "ASST_STORE", "assistants_store.json")
     if not store.strip():
         raise SettingsError("store in [tool.asst] of pyproject.toml is empty: name a file")
     if "://" in store:
-        raise SettingsError(f"store {store!r:.80} is not a file; this version keeps the store in a JSON file")
+        return StoreURL.parse(store, sources.source_of("store", "ASST_STORE"))
     return Path(store)
 
 

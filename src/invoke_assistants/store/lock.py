@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 
 from ..errors import StoreError
 from .file_lock import lock_file
+from .file_storage import FileStorage
+from .shared_lock import lock_shared
 from .store import Store
 
 __all__ = ["lock_store"]
@@ -20,8 +22,11 @@ def lock_store(store: Store, command: str, say: Callable[[str], None]) -> Abstra
         say: called with one line if this run has to wait.
 
     Raises:
-        StoreError: another run holds it all the time, or its folder cannot be used.
+        StoreError: another run holds it all the time, its folder cannot be used, its server cannot be reached, or, at the
+            end, another run has taken it over.
     """
+    if not isinstance(store.storage, FileStorage):
+        return lock_shared(store, command, say)
     path = store.storage.path
     try:
         exists = path.parent.is_dir()

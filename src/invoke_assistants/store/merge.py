@@ -62,7 +62,7 @@ def merge(
     merged: Tables = {
         "assistants": documents(records),
         "payloads": {digest: payloads[digest] for digest in sorted(named)},
-        "store": {"format": form},
+        "store": {"format": form, **_merge_lineage(base, ours, theirs)},
     }
     return merged | ({"pending": documents(pending)} if pending else {}), ()
 
@@ -75,6 +75,14 @@ def changed_keys(base: Tables | None, ours: Tables, theirs: Tables) -> list[Key]
         for side in (entries(ours, table), entries(theirs, table)):
             found |= {slot.key for slot in before.keys() | side.keys() if before.get(slot) != side.get(slot)}
     return sorted(found)
+
+
+def _merge_lineage(base: Tables | None, ours: Tables, theirs: Tables) -> JSONObject:
+    """The lineage of a merged store: the base's, else the smaller of the sides'; none where none has one."""
+    if base and (kept := base["store"].get("lineage")):
+        return {"lineage": kept}
+    found = [lineage for side in (ours, theirs) if (lineage := side["store"].get("lineage"))]
+    return {"lineage": min(found, key=lambda lineage: str(lineage["id"]))} if found else {}
 
 
 def _merge_table(

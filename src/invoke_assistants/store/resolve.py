@@ -10,12 +10,13 @@ from ..errors import Refused, RowsFailed, SettingsError, StoreError
 from ..text import count, did_you_mean, join_errors
 from ..types import JSONObject, Key, Step, Tables, short
 from . import git
+from .document import Document
 from .entries import Slot, entries
-from .file_storage import GitVersion
+from .file_storage import FileStorage, GitVersion
 from .merge import Conflict, Side, changed_keys, merge
 from .store import Store
 
-__all__ = ["GitVersions", "choose_sides", "resolve_conflicts"]
+__all__ = ["GitVersions", "choose_sides", "file_of", "resolve_conflicts"]
 
 ALL = "all"
 
@@ -35,10 +36,11 @@ class GitVersions:
         Raises:
             StoreError: git cannot be asked, a version is not a store of this project, or the store is broken without a conflict.
         """
-        path = store.storage.path
+        storage = file_of(store)
+        path = storage.path
         found = git.unmerged_versions(path, root)
         if not found:
-            _require_valid(store)
+            _require_valid(store, storage)
             return None
         if not found.keys() >= {2, 3}:
             raise StoreError(f"one side of the merge has no {path}: keep it with git add {path.name}, or git rm {path.name}")
@@ -55,11 +57,22 @@ class GitVersions:
         return merge(self.base, self.ours, self.theirs, sides or {})
 
 
-def _require_valid(store: Store) -> None:
+def file_of(store: Store) -> FileStorage:
+    """The file of a store.
+
+    Raises:
+        SettingsError: it is not kept in a file, and so not in git.
+    """
+    if not isinstance(store.storage, FileStorage):
+        raise SettingsError(f"the store is {store.storage.label}, which git does not keep: there is no conflict to resolve")
+    return store.storage
+
+
+def _require_valid(store: Store, storage: FileStorage) -> None:
     try:
         store.read()
     except StoreError as error:
-        path, line = store.storage.path, store.storage.conflict_line()
+        path, line = storage.path, Document(storage.label, storage.content(), storage.remedy).conflict_line
         broken = f"{path}, line {line}: merge conflict markers" if line else str(error)
         raise StoreError(
             f"{broken}; git knows of no conflict here: git checkout --merge -- {path.name} brings back one that was added, git"
@@ -100,7 +113,7 @@ def resolve_conflicts(store: Store, root: Path, versions: GitVersions, sides: Ma
     if tables is None:
         raise _unresolved(conflicts, sides)
     store.replace(tables)
-    git.add(store.storage.path, root)
+    git.add(file_of(store).path, root)
     return [_step(key, tables, versions) for key in changed_keys(versions.base, versions.ours, versions.theirs)]
 
 
@@ -111,7 +124,7 @@ def _refuse_if_changed(store: Store, versions: GitVersions, merged: Tables | Non
     except StoreError:
         return
     if current not in (None, versions.ours, versions.theirs, merged):
-        path = store.storage.path
+        path = file_of(store).path
         raise Refused(
             f"{path} was changed since the merge: git add {path.name} keeps what it holds, git checkout --merge --"
             f" {path.name} brings the conflict back for inv asst.resolve"

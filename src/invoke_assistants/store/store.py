@@ -2,63 +2,41 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+import itertools
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from tinydb import TinyDB
-from tinydb.table import Document, Table
-
-from ..declare.digest import digest as digest_of
 from ..errors import StoreError
 from ..types import Edits, JSONObject, Key, Location, PendingOperation, Record, State, Tables
-from .entries import InvalidEntry, Slot, documents, dump_pending, dump_record, parse_pending, parse_record
-from .file_storage import FileStorage, MemoryStorage
+from .document import Document, dump_tables
+from .lease import Lease, clock
+from .storage import Conflict, Storage, Unreachable
+from .tables import edit_tables, parse_state
 
 __all__ = ["Store"]
 
-VERSION = 1
-_TABLES = frozenset({"assistants", "payloads", "pending", "store"})
-
-
-class _NamedTable(Table):
-    document_id_class = str  # type: ignore[assignment]  # tinydb types it as int; ids are names here
-
-    def replace(self, documents: Mapping[str, Mapping[str, Any]], gone: Iterable[str] = ()) -> None:
-        """Replace whole documents by id and remove those that are gone: one removal and one insertion."""
-        ids: Any = {*gone, *documents}  # tinydb types an id as int
-        self.remove(doc_ids=ids)
-        self.insert_multiple(Document(dict(value), doc_id=cast("int", key)) for key, value in documents.items())
-
-    def by_id(self) -> dict[str, JSONObject]:
-        """Every document by its id."""
-        return {str(document.doc_id): dict(document) for document in self}
-
-
-class _Database(TinyDB):
-    table_class = _NamedTable
-
-    @classmethod
-    def of(cls, tables: Tables | None) -> _Database:
-        """A database in memory that holds these tables."""
-        return cls(storage=MemoryStorage, tables=tables)
-
-    def named(self, name: str) -> _NamedTable:
-        """The table of that name."""
-        return cast("_NamedTable", self.table(name))
+PATIENCE = 10.0  # seconds that a run goes on trying to write, where others write too or the server does not answer
 
 
 class Store:
     """The store of one project.
 
     Args:
-        storage: where it is kept, a TinyDB storage.
-        project: the namespace of our tags; the store of another project is refused.
+        storage: where it is kept.
+        project: the namespace of our tags; the store of another project is refused. None takes the store's own.
+
+    Attributes:
+        lease: the lock that this process holds in the document of a shared store, while it does.
     """
 
-    def __init__(self, storage: FileStorage, project: str) -> None:
+    def __init__(self, storage: Storage, project: str | None) -> None:
         self.storage = storage
         self.project = project
+        self.lease: Lease | None = None
+        self._mutex = threading.RLock()  # a run's own renewal never comes between its read and its write
         self._checked: set[str] = set()  # payloads whose digest this process has verified
 
     def read(self) -> State:
@@ -67,26 +45,27 @@ class Store:
         Raises:
             StoreError: the store is not ours, or cannot be read.
         """
-        return self._state(_Database.of(self.storage.read()))
+        document, _ = self._load()
+        return self.check(document)
 
     def tables(self) -> Tables | None:
-        """Everything recorded, as plain JSON that is as valid as ``read`` requires; None where there is no file yet.
+        """Everything recorded, as plain JSON that is as valid as ``read`` requires; None where there is nothing yet.
 
         Raises:
             StoreError: the store is not ours, or cannot be read.
         """
-        tables = self.storage.read()
-        self._state(_Database.of(tables))
-        return tables
+        document, _ = self._load()
+        self.check(document)
+        return document.tables
 
     def replace(self, tables: Tables) -> None:
-        """Replace everything by these tables, whatever the file holds, in one write. The lock must be held.
+        """Replace everything by these tables, whatever is there, in one write. The lock must be held.
 
         Raises:
             StoreError: they are not valid, or cannot be written; the store is then as it was.
         """
-        self._state(_Database.of(tables))
-        self.storage.write(tables)
+        self.check(self._document(dump_tables(tables)))
+        self.change(lambda _: tables)
 
     def commit(
         self,
@@ -109,86 +88,125 @@ class Store:
         self.transact(lambda _: (records or {}, pending or {}, forget or {}), payloads)
 
     def transact(self, decide: Callable[[State], Edits], payloads: Iterable[tuple[str, JSONObject]]) -> None:
-        """Make a transaction like ``commit``, with edits decided on the state that it reads."""
-        tables = self.storage.read()
-        database = _Database.of(tables)
-        before = self._state(database)
-        records, pending, forget = decide(before)
-        after = dict(before.records)
-        for key, record in records.items():
-            after[key] = after[key].succeeded_by(record) if key in after else record
-        for key, location in forget.items():
-            if key in after and (left := after.pop(key).without(location)):
-                after[key] = left
-        open_ = {key: operation for key, operation in {**before.pending, **pending}.items() if operation}
-        recorded = documents({Slot(*key): dump_record(record) for key, record in after.items()})
-        operations = documents({Slot(*key, at): dump_pending(operation) for (key, at), operation in open_.items()})
-        _put_entries(database, "assistants", recorded)
-        _put_entries(database, "pending", operations)
-        named = {operation.digest for operation in open_.values()}.union(*(record.digests() for record in after.values()))
-        _put_payloads(database, {**dict(payloads), **before.payloads}, named)
-        database.named("store").replace({"format": {"project": self.project, "version": VERSION}})
-        if after or open_ or tables is not None:
-            self.storage.write(database.storage.read() or {})
+        """Make a transaction like ``commit``, with edits decided on the state that it reads.
 
-    def _state(self, database: _Database) -> State:
-        """Check all tables and return what they hold."""
-        if not database.tables():
-            return State()
-        self._check_format(database)
-        payloads = database.named("payloads").by_id()
-        for digest, payload in payloads.items():
-            if digest not in self._checked and digest_of(payload) != digest:
-                raise self._invalid(digest, f"the payload {digest[:80]} is not what it was when it was recorded")
-        self._checked.update(payloads)
+        ``decide`` is called again where another write came between the read and the write.
+        """
+        named = dict(payloads)
+
+        def edited(document: Document) -> Tables | None:
+            before = self.check(document)
+            return edit_tables(document.tables, before, decide(before), named, self.owner)
+
+        self.change(edited)
+
+    def change(self, change: Callable[[Document], Tables | None], *, keep: bool = True, patience: float = PATIENCE) -> None:
+        """Read, change and write once; again where another write came between. What is as it was is not written.
+
+        Args:
+            change: from the document to the new tables, or to None where nothing is to be written.
+            keep: keep the document that is replaced as a revision.
+            patience: seconds to go on trying; without a lock, only where another write came between.
+
+        Raises:
+            StoreError: the store is not ours, or cannot be written; it is then as it was.
+        """
+        deadline, pauses = clock() + patience, _pauses()
+        with self._mutex:
+            while True:
+                try:
+                    if self._try_change(change, keep=keep):
+                        return
+                    problem = StoreError(f"{self.storage.label}: other writes came between, for {patience:.0f} s: run it again")
+                except Unreachable as error:
+                    if self.lease is None:
+                        raise
+                    problem = error
+                if clock() >= deadline:
+                    raise problem
+                time.sleep(next(pauses))
+
+    def renew(self, patience: float = PATIENCE) -> None:
+        """Renew the lock that this process holds; where it was lost, the lease says so from here on.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+
+        def renewed(document: Document) -> Tables | None:
+            about = (document.tables or {})["store"]
+            return {**(document.tables or {}), "store": about | self.lease.renewed(about)} if self.lease else None
+
+        self.change(renewed, keep=False, patience=patience)
+
+    def require_lock(self) -> None:
+        """Make sure that nobody has taken over the lock of this process: before a remote write.
+
+        Raises:
+            StoreError: somebody has, or the store cannot be asked.
+        """
+        if self.lease and not self.lease.confirmed:
+            if not self.lease.lost:
+                self.renew()
+            if self.lease.lost:
+                raise StoreError(f"{self.lease.lost}: nothing more was sent; run the same command again")
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether the lock of this process was lost."""
+        return self.lease is not None and self.lease.lost is not None
+
+    def _try_change(self, change: Callable[[Document], Tables | None], *, keep: bool) -> bool:
+        """Read, change and write once; return whether the document is as it should be."""
+        began = clock()
+        document, version = self._load()
+        if self.lease:
+            self.lease.look(document)
+        tables = change(document)
+        if tables is None or dump_tables(tables) == document.content:
+            return True
+        about = dict(tables["store"])
+        if keep:
+            about.setdefault("lineage", {"id": secrets.token_hex(16)})
+        if self.lease:
+            about.update(self.lease.renewed(about))
+        content = dump_tables({**tables, "store": about})
         try:
-            records = {
-                (name, environment): parse_record(Slot(name, environment), value, payloads)
-                for name, document in database.named("assistants").by_id().items()
-                for environment, value in document.items()
-            }
-            pending = dict(
-                parse_pending(name, label, value, payloads)
-                for name, document in database.named("pending").by_id().items()
-                for label, value in document.items()
-            )
-        except InvalidEntry as error:
-            raise self._invalid(error.needle, str(error)) from None
-        return State(records, payloads, pending)
+            self.storage.compare_and_set(content, version, keep=keep)
+        except Conflict:
+            return False
+        except Unreachable:
+            if self.storage.load().content != content:  # else the write got through, and its answer was lost
+                raise
+        if self.lease:
+            self.lease.confirm(began)
+        return True
 
-    def _check_format(self, database: _Database) -> None:
-        form = database.named("store").by_id().get("format", {})
-        version, project = form.get("version"), form.get("project")
-        if not isinstance(version, int) or isinstance(version, bool) or not isinstance(project, str):
-            raise StoreError(f"{self.storage.locate('store')}: not a store of assistants; bring it back with git")
-        if version > VERSION:
-            raise StoreError(
-                f"{self.storage.locate('version')}: written by a newer version of invoke-assistants (format {version}):"
-                " pip install --upgrade invoke-assistants"
-            )
-        if unknown := database.tables() - _TABLES:
-            raise self._invalid(min(unknown), f"table {min(unknown)!r:.80} is not ours")
-        if project != self.project:
-            raise StoreError(
-                f"{self.storage.locate('project')}: the store is of project {project!r:.80}, this project is"
-                f" {self.project!r:.80}: set project in [tool.asst], or another store"
-            )
+    def _load(self) -> tuple[Document, str | None]:
+        stored = self.storage.load()
+        return self._document(stored.content), stored.version
 
-    def _invalid(self, needle: str, reason: str) -> StoreError:
-        return StoreError(f"{self.storage.locate(json.dumps(needle))}: {reason}; bring the file back with git")
+    @property
+    def owner(self) -> str:
+        """The project whose store this is, once it is known."""
+        assert self.project is not None  # only reading does without it
+        return self.project
 
+    def _document(self, content: bytes | None) -> Document:
+        return Document(self.storage.label, content, self.storage.remedy)
 
-def _put_entries(database: _Database, name: str, by_name: Mapping[str, JSONObject]) -> None:
-    """Replace all documents of a table; a ``pending`` table without any is dropped."""
-    if name == "pending" and not by_name:
-        database.drop_table(name)
-        return
-    table = database.named(name)
-    table.replace(by_name, gone=table.by_id())
+    def check(self, document: Document) -> State:
+        """The state that a document of this store holds.
+
+        Raises:
+            StoreError: it is not a store of this project.
+        """
+        state = parse_state(document, self.project, self._checked)
+        if self.project is None and document.tables:
+            self.project = document.tables["store"]["format"]["project"]
+        return state
 
 
-def _put_payloads(database: _Database, payloads: Mapping[str, JSONObject], named: set[str]) -> None:
-    """Add the payloads that are named and not held yet; remove those that nothing names."""
-    table = database.named("payloads")
-    held = set(table.by_id())
-    table.replace({digest: payloads[digest] for digest in named - held}, gone=held - named)
+def _pauses() -> Iterator[float]:
+    """Seconds to wait between tries: longer and longer up to 1, each with jitter, so that two writers part."""
+    return (random.uniform(0.5, 1) * min(0.02 * 2**tries, 1.0) for tries in itertools.count())  # noqa: S311 - no secret

@@ -59,14 +59,15 @@ def _save_filter(root: Path, before: DefaultFilter | None = None) -> DefaultFilt
     from watchfiles import DefaultFilter
 
     try:
-        store = os.path.normpath(Settings.load(root).store)
+        where = Settings.load(root).store
     except SettingsError:
         if before is None:
             raise
         return before
     environments = [f"{marker.parent}{os.sep}" for marker in root.glob("*/pyvenv.cfg")]
     # The store's lock and temporary file lie beside it, under its name and a suffix.
-    return DefaultFilter(ignore_dirs=[*DefaultFilter.ignore_dirs, ".asst"], ignore_paths=[store, *environments])
+    store = [os.path.normpath(where)] if isinstance(where, Path) else []
+    return DefaultFilter(ignore_dirs=[*DefaultFilter.ignore_dirs, ".asst"], ignore_paths=[*store, *environments])
 
 
 def _run_round(root: Path, only: Iterable[str]) -> None:

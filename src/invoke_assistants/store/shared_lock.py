@@ -1,0 +1,157 @@
+"""The lock of a shared store: a record in its document, taken, renewed and released by compare-and-set.
+
+No clock of another machine is compared with ours. A run that waits may take the lock over once it has seen the same lock, not
+renewed, for ``STALE_AFTER`` seconds of its own clock. A holder counts on its lock for a shorter time after each renewal
+(``lease.CONFIRMED_FOR``), and asks the store before a remote write that comes later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Generator
+
+from ..errors import StoreError
+from ..types import JSONObject, Tables
+from .document import Document
+from .lease import Lease, clock, describe_lock, lock_of
+from .store import Store
+from .tables import store_format
+
+__all__ = ["lock_shared", "unlock"]
+
+WAIT = 60.0  # seconds that a run waits for the lock
+STALE_AFTER = 20.0  # seconds without a renewal after which a waiting run takes a lock over
+RENEW_EVERY = 5.0  # seconds
+SAFE = "that is safe once its process has ended"
+
+
+@contextlib.contextmanager
+def lock_shared(store: Store, command: str, say: Callable[[str], None]) -> Generator[None]:
+    """Hold the lock of a shared store.
+
+    Raises:
+        StoreError: another run holds it all the time, the server cannot be reached, or, at the end, it was taken over.
+    """
+    lease = _acquire(store, command, say)
+    stop = threading.Event()
+    renewer = threading.Thread(target=_renew_until, args=(store, stop), daemon=True, name="store-lock")
+    renewer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        renewer.join()
+        released = _release(store, lease)
+        store.lease = None
+        if not released:
+            say(f"the lock {lease.id} could not be released: the next run takes it over after {STALE_AFTER:.0f} s")
+    if lease.lost:
+        raise StoreError(_overtaken(lease))
+
+
+def unlock(store: Store, id: str) -> JSONObject:
+    """Release the lock of another run; return it.
+
+    Raises:
+        StoreError: that lock is not held, or the store cannot be written.
+    """
+    found: list[JSONObject | None] = []
+
+    def released(document: Document) -> Tables | None:
+        store.check(document)
+        found[:] = [lock_of(document.tables or {})]
+        return None if not found[0] or found[0]["id"] != id else _without_lock(document.tables)
+
+    store.change(released, keep=False)
+    if not found[0]:
+        raise StoreError(f"{store.storage.label}: nobody holds the lock")
+    if found[0]["id"] != id:
+        raise StoreError(f"{store.storage.label}: there is no lock {id[:40]!r}; it is {describe_lock(found[0])}")
+    return found[0]
+
+
+def _acquire(store: Store, command: str, say: Callable[[str], None]) -> Lease:
+    lease, began = Lease(command), clock()
+    seen: tuple[str, str] | None = None
+    seen_since, told = began, False
+    while True:
+        stale = seen if clock() - seen_since >= STALE_AFTER else None
+        holder = _take(store, lease, stale)
+        if holder is None:
+            return lease
+        if seen != (now := (holder["id"], str(holder.get("renewed")))):
+            seen, seen_since = now, clock()
+        if not told:
+            say(f"waiting for the store: {describe_lock(holder)}")
+            told = True
+        if clock() - began >= WAIT:
+            raise StoreError(
+                f"{store.storage.label} is still locked after {WAIT:.0f} s: {describe_lock(holder)}; it is taken over where it"
+                f" is not renewed for {STALE_AFTER:.0f} s, or release it with inv asst.store --unlock {holder['id']}: {SAFE}"
+            )
+        time.sleep(random.uniform(0.2, 0.5))  # noqa: S311 - no secret
+
+
+def _take(store: Store, lease: Lease, stale: tuple[str, str] | None) -> JSONObject | None:
+    """Take the lock where nobody holds it, or where it is still the stale one; else return the lock that is held."""
+    holder: list[JSONObject | None] = [None]
+
+    def taken(document: Document) -> Tables | None:
+        store.check(document)
+        tables = document.tables or {"store": {"format": store_format(store.owner)}}
+        holder[0] = lock = lock_of(tables)
+        if lock and lock["id"] == lease.id:  # the answer of the write was lost
+            holder[0] = None
+            return None
+        if lock and (lock["id"], str(lock.get("renewed"))) != stale:
+            return None
+        holder[0] = None
+        return {**tables, "store": {**tables["store"], "lock": lease.entry()}}
+
+    began = clock()
+    store.change(taken, keep=False)
+    if holder[0] is None:
+        lease.confirm(began)
+        store.lease = lease
+    return holder[0]
+
+
+def _renew_until(store: Store, stop: threading.Event) -> None:
+    pause = RENEW_EVERY
+    while not stop.wait(pause):
+        try:
+            store.renew(patience=0)
+            pause = RENEW_EVERY
+        except StoreError:  # the run itself finds out when it writes next
+            pause = 1.0
+
+
+def _release(store: Store, lease: Lease) -> bool:
+    """Take the lock out of the document, unless it is another run's by now; return whether it is out."""
+
+    def released(document: Document) -> Tables | None:
+        lock = lock_of(document.tables or {})
+        return _without_lock(document.tables) if lock and lock["id"] == lease.id else None
+
+    if lease.lost:
+        return True
+    if not lease.confirmed:
+        return False
+    store.lease = None
+    try:
+        store.change(released, keep=False)
+    except StoreError:
+        return False
+    return True
+
+
+def _without_lock(tables: Tables | None) -> Tables:
+    assert tables is not None
+    return {**tables, "store": {key: value for key, value in tables["store"].items() if key != "lock"}}
+
+
+def _overtaken(lease: Lease) -> str:
+    return f"{lease.lost}; what this run made is recorded: run the same command again"

@@ -1,0 +1,183 @@
+"""The store's tables: checked and read as plain values, and edited by a transaction. Pure; TinyDB in memory."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from tinydb import Storage, TinyDB
+from tinydb.table import Document as Row
+from tinydb.table import Table
+
+from ..declare.digest import digest as digest_of
+from ..errors import StoreError
+from ..types import Edits, JSONObject, State, Tables
+from .document import Document
+from .entries import InvalidEntry, Slot, documents, dump_pending, dump_record, parse_pending, parse_record
+
+__all__ = ["edit_tables", "parse_state", "store_format"]
+
+VERSION = 1
+_TABLES = frozenset({"assistants", "payloads", "pending", "store"})
+_LINEAGE = re.compile(r"[0-9a-f]{32}")
+_LOCK = ("id", "who", "host", "command", "since", "renewed", "job")
+
+
+class _MemoryStorage(Storage):
+    """Tables in memory. Reading copies the tables but not their documents: a transaction replaces those whole."""
+
+    def __init__(self, tables: Tables | None) -> None:
+        super().__init__()
+        self.tables = tables
+
+    def read(self) -> Tables | None:
+        """A copy of the tables."""
+        return None if self.tables is None else {name: dict(table) for name, table in self.tables.items()}
+
+    def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep these tables."""
+        self.tables = {name: dict(table) for name, table in data.items()}
+
+
+class _NamedTable(Table):
+    document_id_class = str  # type: ignore[assignment]  # tinydb types it as int; ids are names here
+
+    def replace(self, documents: Mapping[str, Mapping[str, Any]], gone: Iterable[str] = ()) -> None:
+        """Replace whole documents by id and remove those that are gone: one removal and one insertion."""
+        ids: Any = {*gone, *documents}  # tinydb types an id as int
+        self.remove(doc_ids=ids)
+        self.insert_multiple(Row(dict(value), doc_id=cast("int", key)) for key, value in documents.items())
+
+    def by_id(self) -> dict[str, JSONObject]:
+        """Every document by its id."""
+        return {str(document.doc_id): dict(document) for document in self}
+
+
+class _Database(TinyDB):
+    table_class = _NamedTable
+
+    @classmethod
+    def of(cls, tables: Tables | None) -> _Database:
+        """A database in memory that holds these tables."""
+        return cls(storage=_MemoryStorage, tables=tables)
+
+    def named(self, name: str) -> _NamedTable:
+        """The table of that name."""
+        return cast("_NamedTable", self.table(name))
+
+
+def store_format(project: str) -> JSONObject:
+    """The entry of table ``store`` that says whose store it is, and of which version."""
+    return {"project": project, "version": VERSION}
+
+
+def edit_tables(
+    tables: Tables | None, before: State, edits: Edits, payloads: Mapping[str, JSONObject], project: str
+) -> Tables | None:
+    """The tables after a transaction; None where there is nothing yet and nothing to write.
+
+    Args:
+        tables: as they were read.
+        before: the same as plain values.
+        payloads: those that the edits name.
+    """
+    records, pending, forget = edits
+    after = dict(before.records)
+    for key, record in records.items():
+        after[key] = after[key].succeeded_by(record) if key in after else record
+    for key, location in forget.items():
+        if key in after and (left := after.pop(key).without(location)):
+            after[key] = left
+    open_ = {key: operation for key, operation in {**before.pending, **pending}.items() if operation}
+    if not after and not open_ and tables is None:
+        return None
+    database = _Database.of(tables)
+    recorded = documents({Slot(*key): dump_record(record) for key, record in after.items()})
+    operations = documents({Slot(*key, at): dump_pending(operation) for (key, at), operation in open_.items()})
+    _put_entries(database, "assistants", recorded)
+    _put_entries(database, "pending", operations)
+    named = {operation.digest for operation in open_.values()}.union(*(record.digests() for record in after.values()))
+    _put_payloads(database, {**payloads, **before.payloads}, named)
+    database.named("store").replace({"format": store_format(project)})
+    return database.storage.read()
+
+
+def parse_state(document: Document, project: str | None, checked: set[str]) -> State:
+    """Check all tables of a document and return what they hold.
+
+    Args:
+        project: whose store it must be; None accepts any.
+        checked: payloads whose digest was verified before; those that are verified now join them.
+
+    Raises:
+        StoreError: it is not a store of this project; the message names its place and line.
+    """
+    database = _Database.of(document.tables)
+    if not database.tables():
+        return State()
+    _check_format(document, database, project)
+    payloads = database.named("payloads").by_id()
+    for digest, payload in payloads.items():
+        if digest not in checked and digest_of(payload) != digest:
+            raise _invalid(document, digest, f"the payload {digest[:80]} is not what it was when it was recorded")
+    checked.update(payloads)
+    try:
+        records = {
+            (name, environment): parse_record(Slot(name, environment), value, payloads)
+            for name, row in database.named("assistants").by_id().items()
+            for environment, value in row.items()
+        }
+        pending = dict(
+            parse_pending(name, label, value, payloads)
+            for name, row in database.named("pending").by_id().items()
+            for label, value in row.items()
+        )
+    except InvalidEntry as error:
+        raise _invalid(document, error.needle, str(error)) from None
+    return State(records, payloads, pending)
+
+
+def _check_format(document: Document, database: _Database, project: str | None) -> None:
+    about = database.named("store").by_id()
+    version, owner = about.get("format", {}).get("version"), about.get("format", {}).get("project")
+    if not isinstance(version, int) or isinstance(version, bool) or not isinstance(owner, str):
+        raise StoreError(f"{document.locate('store')}: not a store of assistants; {document.remedy}")
+    if version > VERSION:
+        raise StoreError(
+            f"{document.locate('version')}: written by a newer version of invoke-assistants (format {version}):"
+            " pip install --upgrade invoke-assistants"
+        )
+    if unknown := database.tables() - _TABLES:
+        raise _invalid(document, min(unknown), f"table {min(unknown)!r:.80} is not ours")
+    if project is not None and owner != project:
+        raise StoreError(
+            f"{document.locate('project')}: the store is of project {owner!r:.80}, this project is"
+            f" {project!r:.80}: set project in [tool.asst], or another store"
+        )
+    lineage, lock = about.get("lineage"), about.get("lock")
+    if lineage is not None and not _LINEAGE.fullmatch(str(lineage.get("id"))):
+        raise _invalid(document, "lineage", "the lineage is not 32 hex digits")
+    if lock is not None and (not lock.get("id") or not all(isinstance(lock.get(key), str | None) for key in _LOCK)):
+        raise _invalid(document, "lock", "the lock is not ours")
+
+
+def _invalid(document: Document, needle: str, reason: str) -> StoreError:
+    return StoreError(f"{document.locate(json.dumps(needle))}: {reason}; {document.remedy}")
+
+
+def _put_entries(database: _Database, name: str, by_name: Mapping[str, JSONObject]) -> None:
+    """Replace all documents of a table; a ``pending`` table without any is dropped."""
+    if name == "pending" and not by_name:
+        database.drop_table(name)
+        return
+    table = database.named(name)
+    table.replace(by_name, gone=table.by_id())
+
+
+def _put_payloads(database: _Database, payloads: Mapping[str, JSONObject], named: set[str]) -> None:
+    """Add the payloads that are named and not held yet; remove those that nothing names."""
+    table = database.named("payloads")
+    held = set(table.by_id())
+    table.replace({digest: payloads[digest] for digest in named - held}, gone=held - named)
