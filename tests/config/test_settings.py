@@ -171,7 +171,7 @@ def test_base_urls_are_https_or_loopback(tmp_path: Path, url: str, message: str)
         ("[tool.asst.environments.a]\nkey = 'x'", "must be one of"),
         ('concurrency = "many"', "from 1 to 1000"),
         ("concurrency = 0", "from 1 to 1000"),
-        ('store = "redis://x"', "not a file"),
+        ('store = "ftp://x"', "no store is kept at ftp://"),
         ("store = [", "not valid TOML"),
     ],
 )

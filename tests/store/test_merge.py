@@ -119,6 +119,24 @@ def test_a_merge_is_never_clean_but_wrong(base: Tables | None, ours: Tables, the
         assert flat(tables) == {key: entry for key, entry in expected.items() if entry is not None}
 
 
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "kept"),
+    [("a", "a", "a", "a"), ("b", "b", "b", "b"), (None, "b", "a", "a"), (None, None, "b", "b"), (None, None, None, None)],
+)
+def test_the_lineage_of_a_merge(base: str | None, ours: str | None, theirs: str | None, kept: str | None) -> None:
+    """A merge keeps the base's lineage, else the smaller of the sides'; a lock in a side is not carried."""
+
+    def version(lineage: str | None, **more: Any) -> Tables:
+        tables = tables_of({}, {})
+        return tables | {"store": tables["store"] | ({"lineage": {"id": lineage * 32}} if lineage else {}) | more}
+
+    for common in (version(base), None if base is None else version(base)):
+        tables, _ = merge(common, version(ours, lock={"id": "x"}), version(theirs))
+        assert tables is not None
+        assert tables["store"].get("lineage") == ({"id": kept * 32} if kept else None)
+        assert "lock" not in tables["store"]
+
+
 @settings(max_examples=150, deadline=None)
 @given(bases, stores, stores)
 def test_the_sides_are_alike(base: Tables | None, ours: Tables, theirs: Tables) -> None:
@@ -152,6 +170,9 @@ def test_different_stores_do_not_merge(edit: dict[str, Any]) -> None:
             merge(*versions)
 
 
+LINEAGE = "0123456789abcdef" * 2
+
+
 class Repository:
     """A project under git, whose store holds a and b in development and production."""
 
@@ -170,6 +191,9 @@ class Repository:
         self.put(("a", "production"), Q)
         self.put(("b", "development"), R)
         self.put(("b", "production"), R)
+        text, made = re.subn(r'"id": "[0-9a-f]{32}"', f'"id": "{LINEAGE}"', self.path.read_text())  # one for all repositories
+        assert made == 1
+        self.path.write_text(text)
         self.save()
 
     def git(self, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:

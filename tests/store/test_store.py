@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -60,7 +61,9 @@ def test_the_form_of_the_file(store: Store, path: Path) -> None:
     assert list(tables["assistants"]["a"]["development"]) == ["digest", "id", "origin", "platform", "tag"]
     assert list(tables["payloads"][digest(PAYLOAD)]) == ["model", "instructions", "text"]
     assert list(tables["payloads"][digest(PAYLOAD)]["text"]["schema"]["properties"]) == ["z", "a"]
-    assert tables["store"] == {"format": {"project": "p", "version": 1}}
+    assert tables["store"].keys() == {"format", "lineage"}
+    assert tables["store"]["format"] == {"project": "p", "version": 1}
+    assert re.fullmatch("[0-9a-f]{32}", tables["store"]["lineage"]["id"])
     assert text.splitlines()[1].startswith('  "assistants"')
 
 
@@ -70,6 +73,20 @@ def test_a_record_that_stays_leaves_the_bytes(store: Store, path: Path) -> None:
     before = path.stat()
     store.commit({("a", "development"): record()}, both(PAYLOAD))
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_the_lineage_comes_with_a_real_write_and_stays(store: Store, path: Path) -> None:
+    """A file without a lineage gets one when something else is written, never alone; from then on it stays."""
+    store.commit({("a", "development"): record()}, both(PAYLOAD))
+    older = re.sub(r',\s+"lineage": \{[^}]*\}', "", path.read_text())
+    assert "lineage" not in json.loads(older)["store"]
+    path.write_text(older)
+    store.commit({("a", "development"): record()}, both(PAYLOAD))
+    assert path.read_text() == older
+    store.commit({("b", "development"): record()}, both(PAYLOAD))
+    lineage = json.loads(path.read_text())["store"]["lineage"]
+    store.commit({("c", "development"): record()}, both(PAYLOAD))
+    assert json.loads(path.read_text())["store"]["lineage"] == lineage
 
 
 def test_payloads_that_nothing_names_are_dropped(store: Store) -> None:
