@@ -17,10 +17,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import places
 from conftest import Host, Result
 from loopback import Fault, Loopback, Seen
 
@@ -259,6 +261,50 @@ def killed_updates(round: Round) -> None:
     nothing_deleted(round)
 
 
+def shared_store(round: Round) -> None:
+    """8 clones create 200 assistants between them in one shared store; in most rounds one of them is killed."""
+    kinds = [kind for kind in places.SHARED if places.missing(kind) is None]
+    hold(kinds, "no server of a shared store answers")
+    kind = kinds[round.seed % len(kinds)]
+    with places.place(kind, "host") as place:
+        hosts = [round.checkout(f"clone{number}", 200) for number in range(8)]
+        for host in hosts:
+            host.declare(DECLARED.format(200), 'environments = ["development"]\n')
+            host.env = {**host.env, **place.env}
+        round.trouble(0.02)
+        shares = [[name for each in range(number, 200, 8) for name in ("--only", f"a{each}")] for number in range(8)]
+        running = [round.start(host, "asst.create", *share) for host, share in zip(hosts, shares, strict=True)]
+        killed = round.random.randrange(8) if round.seed % 4 else None
+        if killed is not None:
+            goal, deadline = round.random.randint(0, 199), time.monotonic() + PATIENCE
+            while len(round.server.agents()) < goal and time.monotonic() < deadline:
+                time.sleep(0.002)
+            time.sleep(round.random.uniform(0, 0.4))
+            in_time = [each for each in running if each.poll() is None]
+            victim = round.random.choice(in_time) if in_time else running[killed]
+            killed = running.index(victim)
+            victim.kill()
+        for number, process in enumerate(running):
+            result = round.end(process)
+            round.tally[f"{kind}: waited"] += "waiting for the store: held by" in result.err
+            if number == killed:
+                round.tally[f"{kind}: killed" if result.code == -signal.SIGKILL else f"{kind}: done before the kill"] += 1
+                continue
+            hold(result.code == 0, f"exit {result.code}: {result.err[-2000:]}")
+            odd = [line for line in result.err.splitlines() if line and not line.startswith("waiting for the store: held by ")]
+            hold(not odd, f"more than waits is shown: {odd}")
+        if killed is not None:
+            round.inv(hosts[killed], "asst.create", *shares[killed])
+        with closing(place.open("host")) as store:
+            state, tables = store.read(), store.tables()
+        ours = round.ours()
+        ids = {f"{name}_{environment}": record.id for (name, environment), record in state.records.items()}
+        hold(len(ours) == 200, f"{len(ours)} remote agents for 200 wanted")
+        hold(ids == {name: agent["id"] for name, agent in ours.items()}, "the store's ids are not the remote ones")
+        hold(not state.pending, f"{len(state.pending)} still pending")
+        hold(tables and "lock" not in tables["store"], "the lock is still held")
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of round, and what must hold at its end."""
@@ -273,6 +319,7 @@ KINDS = [
     Kind("interruptions", interruptions, "130 or 143 (or done), a valid store, no temporary file; run again: 40, 40, 0"),
     Kind("one-checkout", one_checkout, "two runs: both exit 0, 40 writes, 40 remote, 40 in the store, 0 pending"),
     Kind("two-clones", two_clones, "latency and lost answers: the same 10 ids in both stores, 10 remote, 0 pending"),
+    Kind("shared-store", shared_store, "8 clones, one killed in 3 of 4 rounds: 200 remote, 200 in the store, 0 pending, no lock"),
     Kind("killed-updates", killed_updates, "update or deploy killed, edited again: exit 0, no drift, 40, 40, 0"),
 ]
 

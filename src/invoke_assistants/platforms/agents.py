@@ -26,15 +26,22 @@ class AgentsPlatform:
     Args:
         concurrency: the most requests in flight.
         say: takes a line for people.
+        before_write: called before each request that writes, each retry included; what it raises ends the request.
     """
 
     def __init__(
-        self, client: openai.AsyncOpenAI, translator: ErrorTranslator, concurrency: int, say: Callable[[str], None]
+        self,
+        client: openai.AsyncOpenAI,
+        translator: ErrorTranslator,
+        concurrency: int,
+        say: Callable[[str], None],
+        before_write: Callable[[], None] | None,
     ) -> None:
         self._slots = asyncio.Semaphore(concurrency)
         self._client = client
         self._translator = translator
         self._say = say
+        self._before_write = before_write
 
     async def list_page(self, after: str | None) -> tuple[list[JSONObject], bool]:
         """See ``Platform``. Like the SDK's pager, a list without ``has_more`` goes on after every page that is not empty."""
@@ -107,8 +114,11 @@ class AgentsPlatform:
         arguments: JSONObject = {"cast_to": JSONObject, "options": options} | ({} if body is None else {"body": body})
         send: Any = {"GET": self._client.get, "POST": self._client.post, "DELETE": self._client.delete}[method]
         try:
-            async with self._slots, asyncio.timeout(timeout):  # httpx2 limits each read, not the whole
-                answer = await send(path, **arguments)
+            async with self._slots:
+                if self._before_write and method != "GET":
+                    self._before_write()
+                async with asyncio.timeout(timeout):  # httpx2 limits each read, not the whole
+                    answer = await send(path, **arguments)
         except TimeoutError:
             raise self._translator.error(f"timed out after {timeout:g} s", unknown=True, transient=True) from None
         except SDK_ERRORS as error:

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["connect"]
 
 Say = Callable[[str], None]
+BeforeWrite = Callable[[], None] | None
 
 
 def connect(
-    settings: Settings, environment: Environment, recorded: State, say: Say, *, write: bool
+    settings: Settings, environment: Environment, recorded: State, say: Say, before_write: BeforeWrite
 ) -> AbstractAsyncContextManager[Platform]:
     """Open the platform of an environment.
 
@@ -29,40 +30,41 @@ def connect(
         environment: whose platform to open.
         recorded: the store's content.
         say: takes a line for people.
-        write: whether ``local`` may write the agents that it restores to its file.
+        before_write: called before each request that writes; what it raises ends the request. None where nothing is to be
+            written, the file of ``local`` included.
 
     Raises:
         SettingsError: there is no usable key.
     """
-    return OPENERS[environment.location.platform](settings, environment, recorded, say, write)
+    return OPENERS[environment.location.platform](settings, environment, recorded, say, before_write)
 
 
 @asynccontextmanager
 async def _open_agents(
-    settings: Settings, environment: Environment, _recorded: State, say: Say, _write: bool
+    settings: Settings, environment: Environment, _recorded: State, say: Say, before_write: BeforeWrite
 ) -> AsyncGenerator[Platform]:
-    async with _agents_platform(settings, environment, say, None) as platform:
+    async with _agents_platform(settings, environment, say, None, before_write) as platform:
         yield platform
 
 
 @asynccontextmanager
 async def _open_local(
-    settings: Settings, environment: Environment, recorded: State, say: Say, write: bool
+    settings: Settings, environment: Environment, recorded: State, say: Say, before_write: BeforeWrite
 ) -> AsyncGenerator[Platform]:
     """Open the embedded Agents API; restore the agents that the store records first."""
     from ..emulator.api import EmbeddedAPI
     from ..emulator.transport import Transport
 
     service = EmbeddedAPI(settings.local_file)
-    for line in service.restore_agents(recorded, settings.project, write=write):
+    for line in service.restore_agents(recorded, settings.project, write=before_write is not None):
         say(line)
-    async with _agents_platform(settings, environment, say, Transport(service)) as platform:
+    async with _agents_platform(settings, environment, say, Transport(service), before_write) as platform:
         yield platform
 
 
 @asynccontextmanager
 async def _agents_platform(
-    settings: Settings, environment: Environment, say: Say, transport: AsyncBaseTransport | None
+    settings: Settings, environment: Environment, say: Say, transport: AsyncBaseTransport | None, before_write: BeforeWrite
 ) -> AsyncGenerator[Platform]:
     """The Agents API over the network, or over a transport of this process; closed at the end of the block."""
     import httpx2
@@ -88,19 +90,19 @@ async def _agents_platform(
         translator = ErrorTranslator(
             credentials.key, client.base_url.host, "Agents API", environment.name, environment.key_variable()
         )
-        yield AgentsPlatform(client, translator, settings.concurrency, say)
+        yield AgentsPlatform(client, translator, settings.concurrency, say, before_write)
 
 
 @asynccontextmanager
 async def _open_responses(
-    settings: Settings, _environment: Environment, recorded: State, _say: Say, _write: bool
+    settings: Settings, _environment: Environment, recorded: State, _say: Say, _before_write: BeforeWrite
 ) -> AsyncGenerator[Platform]:
     from .pinned import PinnedPlatform
 
     yield PinnedPlatform(recorded, settings.project)
 
 
-Opener = Callable[[Settings, Environment, State, Say, bool], AbstractAsyncContextManager[Platform]]
+Opener = Callable[[Settings, Environment, State, Say, BeforeWrite], AbstractAsyncContextManager[Platform]]
 
 
 OPENERS: Mapping[str, Opener] = {"agents": _open_agents, "local": _open_local, "responses": _open_responses}

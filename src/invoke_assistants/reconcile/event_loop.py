@@ -28,6 +28,7 @@ def run(world: World, command: Coroutine[Any, Any, T]) -> T:
         with ThreadPoolExecutor(1) as pool:  # a loop runs in this thread already, so ours needs another
             return pool.submit(_run, world, command).result()
     finally:
+        world.project.store.close()
         if inspect.getcoroutinestate(command) == inspect.CORO_CREATED:  # the lock was not to be had
             command.close()
 

@@ -31,7 +31,8 @@ class Executor:
     """
 
     def __init__(self, world: World, platforms: Mapping[Key, Platform]) -> None:
-        self.buffer = WriteBuffer(world.project.store.transact, world.state, world.timing.flush)
+        unsaved = world.project.settings.private_folder
+        self.buffer = WriteBuffer(world.project.store, world.state, world.timing.flush, unsaved, f"inv asst.{world.command}")
         self.platforms = platforms
         self.reporter = world.reporter
         self.timing = world.timing
@@ -96,13 +97,21 @@ class Executor:
     def mark_replaced(self, plan: Plan) -> Plan:
         """The plan with an error where a store that came during the run, as by a git pull, names another instance."""
         return plan.updated(
-            replace(
-                step,
-                error=f"{step.title}: the store was replaced during this run and names {self.buffer.replaced[step.key] or 'none'}"
-                f" instead of {step.id}: run the same command again",
-            )
+            replace(step, error=f"{step.title}: {self._describe_replaced(step)}")
             for step in plan
             if step.key in self.buffer.replaced and not step.error
+        )
+
+    def _describe_replaced(self, step: Step) -> str:
+        there = self.buffer.replaced[step.key]
+        if not self.buffer.overtaken:
+            names = f"names {there or 'none'} instead of {step.id}"
+            return f"the store was replaced during this run and {names}: run the same command again"
+        if there == step.id:
+            return f"another run took over, and has recorded {there} anew since: run the same command again"
+        return (
+            f"another run took over and recorded {there or 'none'}: inv asst.status shows it; inv asst.delete --id {step.id}"
+            " deletes this one where nothing uses it"
         )
 
 

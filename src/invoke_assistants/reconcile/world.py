@@ -54,7 +54,8 @@ class World:
         """The platform of an environment; those with the same URL, key and project share one."""
         key = (environment.location.platform, environment.credentials() if environment.managed_with_key else None)
         if key not in self._platforms:
-            opened = connect(self.project.settings, environment, self.state, self.reporter.say, write=self.lock)
+            before_write = self.project.store.require_lock if self.lock else None
+            opened = connect(self.project.settings, environment, self.state, self.reporter.say, before_write)
             self._platforms[key] = await self._stack.enter_async_context(opened)
         return self._platforms[key]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator
+from pathlib import Path
 
 from ..errors import StoreError
+from ..store.recovery import save_unsaved
+from ..store.store import Store
 from ..types import Desired, Edits, JSONObject, Key, Location, PendingOperation, Record, State, Step
 
 __all__ = ["WriteBuffer"]
-
-
-Transact = Callable[[Callable[[State], Edits], Iterable[tuple[str, JSONObject]]], None]
 
 
 class WriteBuffer:
@@ -20,24 +20,37 @@ class WriteBuffer:
 
     Every transaction holds all results of the run so far: a store that was replaced meanwhile (a git pull) gets them too.
     Where that store names another instance, or none, that stands: the run's own result may be of one that is gone.
+    A run whose lock was taken over adds its results where nobody else has written since, and closes nothing that is open:
+    the run that took over may be at it.
 
     Args:
-        transact: the store's.
+        store: where they go.
         recorded: what the store held when the run began.
         every: seconds between two transactions.
+        unsaved: the folder for what a shared store cannot take.
+        command: what runs, for that file.
     """
 
-    def __init__(self, transact: Transact, recorded: State, every: float) -> None:
-        self._transact = transact
+    def __init__(self, store: Store, recorded: State, every: float, unsaved: Path, command: str) -> None:
+        self._store = store
         self._every = every
+        self._unsaved = unsaved
+        self._command = command
+        self._saved_at: Path | None = None  # where the results are that the store did not take
         self._initial = recorded
         self._records: dict[Key, Record] = {}
+        self._written: dict[Key, Record] = {}
         self._forgotten: dict[Key, tuple[Location, str]] = {}
         self._pending: dict[tuple[Key, Location], PendingOperation | None] = {}
         self._opened = {*recorded.pending.items()}
         self._changed = False
         self.payloads: dict[str, JSONObject] = dict(recorded.payloads)
         self.replaced: dict[Key, str | None] = {}  # of the last transaction: the id that the store names instead
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether another run has taken over the store's lock."""
+        return self._store.overtaken
 
     def record(self, desired: Desired, record: Record, payload: JSONObject, *, settled: bool = True) -> None:
         """Note what an instance is now; ``settled`` drops what is pending for it in the same transaction."""
@@ -81,36 +94,68 @@ class WriteBuffer:
         if not self._changed:
             return
         try:
-            self._transact(self._edits, self.payloads.items())
+            self._store.transact(self._edits, self.payloads.items())
         except StoreError as error:
-            before = {record.id for record in self._initial.records.values()}
-            lost = [
-                f"inv asst.adopt {name} {where} {each.id}"
-                for (name, where), each in self._records.items()
-                if each.id not in before
-            ]
-            advice = f"; make room, then run the same command again, or: {'; '.join(lost)}" if lost else ""
-            raise StoreError(f"{error}{advice}") from None
+            raise StoreError(f"{error}{self._advice()}") from None
         self._changed = False
+        self._written.update(self._records)
+        if self._saved_at:
+            self._saved_at.unlink(missing_ok=True)
+
+    def _advice(self) -> str:
+        """What to do about results that the store did not take, which are saved elsewhere where it is a shared one."""
+        before = {record.id for record in self._initial.records.values()}
+        made = [
+            f"inv asst.adopt {name} {where} {each.id}" for (name, where), each in self._records.items() if each.id not in before
+        ]
+        if not self._store.storage.shared:
+            return f"; make room, then run the same command again, or: {'; '.join(made)}" if made else ""
+        if not self._records and not self._forgotten:
+            return "; nothing was made yet: run the same command again"
+        try:
+            base, ours = self._store.edited(self._edits, self.payloads)
+            assert ours is not None  # something was made
+            earlier, self._saved_at = (
+                self._saved_at,
+                save_unsaved(self._unsaved, self._store.storage.label, self._command, base, ours),
+            )
+            if earlier and earlier != self._saved_at:
+                earlier.unlink(missing_ok=True)
+        except StoreError as error:
+            return f"; {error}; what this run made: {'; '.join(made) or 'no new instance'}"
+        return f"; what this run made is in {self._saved_at}: inv asst.store --recover {self._saved_at} brings it in"
 
     def _edits(self, now: State) -> Edits:
         """What is noted, without what a store that was replaced meanwhile knows better."""
         self.replaced = {}
         records, forgotten = {}, {}
         for key, record in self._records.items():
-            known = record.id == self._initial.id(key, record.location)  # else this run made, adopted or elected it
-            if known and now.id(key, record.location) != record.id:
-                self.replaced[key] = now.id(key, record.location)
-            else:
+            if self._stands(now, key, record):
                 records[key] = record
+            else:
+                self.replaced[key] = now.id(key, record.location)
         for key, (location, id) in self._forgotten.items():
             if now.id(key, location) not in (None, id):
                 self.replaced[key] = now.id(key, location)
             else:
                 forgotten[key] = location
+        return records, self._pending_edits(now), forgotten
+
+    def _stands(self, now: State, key: Key, record: Record) -> bool:
+        """Whether a result is to be recorded, or what the store names by now stands."""
+        there, initial = now.record_at(key, record.location), self._initial.record_at(key, record.location)
+        if self._store.overtaken:
+            return there in (initial, self._written.get(key), record)
+        known = initial is not None and record.id == initial.id  # else this run made, adopted or elected it
+        return not known or (there is not None and there.id == record.id)
+
+    def _pending_edits(self, now: State) -> dict[tuple[Key, Location], PendingOperation | None]:
+        if self._store.overtaken:  # a create of ours that is closed may yet turn out to have made something
+            creates = {slot: operation for slot, operation in self._pending.items() if operation and operation.kind == "create"}
+            return {slot: operation for slot, operation in creates.items() if slot not in now.pending}
         # A pending operation that this run has not known is another run's: its nonce must not be lost.
         foreign = {slot for slot, operation in now.pending.items() if (slot, operation) not in self._opened}
-        return records, {slot: operation for slot, operation in self._pending.items() if slot not in foreign}, forgotten
+        return {slot: operation for slot, operation in self._pending.items() if slot not in foreign}
 
     @contextlib.asynccontextmanager
     async def flushing(self) -> AsyncGenerator[None]:
@@ -119,13 +164,14 @@ class WriteBuffer:
         async def now_and_then() -> None:
             while True:
                 await asyncio.sleep(self._every)
-                self.flush()
+                with contextlib.suppress(StoreError):  # the last flush says what is wrong
+                    self.flush()
 
         task = asyncio.create_task(now_and_then())
         try:
             yield
         finally:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, StoreError):
+            with contextlib.suppress(asyncio.CancelledError):
                 await task
             self.flush()

@@ -33,11 +33,14 @@ class Lease:
         self.id = secrets.token_hex(8)
         self.lost: str | None = None
         self._confirmed_at = float("-inf")
-        now = _now()
         self._entry: JSONObject = {
-            "id": self.id, "who": _user(), "host": socket.gethostname(), "command": command, "since": now, "renewed": now,
+            "id": self.id,
+            "who": _user(),
+            "host": socket.gethostname(),
+            "command": command,
+            "since": _now("seconds"),
             "job": job_url(os.environ),
-        }  # fmt: skip
+        }
 
     @property
     def confirmed(self) -> bool:
@@ -46,7 +49,7 @@ class Lease:
 
     def entry(self) -> JSONObject:
         """The record of the lock, renewed now."""
-        return {**self._entry, "renewed": _now()}
+        return {**self._entry, "renewed": _now("microseconds")}
 
     def look(self, document: Document) -> None:
         """Note what a document says of this lock.
@@ -117,5 +120,5 @@ def _user() -> str:
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def _now(precision: str) -> str:
+    return datetime.now(UTC).isoformat(timespec=precision).replace("+00:00", "Z")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -120,6 +121,8 @@ def _take(store: Store, lease: Lease, stale: tuple[str, str] | None) -> JSONObje
 
 
 def _renew_until(store: Store, stop: threading.Event) -> None:
+    if hasattr(signal, "pthread_sigmask"):  # an interrupt must wake the main thread
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     pause = RENEW_EVERY
     while not stop.wait(pause):
         try:

@@ -38,6 +38,7 @@ class Store:
         self.lease: Lease | None = None
         self._mutex = threading.RLock()  # a run's own renewal never comes between its read and its write
         self._checked: set[str] = set()  # payloads whose digest this process has verified
+        self._known: Document | None = None  # the last one that was read or written
 
     def read(self) -> State:
         """Everything recorded, as plain values; takes no lock and writes nothing.
@@ -99,6 +100,16 @@ class Store:
             return edit_tables(document.tables, before, decide(before), named, self.owner)
 
         self.change(edited)
+
+    def edited(self, decide: Callable[[State], Edits], payloads: Mapping[str, JSONObject]) -> tuple[Tables | None, Tables | None]:
+        """What this process last knew the store to hold, and the same with edits: nothing is read or written."""
+        base = self._known.tables if self._known else None
+        before = self.check(self._known) if self._known else State()
+        return base, edit_tables(base, before, decide(before), payloads, self.owner)
+
+    def close(self) -> None:
+        """Close the connection to a server, if there is one."""
+        self.storage.close()
 
     def change(self, change: Callable[[Document], Tables | None], *, keep: bool = True, patience: float = PATIENCE) -> None:
         """Read, change and write once; again where another write came between. What is as it was is not written.
@@ -178,13 +189,17 @@ class Store:
         except Unreachable:
             if self.storage.load().content != content:  # else the write got through, and its answer was lost
                 raise
+        self._known = self._document(content)
         if self.lease:
             self.lease.confirm(began)
         return True
 
     def _load(self) -> tuple[Document, str | None]:
         stored = self.storage.load()
-        return self._document(stored.content), stored.version
+        document = self._document(stored.content)
+        if document.content is not None:
+            self._known = document
+        return document, stored.version
 
     @property
     def owner(self) -> str:

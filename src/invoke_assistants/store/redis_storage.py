@@ -1,0 +1,122 @@
+"""The store in Redis: a hash with the document and its version, changed by one Lua script; a list of earlier documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from ..errors import SettingsError, StoreError
+from .deadline import CONNECT, OPERATION, Deadline
+from .storage import KEPT_REVISIONS, Conflict, Revision, Storage, Stored, Unreachable
+from .url import StoreURL
+
+__all__ = ["RedisStorage"]
+
+T = TypeVar("T")
+# KEYS: the hash, the list. ARGV: the version ("" for none), the document, the time, how many revisions to keep (0: make none).
+COMPARE_AND_SET = """
+local version = redis.call('HGET', KEYS[1], 'version')
+if (version or '') ~= ARGV[1] then return false end
+local kept = tonumber(ARGV[4])
+if version and kept > 0 then
+  local document = redis.call('HGET', KEYS[1], 'document') or ''
+  redis.call('LPUSH', KEYS[2], cjson.encode({version = version, replaced_at = ARGV[3], document = document}))
+  redis.call('LTRIM', KEYS[2], 0, kept - 1)
+end
+local new = string.format('%d', tonumber(version or '0') + 1)
+redis.call('HSET', KEYS[1], 'document', ARGV[2], 'version', new)
+return new
+"""
+
+
+class RedisStorage(Storage):
+    """A hash of a Redis server.
+
+    Args:
+        url: the server and perhaps the key.
+        project: for the default key, ``asst:PROJECT``.
+
+    Raises:
+        SettingsError: the URL has neither a key nor a project to make one of, or an option that the driver does not know.
+    """
+
+    kind = "redis"
+
+    def __init__(self, url: StoreURL, project: str | None) -> None:
+        if url.option is None and project is None:
+            raise SettingsError(f"{url}: set ASST_PROJECT to the project whose store to use, or name its key with ?key=KEY")
+        self._url = url
+        self._key = url.option or f"asst:{project}"
+        self.label = url.masked if url.option else f"{url.masked} (key {self._key})"
+        self._client: Deadline[redis.Redis] = Deadline(self.label, self._connect, lambda client: client.close())
+
+    def load(self) -> Stored:
+        """See ``Storage``."""
+        document, version = self._call(lambda client: client.hmget(self._key, "document", "version"))
+        if (document is None) is not (version is None):
+            raise StoreError(f"{self.label}: the hash is not ours: it must have the fields document and version, or neither")
+        return Stored(document, version.decode() if version is not None else None)
+
+    def compare_and_set(self, content: bytes, version: str | None, *, keep: bool) -> str:
+        """See ``Storage``."""
+        keys = [self._key, f"{self._key}:history"]
+        args: list[str | bytes | int] = [
+            version or "",
+            content,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            KEPT_REVISIONS if keep else 0,
+        ]
+        new: bytes | None = self._call(lambda client: client.register_script(COMPARE_AND_SET)(keys=keys, args=args))
+        if new is None:
+            raise Conflict
+        return new.decode()
+
+    def revisions(self) -> Sequence[Revision]:
+        """See ``Storage``."""
+        return [Revision(int(each["version"]), each["replaced_at"], len(each["document"].encode())) for each in self._history()]
+
+    def load_revision(self, number: int) -> bytes | None:
+        """See ``Storage``."""
+        found = (each["document"].encode() for each in self._history() if each["version"] == str(number))
+        return next(found, None)
+
+    def close(self) -> None:
+        """See ``Storage``."""
+        self._client.close()
+
+    def _history(self) -> list[dict[str, str]]:
+        entries: list[bytes] = self._call(lambda client: client.lrange(f"{self._key}:history", 0, -1))
+        try:
+            return [json.loads(entry) for entry in entries]
+        except ValueError:
+            raise StoreError(f"{self.label}: the list {self._key}:history is not ours") from None
+
+    def _connect(self) -> redis.Redis:
+        client = redis.Redis.from_url(
+            self._url.raw, socket_connect_timeout=CONNECT, socket_timeout=OPERATION, retry=Retry(NoBackoff(), 0)
+        )
+        try:
+            client.connection_pool.release(client.connection_pool.get_connection())  # connects, TLS and password included
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    def _call(self, work: Callable[[redis.Redis], Any]) -> Any:
+        try:
+            return self._client.call(work)
+        except (redis.AuthenticationError, redis.exceptions.NoPermissionError) as error:
+            raise self._failed(StoreError, f"refused: {error}") from None
+        except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.ReadOnlyError, OSError) as error:
+            raise self._failed(Unreachable, f"cannot be reached: {error}") from None
+        except (redis.RedisError, ValueError, TypeError) as error:
+            raise self._failed(StoreError, str(error)) from None
+
+    def _failed(self, kind: type[StoreError], why: str) -> StoreError:
+        return kind(f"{self.label}: {self._url.mask(why)}")
