@@ -8,6 +8,7 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from ..errors import SettingsError, StoreError
 from .deadline import CONNECT, Deadline
@@ -117,7 +118,7 @@ class PostgresStorage(Storage):
     def _connect(self) -> Connection:
         # A pooler may give each statement another session, so nothing is prepared in one.
         options: dict[str, Any] = {"connect_timeout": int(CONNECT), "application_name": "invoke-assistants"}
-        given = psycopg.conninfo.conninfo_to_dict(self._url.raw)
+        given = conninfo_to_dict(self._url.raw)
         options = {key: value for key, value in options.items() if key not in given}
         return psycopg.connect(self._url.raw, autocommit=True, prepare_threshold=None, **options)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import redis
+from redis import exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -111,9 +112,9 @@ class RedisStorage(Storage):
     def _call(self, work: Callable[[redis.Redis], Any]) -> Any:
         try:
             return self._client.call(work)
-        except (redis.AuthenticationError, redis.exceptions.NoPermissionError) as error:
+        except (redis.AuthenticationError, exceptions.NoPermissionError) as error:
             raise self._failed(StoreError, f"refused: {error}") from None
-        except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.ReadOnlyError, OSError) as error:
+        except (redis.ConnectionError, redis.TimeoutError, exceptions.ReadOnlyError, OSError) as error:
             raise self._failed(Unreachable, f"cannot be reached: {error}") from None
         except (redis.RedisError, ValueError, TypeError) as error:
             raise self._failed(StoreError, str(error)) from None
