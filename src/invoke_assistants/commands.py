@@ -1,6 +1,6 @@
 """The verbs, as plain functions. Most find the project, plan, and apply or show the plan. None raises ``Exit``.
 
-Every verb takes ``root``, the project's folder (found as at run time where it is None). All but ``serve`` return steps, one
+Every verb takes ``root``, the project's folder (found as at run time where it is None). Most return steps, one
 for each assistant in each environment, in the order declared. Those about what is declared take ``only``, names of
 assistants, and mean all where it is empty. A ``reporter`` is told how a run goes on; ``confirm`` takes a question and the
 steps that it is about, and returns the answer.
@@ -9,11 +9,13 @@ steps that it is about, and returns the answer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from .config.check import check
 from .config.environment import Environment
+from .config.manage_store import StoreReport, copy_to_place, recover_file, restore_revision, unlock_store
 from .config.project import Project, as_names, load_settings, open_store
 from .errors import SettingsError
 from .platforms.serve import serve
@@ -39,11 +41,15 @@ from .reconcile.safeguards import (
 from .reconcile.timing import TIMING, Timing
 from .reconcile.undeclared import undeclared_steps
 from .reconcile.world import World
+from .store.describe import describe_store
 from .store.lock import lock_store
 from .store.resolve import GitVersions, choose_sides, file_of, resolve_conflicts
 from .types import ID, Desired, Step
 
-__all__ = ["adopt", "check", "create", "delete", "deploy", "forget", "plan", "resolve", "serve", "status", "update"]
+__all__ = [
+    "StoreReport", "adopt", "check", "create", "delete", "deploy", "forget", "plan", "resolve", "serve", "status", "store",
+    "update",
+]  # fmt: skip
 
 Root = str | Path | None
 
@@ -255,11 +261,47 @@ def resolve(root: Root = None, *, ours: Iterable[str] = (), theirs: Iterable[str
         SettingsError: a choice meets no conflict.
     """
     settings = load_settings(root)
-    store = open_store(settings)
-    folder = settings.root or file_of(store).path.parent
-    with lock_store(store, "inv asst.resolve", reporter.say):
-        versions = GitVersions.in_git(store, folder)
-        return resolve_conflicts(store, folder, versions, choose_sides(versions.merged()[1], ours, theirs)) if versions else []
+    here = open_store(settings)
+    folder = settings.root or file_of(here).path.parent
+    with lock_store(here, "inv asst.resolve", reporter.say):
+        versions = GitVersions.in_git(here, folder)
+        return resolve_conflicts(here, folder, versions, choose_sides(versions.merged()[1], ours, theirs)) if versions else []
+
+
+def store(
+    root: Root = None, *, copy_to: str | None = None, history: bool = False, restore: int | None = None,
+    unlock: str | None = None, recover: str | Path | None = None, yes: bool = False, reporter: Reporter = QUIET,
+) -> StoreReport:  # fmt: skip
+    """Say what the store is, or do one thing with it as a whole. The app is not imported.
+
+    Args:
+        copy_to: copy it to this path or URL; the store that is in use stays as it is.
+        history: list the earlier revisions of a shared store.
+        restore: put this revision back, as a new one.
+        unlock: release the lock of this id, which is safe once its process has ended.
+        recover: bring in the recovery file of a run that could not write.
+        yes: copy over an older copy that records instances which the store does not.
+
+    Raises:
+        Refused: another store would be written over, or what another run wrote; nothing was written.
+        SettingsError: more than one thing is asked for, or one that this kind of store does not have.
+        StoreError: the store cannot be used, or there is no such revision, lock or file.
+    """
+    if sum((copy_to is not None, history, restore is not None, unlock is not None, recover is not None)) > 1:
+        raise SettingsError("give one of --copy-to, --history, --restore, --unlock and --recover at a time")
+    settings = load_settings(root)
+    with closing(open_store(settings)) as here:
+        done: Sequence[str] = ()
+        steps: Sequence[Step] = ()
+        if copy_to is not None:
+            done = copy_to_place(settings, here, copy_to, reporter.say, yes=yes)
+        elif restore is not None:
+            done = restore_revision(here, restore, reporter.say)
+        elif unlock is not None:
+            done = unlock_store(here, unlock)
+        elif recover is not None:
+            done, steps = recover_file(settings, here, recover, reporter.say)
+        return StoreReport(describe_store(here), done, here.storage.revisions() if history else None, steps)
 
 
 def _check_id(id: str) -> None:

@@ -20,7 +20,7 @@ from .base_url import parse_origin
 from .environment import LOCAL_URL, Environment, read_environments
 from .sources import Sources, Variables
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "parse_store"]
 
 MAX_TIMEOUT = 86400  # seconds for one turn at run time
 
@@ -54,11 +54,11 @@ class Settings:
         sources = Sources.read(root, environ)
         assistants = sources.get_setting("assistants", "ASST_ASSISTANTS", "app.assistants:ASSISTANTS")
         environments = read_environments(sources)
-        store = _read_store(sources)
+        store = sources.get_setting("store", "ASST_STORE", "assistants_store.json")
         return cls(
             root=root,
             assistants=assistants,
-            store=root / store if root and isinstance(store, Path) else store,
+            store=parse_store(store, sources.source_of("store", "ASST_STORE"), root),
             environments=environments,
             project=_read_project(sources),
             concurrency=_read_concurrency(sources),
@@ -128,13 +128,20 @@ class Settings:
         return None
 
 
-def _read_store(sources: Sources) -> Path | StoreURL:
-    store = sources.get_setting("store", "ASST_STORE", "assistants_store.json")
-    if not store.strip():
-        raise SettingsError("store in [tool.asst] of pyproject.toml is empty: name a file")
-    if "://" in store:
-        return StoreURL.parse(store, sources.source_of("store", "ASST_STORE"))
-    return Path(store)
+def parse_store(place: str, source: str, root: Path | None) -> Path | StoreURL:
+    """Where a store is: the URL of a server, or a path, relative to ``root``.
+
+    Args:
+        source: where the place is named, for messages.
+
+    Raises:
+        SettingsError: it is empty, or no URL of a store.
+    """
+    if not place.strip():
+        raise SettingsError(f"{source} is empty: name a file, or the URL of a store")
+    if "://" in place:
+        return StoreURL.parse(place, source)
+    return root / place if root else Path(place)
 
 
 def _read_project(sources: Sources) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import StoreError
 
-__all__ = ["lock_file"]
+__all__ = ["describe_holder", "lock_file"]
 
 WAIT = 60.0  # seconds that a run waits for the lock
 
@@ -43,10 +43,12 @@ def lock_file(
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            say(f"waiting for {path.name}: {_describe_holder(lock_path)}")
+            say(f"waiting for {path.name}: {_read_holder(lock_path) or 'another run holds it'}")
             lock.acquire(timeout=wait)
     except Timeout:
-        raise StoreError(f"{path.name} is still locked after {wait:.0f} s: {_describe_holder(lock_path)}") from None
+        raise StoreError(
+            f"{path.name} is still locked after {wait:.0f} s: {_read_holder(lock_path) or 'another run holds it'}"
+        ) from None
     except OSError as error:
         raise StoreError(f"{lock_path} cannot be locked: {error.strerror or error}") from None
     try:
@@ -71,9 +73,14 @@ def _write_holder(lock_path: Path, content: bytes) -> None:
         raise StoreError(f"{lock_path} cannot be written: {error.strerror}") from None
 
 
-def _describe_holder(lock_path: Path) -> str:
+def describe_holder(path: Path) -> str | None:
+    """Who holds the lock of a file, as far as its lock file says; None where it says nothing."""
+    return _read_holder(path.with_name(path.name + ".lock"))
+
+
+def _read_holder(lock_path: Path) -> str | None:
     try:
         holder = json.loads(lock_path.read_bytes()[:4096])
         return f"held by {holder['command']} (pid {holder['pid']} on {holder['host']}, since {holder['since']})"
     except (OSError, ValueError, KeyError, TypeError):
-        return "another run holds it"
+        return None

@@ -21,7 +21,7 @@ class FileStorage(Storage):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.label = str(path)
+        self.address = self.label = str(path)
 
     def load(self) -> Stored:
         """See ``Storage``."""

@@ -44,6 +44,7 @@ class ObjectStorage(Storage):
         self.kind = url.scheme
         self._url = url
         self._key = url.option or f"assistants_store/{project}.json"
+        self.address = url.masked
         self.label = url.masked if url.option else f"{url.masked.rstrip('/')}/{self._key}"
         self._bucket: Deadline[Any] = Deadline(self.label, self._open, lambda _: None)
         self._loaded = Stored(None, None)
@@ -77,9 +78,9 @@ class ObjectStorage(Storage):
 
     def revisions(self) -> Sequence[Revision]:
         """See ``Storage``."""
-        return [
-            Revision(number, f"{meta['last_modified']:%Y-%m-%dT%H:%M:%S+00:00}", meta["size"]) for number, meta in self._kept()
-        ]
+        kept = [(number, f"{meta['last_modified']:%Y-%m-%dT%H:%M:%S+00:00}") for number, meta in self._kept()]
+        found = ((number, at, self.load_revision(number)) for number, at in kept)
+        return [Revision(number, at, content) for number, at, content in found if content is not None]
 
     def load_revision(self, number: int) -> bytes | None:
         """See ``Storage``."""

@@ -44,7 +44,7 @@ WITH changed AS (
 SELECT version FROM changed
 """  # every part sees the rows as they were before the statement: so does the one that keeps the earlier document
 REVISIONS = (
-    "SELECT version, to_char(replaced_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"+00:00\"'), octet_length(document)"
+    "SELECT version, to_char(replaced_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"+00:00\"'), document"
     " FROM {history} WHERE project = %(project)s ORDER BY version DESC"
 )
 REVISION = "SELECT document FROM {history} WHERE project = %(project)s AND version = %(version)s"
@@ -76,6 +76,7 @@ class PostgresStorage(Storage):
             raise SettingsError(f"{url}: asst_table must be TABLE or SCHEMA.TABLE, of letters, digits and '_' (TABLE at most 55)")
         self._url = url
         self._project = project
+        self.address = url.masked
         self.label = url.masked if url.option else f"{url.masked} (table {table})"
         self._names = {"table": sql.Identifier(*table.split(".")), "history": sql.Identifier(*f"{table}_history".split("."))}
         self._connection: Deadline[Connection] = Deadline(self.label, self._connect, lambda connection: connection.close())
@@ -104,7 +105,7 @@ class PostgresStorage(Storage):
 
     def revisions(self) -> Sequence[Revision]:
         """See ``Storage``."""
-        return [Revision(version, at, size) for version, at, size in self._run(REVISIONS, absent=[])]
+        return [Revision(version, at, document.encode()) for version, at, document in self._run(REVISIONS, absent=[])]
 
     def load_revision(self, number: int) -> bytes | None:
         """See ``Storage``."""

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..errors import StoreError
-from ..types import Tables
+from ..errors import Refused, StoreError
+from ..types import Step, Tables
 from .atomic_write import make_private_folder, read_bytes, write_atomic
+from .copy import put_tables
+from .document import Document, dump_tables
+from .entries import Slot, entries
+from .lock import lock_store
+from .merge import Conflict, changed_keys, merge
+from .store import Store
 from .strict_json import load_json
+from .tables import is_empty, without_lock
 
-__all__ = ["Unsaved", "load_unsaved", "save_unsaved"]
+__all__ = ["Unsaved", "load_unsaved", "recover", "save_unsaved"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,8 @@ def save_unsaved(folder: Path, label: str, command: str, base: Tables | None, ou
     now = datetime.now(UTC)
     path = folder / f"unsaved-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}.json"
     about = {"store": label, "saved": now.isoformat(timespec="seconds"), "command": command}
-    content = json.dumps({**about, "base": base, "ours": ours}, indent=2, ensure_ascii=False)
+    tables = {"base": base and without_lock(base), "ours": without_lock(ours)}
+    content = json.dumps({**about, **tables}, indent=2, ensure_ascii=False)
     make_private_folder(folder)
     write_atomic(path, (content + "\n").encode(), private=True)
     return path
@@ -65,4 +74,55 @@ def load_unsaved(path: Path) -> Unsaved:
         or not isinstance(found.get("base", 0), dict | None)
     ):
         raise StoreError(f"{path}, line 1: not a recovery file of this package")
-    return Unsaved(found["base"], found["ours"])
+    return Unsaved(found.get("base"), found["ours"])
+
+
+def recover(store: Store, path: Path, say: Callable[[str], None]) -> list[Step]:
+    """Bring a recovery file into the store, record by record, and delete it; return a step for each record of it.
+
+    Args:
+        say: called with one line if this run has to wait.
+
+    Raises:
+        Refused: the file is of another store, or the store holds something else for a record by now; nothing was written.
+        StoreError: it is no recovery file, or one of another project; or the store cannot be written.
+    """
+    unsaved = load_unsaved(path)
+    for tables in (unsaved.base, unsaved.ours):
+        store.check(Document(str(path), None if tables is None else dump_tables(tables), "it is left as it is"))
+    with lock_store(store, "inv asst.store --recover", say):
+        now = store.tables()
+        merged = unsaved.ours
+        if now is not None and not is_empty(without_lock(now)):
+            _refuse_other_lineage(path, unsaved, now)
+            found, conflicts = merge(unsaved.base, unsaved.ours, now)
+            if found is None:
+                raise _refused(path, conflicts)
+            merged = found
+        put_tables(store, merged)
+    path.unlink()
+    recorded = entries(merged, "assistants")
+    keys = changed_keys(unsaved.base, unsaved.ours, unsaved.ours)
+    return [
+        Step(*key, record["platform"], None, id=record["id"], digest=record["digest"])
+        for key in keys
+        if (record := recorded.get(Slot(*key)))
+    ]
+
+
+def _refuse_other_lineage(path: Path, unsaved: Unsaved, now: Tables) -> None:
+    known = (unsaved.base or unsaved.ours)["store"].get("lineage")
+    if known and now["store"].get("lineage", known) != known:
+        raise Refused(f"{path}: it is of another store (its lineage is not this one's); nothing was written")
+
+
+def _refused(path: Path, conflicts: tuple[Conflict, ...]) -> Refused:
+    lines = []
+    for each in conflicts:
+        name, environment = each.key
+        ours, theirs = ((entry or {}).get("id", "none") for entry in (each.ours, each.theirs))
+        lines.append(f"{name} in {environment} is {theirs} by now, {ours} here")
+    return Refused(
+        f"{path}: the store was changed since: {'; '.join(lines)}; nothing was written: inv asst.status shows what is, inv"
+        " asst.adopt NAME ENV ID records another instance; delete the file once it is settled"
+    )

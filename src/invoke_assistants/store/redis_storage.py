@@ -54,6 +54,7 @@ class RedisStorage(Storage):
             raise SettingsError(f"{url}: set ASST_PROJECT to the project whose store to use, or name its key with ?key=KEY")
         self._url = url
         self._key = url.option or f"asst:{project}"
+        self.address = url.masked
         self.label = url.masked if url.option else f"{url.masked} (key {self._key})"
         self._client: Deadline[redis.Redis] = Deadline(self.label, self._connect, lambda client: client.close())
 
@@ -80,7 +81,7 @@ class RedisStorage(Storage):
 
     def revisions(self) -> Sequence[Revision]:
         """See ``Storage``."""
-        return [Revision(int(each["version"]), each["replaced_at"], len(each["document"].encode())) for each in self._history()]
+        return [Revision(int(each["version"]), each["replaced_at"], each["document"].encode()) for each in self._history()]
 
     def load_revision(self, number: int) -> bytes | None:
         """See ``Storage``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..errors import StoreError
@@ -32,11 +32,16 @@ class Stored:
 
 @dataclass(frozen=True)
 class Revision:
-    """An earlier document of a shared store: its number, when it was replaced (UTC, for people), its size in bytes."""
+    """An earlier document of a shared store: its number, when it was replaced (UTC, for people), its bytes."""
 
     number: int
     replaced_at: str
-    size: int
+    content: bytes = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self.content)
 
 
 class Storage(ABC):
@@ -45,12 +50,14 @@ class Storage(ABC):
     Attributes:
         kind: as ``inv asst.store`` names it: ``file``, ``redis``, ``postgresql``, ``s3``, ``gs``, ``az``.
         shared: whether it is on a server: then the lock of a run is a record in the document, and revisions are kept.
-        label: where it is, for messages; never with a password.
+        address: a path, or a URL without its password.
+        label: where it is, for messages: the address, and the key or table where that is a default.
         remedy: how an earlier document is brought back, for messages.
     """
 
     kind: str
     shared: ClassVar[bool] = True
+    address: str
     label: str
     remedy: str = "inv asst.store --history lists the earlier revisions, --restore REVISION brings one back"
 

@@ -14,7 +14,7 @@ from ..types import Edits, JSONObject, Key, Location, PendingOperation, Record, 
 from .document import Document, dump_tables
 from .lease import Lease, clock
 from .storage import Conflict, Storage, Unreachable
-from .tables import edit_tables, parse_state
+from .tables import edit_tables, is_empty, parse_state
 
 __all__ = ["Store"]
 
@@ -46,7 +46,7 @@ class Store:
         Raises:
             StoreError: the store is not ours, or cannot be read.
         """
-        document, _ = self._load()
+        document, _ = self.load()
         return self.check(document)
 
     def tables(self) -> Tables | None:
@@ -55,7 +55,7 @@ class Store:
         Raises:
             StoreError: the store is not ours, or cannot be read.
         """
-        document, _ = self._load()
+        document, _ = self.load()
         self.check(document)
         return document.tables
 
@@ -170,7 +170,7 @@ class Store:
     def _try_change(self, change: Callable[[Document], Tables | None], *, keep: bool) -> bool:
         """Read, change and write once; return whether the document is as it should be."""
         began = clock()
-        document, version = self._load()
+        document, version = self.load()
         if self.lease:
             self.lease.look(document)
         tables = change(document)
@@ -183,6 +183,7 @@ class Store:
             about.update(self.lease.renewed(about))
         content = dump_tables({**tables, "store": about})
         try:
+            keep = keep and self.storage.shared and not is_empty(document.tables)
             self.storage.compare_and_set(content, version, keep=keep)
         except Conflict:
             return False
@@ -194,7 +195,12 @@ class Store:
             self.lease.confirm(began)
         return True
 
-    def _load(self) -> tuple[Document, str | None]:
+    def load(self) -> tuple[Document, str | None]:
+        """The document as it is, not checked, and its version.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
         stored = self.storage.load()
         document = self._document(stored.content)
         if document.content is not None:

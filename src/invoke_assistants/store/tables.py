@@ -17,7 +17,7 @@ from ..types import Edits, JSONObject, State, Tables
 from .document import Document
 from .entries import InvalidEntry, Slot, documents, dump_pending, dump_record, parse_pending, parse_record
 
-__all__ = ["edit_tables", "parse_state", "store_format"]
+__all__ = ["edit_tables", "is_empty", "parse_state", "store_format", "without_lock"]
 
 VERSION = 1
 _TABLES = frozenset({"assistants", "payloads", "pending", "store"})
@@ -137,6 +137,17 @@ def parse_state(document: Document, project: str | None, checked: set[str]) -> S
     except InvalidEntry as error:
         raise _invalid(document, error.needle, str(error)) from None
     return State(records, payloads, pending)
+
+
+def is_empty(tables: Tables | None) -> bool:
+    """Whether nothing was ever recorded there: no document, or what the lock of a run that made nothing has left."""
+    return tables is None or (tables.keys() == {"store"} and "lineage" not in tables["store"])
+
+
+def without_lock(tables: Mapping[str, Mapping[str, Any]]) -> Tables:
+    """The tables as copies, revisions and recovery files hold them."""
+    about = {key: value for key, value in tables["store"].items() if key != "lock"}
+    return {**{name: dict(table) for name, table in tables.items()}, "store": about}
 
 
 def _check_format(document: Document, database: _Database, project: str | None) -> None:

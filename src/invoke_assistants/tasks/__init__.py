@@ -11,14 +11,15 @@ from ._admin import admin
 from ._manage import adopt, check, create, delete, deploy, forget, plan, resolve, serve, status, update
 from ._migrate import migrate
 from ._run import run
+from ._store import store
 from ._watch import watch
 
 __all__ = [
     "admin", "adopt", "check", "create", "delete", "deploy", "forget", "migrate", "ns", "plan", "resolve", "run", "serve",
-    "status", "update", "watch",
+    "status", "store", "update", "watch",
 ]  # fmt: skip
 
 ns = Collection("asst")
-for _task in (create, update, deploy, delete, forget, adopt, admin, plan, check, resolve, serve, run, watch, migrate):
+for _task in (create, update, deploy, delete, forget, adopt, admin, plan, check, resolve, serve, run, watch, migrate, store):
     ns.add_task(_task)
 ns.add_task(status, default=True)

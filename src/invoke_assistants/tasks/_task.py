@@ -15,7 +15,7 @@ from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
 from ..errors import AsstError, Refused
-from ..text import escape_unencodable
+from ..text import escape_unencodable, printable
 from .exit_codes import PENDING, discard_output, end_at_next_signal, exit_code_of, format_error, interruptible
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ class CommandOutput:
         from .terminal import Terminal
 
         self.steps: list[Step] = []
+        self.lines: list[str] | None = None  # what is printed for people in the place of the steps
+        self.more: dict[str, Any] = {}  # keys that this command adds to the JSON document
         self.terminal = Terminal()
         self._command = command
         self._json = json
@@ -126,11 +128,13 @@ class CommandOutput:
         elif self._check:
             error, code = self._join_errors(), exit_code_of(self.steps)
         try:
-            if self.steps or not error:
-                stream, refused = sys.stderr if self._json else sys.stdout, code == Refused.exit_code and not self._planned
+            stream, refused = sys.stderr if self._json else sys.stdout, code == Refused.exit_code and not self._planned
+            if self.lines is not None:
+                print("\n".join(map(printable, self.lines)), file=stream, flush=True)
+            elif self.steps or not error:
                 print_steps(self._command, self.steps, stream, planned=self._planned, refused=refused, error=error)
             if self._json:
-                print(json_document(self._command, self.steps, error, code in (0, PENDING)), flush=True)
+                print(json_document(self._command, self.steps, error, code in (0, PENDING), **self.more), flush=True)
             sys.stdout.flush()
         except BrokenPipeError:  # head has read enough: what was done, and the exit code, stay
             discard_output(error)

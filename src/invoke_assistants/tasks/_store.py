@@ -1,0 +1,104 @@
+"""``inv asst.store``: the store as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from invoke.context import Context
+
+from ..errors import SettingsError
+from ..store.entries import entries
+from ..store.strict_json import load_json
+from ..text import count
+from ._task import JSON, CommandOutput, find_root, task
+
+if TYPE_CHECKING:
+    from ..commands import StoreReport
+
+__all__ = ["store"]
+
+
+@task(
+    help={
+        "copy-to": "copy the store to this URL or path, read it back and compare; the store in use stays as it is",
+        "history": "list the earlier revisions of a shared store, 20 at most",
+        "restore": "put this revision back, as a new one",
+        "unlock": "release the lock of this id; safe once the process that holds it has ended",
+        "recover": "bring in this file, .asst/unsaved-….json, of a run that could not write to the store",
+        "json": JSON,
+        "yes": "copy over an older copy that records instances which the store does not",
+    }
+)
+def store(
+    c: Context,
+    copy_to: str = "",
+    history: bool = False,
+    restore: str = "",
+    unlock: str = "",
+    recover: str = "",
+    json: bool = False,
+    yes: bool = False,
+) -> StoreReport:
+    """Say where the store is and who holds it; copy it, or bring an earlier revision back.
+
+    One flag at a time. The store may be a file, or at redis://, postgresql:// or s3://.
+    """
+    from .. import commands
+
+    with CommandOutput("store", json) as output:
+        output.more = {"store": None}
+        if restore and not restore.isdecimal():
+            raise SettingsError(f"--restore {restore[:40]!r}: a revision is a number; inv asst.store --history lists them")
+        report = commands.store(
+            find_root(c),
+            copy_to=copy_to or None,
+            history=history,
+            restore=int(restore) if restore else None,
+            unlock=unlock or None,
+            recover=recover or None,
+            yes=yes,
+            reporter=output.terminal,
+        )
+        output.more = {"store": report.info.to_json()}
+        if report.revisions is not None:
+            output.more["history"] = [
+                {"revision": each.number, "replaced_at": each.replaced_at, "size": each.size} for each in report.revisions
+            ]
+        output.steps, output.lines = list(report.steps), list(_lines(report))
+    return report
+
+
+def _lines(report: StoreReport) -> Iterator[str]:
+    """What the command says to people."""
+    info = report.info
+    if report.revisions is not None:
+        yield f"{info.label}: revision {info.revision} is the one in use, {_holds(info.records, info.pending)}"
+        for each in report.revisions:
+            tables = load_json(info.label, each.content)
+            holds = _holds(len(entries(tables, "assistants")), len(entries(tables, "pending")))
+            yield f"{each.number:>6}  until {each.replaced_at}  {_size(each.size):>9}  {holds}"
+        yield "inv asst.store --restore REVISION puts one back" if report.revisions else "no earlier revision is kept"
+        return
+    for step in report.steps:
+        yield f"{step.name}  {step.environment}  {step.id}"
+    if report.done:
+        yield from report.done
+        return
+    yield f"store     {info.label}"
+    yield f"kind      {info.kind}"
+    if info.size is None:
+        yield "nothing is recorded yet: inv asst.create"
+        return
+    yield f"holds     {_holds(info.records, info.pending)}; format {info.format}, {_size(info.size)}"
+    yield f"revision  {info.revision if info.revision is not None else 'git keeps them'}"
+    yield f"lineage   {info.lineage or 'none yet: it comes with the next write'}"
+    yield f"lock      {info.holder or 'nobody holds it'}"
+
+
+def _holds(records: int, pending: int) -> str:
+    return count(records, "instance") + (f", {count(pending, 'operation')} open" if pending else "")
+
+
+def _size(many: int) -> str:
+    return f"{many:,} B" if many < 10_000 else f"{many / 1000:,.0f} kB"
