@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,17 +90,6 @@ def after(c):
 
 ns = Collection(asst, hello, ship, after)
 '''
-
-REDIS = "redis://127.0.0.1:6379/0"
-
-
-def _redis_answers() -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", 6379), timeout=2):
-        return True
-    return False
-
-
-needs_redis = pytest.mark.skipif(not _redis_answers(), reason="no Redis server answers at 127.0.0.1:6379")
 
 _numbers = itertools.count()
 _forking = Forking()

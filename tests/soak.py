@@ -266,7 +266,7 @@ def shared_store(round: Round) -> None:
     kinds = [kind for kind in places.SHARED if places.missing(kind) is None]
     hold(kinds, "no server of a shared store answers")
     kind = kinds[round.seed % len(kinds)]
-    with places.place(kind, "host") as place:
+    with places.place(kind) as place:
         hosts = [round.checkout(f"clone{number}", 200) for number in range(8)]
         for host in hosts:
             host.declare(DECLARED.format(200), 'environments = ["development"]\n')

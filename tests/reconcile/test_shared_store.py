@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
-import subprocess
-import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CANARY, REDIS, Host, needs_redis
+from conftest import CANARY, Host
 from loopback import Fault, Loopback, Seen
+from places import RedisServer, missing, place, wait_for
 
 from invoke_assistants.store.connect import open_storage
 from invoke_assistants.store.store import Store
 from invoke_assistants.store.url import StoreURL
 from invoke_assistants.types import State
 
-pytestmark = needs_redis
+pytestmark = pytest.mark.skipif(missing("redis") is not None, reason=str(missing("redis")))
 ONE = """
 from invoke_assistants import Assistant
 ASSISTANTS = [Assistant(f"a{i}", model="m", instructions="Do it.") for i in range(4)]
@@ -30,13 +27,6 @@ FASTER = """
 from invoke_assistants.store import lease, shared_lock
 shared_lock.STALE_AFTER, shared_lock.RENEW_EVERY, lease.CONFIRMED_FOR = 2.0, 0.5, 1.5
 """
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
 
 
 class Shared:
@@ -77,45 +67,8 @@ class Shared:
 
 @pytest.fixture
 def shared(tmp_path: Path, server: Loopback) -> Iterator[Shared]:
-    import redis
-
-    key = f"test:{uuid.uuid4().hex}"
-    yield Shared(tmp_path, server, f"{REDIS}?key={key}")
-    with redis.Redis.from_url(REDIS) as client:
-        client.delete(key, f"{key}:history")
-
-
-class RedisServer:
-    """A Redis of a test's own, which writes everything to disk at once."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self._folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
-        self.url = f"redis://:canary-secret@127.0.0.1:{self._port}/0"
-        self._process: subprocess.Popen[bytes] | None = None
-        self.start()
-
-    def start(self) -> None:
-        command = ["redis-server", "--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", ""]
-        options = ["--appendonly", "yes", "--appendfsync", "always", "--requirepass", "canary-secret"]
-        self._process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
-        wait_for(self._answers)
-
-    def _answers(self) -> bool:
-        import redis
-
-        try:
-            with redis.Redis.from_url(self.url) as client:
-                return bool(client.ping())
-        except redis.RedisError:
-            return False
-
-    def stop(self) -> None:
-        assert self._process
-        self._process.kill()
-        self._process.wait()
+    with place("redis") as found:
+        yield Shared(tmp_path, server, found.address)
 
 
 @pytest.fixture

@@ -13,12 +13,11 @@ import sys
 import textwrap
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import REDIS, needs_redis
+from places import missing, place
 
 from invoke_assistants.declare.digest import digest
 from invoke_assistants.errors import StoreError
@@ -31,7 +30,7 @@ from invoke_assistants.store.store import Store
 from invoke_assistants.store.url import StoreURL
 from invoke_assistants.types import Location, Record
 
-pytestmark = needs_redis
+pytestmark = pytest.mark.skipif(missing("redis") is not None, reason=str(missing("redis")))
 PAYLOAD = {"model": "m"}
 FASTER = """
 from invoke_assistants.store import lease, shared_lock
@@ -41,12 +40,8 @@ shared_lock.STALE_AFTER, shared_lock.RENEW_EVERY, shared_lock.WAIT, lease.CONFIR
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    import redis
-
-    key = f"test:{uuid.uuid4().hex}"
-    yield f"{REDIS}?key={key}"
-    with redis.Redis.from_url(REDIS) as client:
-        client.delete(key, f"{key}:history")
+    with place("redis") as found:
+        yield found.address
 
 
 def opened(url: str) -> Store:

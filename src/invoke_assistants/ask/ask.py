@@ -52,6 +52,7 @@ def ask(question: Question[Any]) -> Iterator[str | Reply[Any]]:
 
 async def aask(question: Question[Any]) -> AsyncIterator[str | Reply[Any]]:
     """As ``ask``, on the running event loop."""
+    await process_cache().look(question.root)
     prepared = _PreparedQuestion(question)
     client = await prepared.process.clients().async_client(prepared.instance)
     with prepared.errors():

@@ -1,13 +1,17 @@
 """The instance that an app asks, as settings and store name it.
 
 Both are read once, and again when one of their files, the environment or the current folder has changed; finding that out
-costs a few calls of ``stat``.
+costs a few calls of ``stat``. A store at a URL is looked at again after ``ASST_STORE_CACHE`` seconds. While its server does not
+answer, what was read last goes on being used.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-from dataclasses import dataclass, field
+import time
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..config.environment import Environment
@@ -16,10 +20,14 @@ from ..config.root import runtime_root
 from ..config.settings import Settings
 from ..config.sources import VARIABLES
 from ..errors import NotCreated
+from ..store.storage import Unreachable
+from ..store.url import StoreURL
 from ..types import Record, State
 
 __all__ = ["Instance", "Snapshot"]
 
+LOGGER = logging.getLogger("invoke_assistants")
+RETRY = 1.0  # seconds that a server which did not answer is left alone, at least
 Stamp = tuple[int, int, int] | None  # of a file: when it was modified (ns), its size, its inode
 
 
@@ -43,6 +51,8 @@ class Snapshot:
     values: tuple[str | None, ...]
     files: tuple[str, ...]
     stamps: tuple[Stamp, ...]
+    due: float = float("inf")  # when the store is to be looked at again, by time.monotonic
+    silent: bool = False  # the store's server did not answer at the last look
     found: dict[tuple[str, str | None], Instance] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -58,10 +68,34 @@ class Snapshot:
         settings = Settings.load(root)
         variables = (*VARIABLES, *(each.variable("OPENAI_BASE_URL") for each in settings.environments))
         values = tuple(map(os.environ.get, variables))
-        files.append(str(settings.store))
-        stamps.append(_stamp(files[-1]))
-        recorded = open_store(settings).read()
-        return cls(settings, recorded, variables, values, tuple(files), tuple(stamps))
+        due = float("inf")
+        if isinstance(settings.store, StoreURL):
+            due = time.monotonic() + settings.store_cache
+        else:
+            files.append(str(settings.store))
+            stamps.append(_stamp(files[-1]))
+        with closing(open_store(settings)) as store:
+            recorded = store.read()
+            settings = replace(settings, project=settings.project or store.project or "")
+        return cls(settings, recorded, variables, values, tuple(files), tuple(stamps), due)
+
+    def refreshed(self) -> Snapshot:
+        """The same with the store at a URL looked at again; with what was read last, where its server does not answer.
+
+        Raises:
+            StoreError: the server answers, and the store is not ours any more.
+        """
+        due = time.monotonic() + self.settings.store_cache
+        try:
+            with closing(open_store(self.settings)) as store:
+                recorded = store.read()
+        except Unreachable as error:
+            if not self.silent:
+                LOGGER.warning("%s; going on with the ids that were read before", error)
+            return replace(self, due=max(due, time.monotonic() + RETRY), silent=True)
+        if recorded == self.recorded:
+            return replace(self, due=due, silent=False)
+        return replace(self, recorded=recorded, due=due, silent=False, found={})
 
     def is_current(self) -> bool:
         """Whether nothing has changed since."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ class ProcessCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._looking = threading.Lock()  # held by the one thread that looks at a store at a URL again
         self._snapshots: dict[tuple[str | None, ...], Snapshot] = {}
         self._clients: Clients | None = None
         self.conversations = Conversations()
@@ -39,7 +41,24 @@ class ProcessCache:
                 snapshot = self._snapshots.get(where)
                 if snapshot is None or not snapshot.is_current():
                     snapshot = self._snapshots[where] = Snapshot.read(root)
+        if time.monotonic() >= snapshot.due and self._looking.acquire(blocking=False):
+            try:
+                snapshot = self._snapshots[where] = snapshot.refreshed()
+            finally:
+                self._looking.release()
         return snapshot
+
+    async def look(self, root: Path | None) -> None:
+        """Read what ``snapshot`` would have to read, in another thread: the event loop goes on meanwhile.
+
+        Raises:
+            AsstError: as ``snapshot``.
+        """
+        snapshot = self._snapshots.get((str(root),) if root else _whereabouts())
+        if snapshot is None or time.monotonic() >= snapshot.due:
+            import asyncio  # loaded by whoever has an event loop
+
+            await asyncio.to_thread(self.snapshot, root)
 
     def clients(self) -> Clients:
         """The openai clients of this process; openai is imported at the first call."""

@@ -29,7 +29,7 @@ def find_root(start: Path, needed: bool = True) -> Path | None:
 def runtime_root(environ: Mapping[str, str]) -> Path | None:
     """The project's folder at run time: ``ASST_ROOT``, else the nearest one with a ``pyproject.toml``.
 
-    Return None where there is no such folder and ``ASST_STORE`` is absolute, so that none is needed.
+    Return None where there is no such folder and ``ASST_STORE`` is a URL or an absolute path, so that none is needed.
 
     Raises:
         SettingsError: there is no ``pyproject.toml``, or ``ASST_ROOT`` is not a folder.
@@ -40,9 +40,10 @@ def runtime_root(environ: Mapping[str, str]) -> Path | None:
             raise SettingsError(f"ASST_ROOT is {named!r:.200}, which is not a folder")
         return Path(named).resolve()
     root = find_root(Path.cwd(), needed=False)
-    if root is None and not Path(environ.get("ASST_STORE", "")).is_absolute():
+    store = environ.get("ASST_STORE", "")
+    if root is None and "://" not in store and not Path(store).is_absolute():
         raise SettingsError(
             f"no pyproject.toml in {Path.cwd()} or above it: set ASST_ROOT to the project's folder, or ASST_STORE to an"
-            " absolute path"
+            " absolute path or a URL"
         )
     return root

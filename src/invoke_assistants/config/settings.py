@@ -30,6 +30,7 @@ class Settings:
     """Every setting of a project.
 
     Attributes:
+        store_cache: seconds between two looks of a running app at a store at a URL.
         root: the project's folder; None where there is none, and the store is at a URL or an absolute path.
         project: the namespace of our tags; empty where there is no project folder, so that the store's own counts.
     """
@@ -41,6 +42,7 @@ class Settings:
     project: str
     concurrency: int
     timeout: float
+    store_cache: float
     current: str
 
     @classmethod
@@ -60,9 +62,10 @@ class Settings:
             assistants=assistants,
             store=parse_store(store, sources.source_of("store", "ASST_STORE"), root),
             environments=environments,
-            project=_read_project(sources),
+            project=_read_project(sources, needed=root is not None),
             concurrency=_read_concurrency(sources),
             timeout=_read_timeout(sources),
+            store_cache=_read_store_cache(sources),
             current=sources.get_setting("environment", "ASST_ENV", "") or sources.get("APP_ENV") or environments[0].name,
         )
 
@@ -144,15 +147,22 @@ def parse_store(place: str, source: str, root: Path | None) -> Path | StoreURL:
     return root / place if root else Path(place)
 
 
-def _read_project(sources: Sources) -> str:
+def _read_project(sources: Sources, *, needed: bool) -> str:
     tables = (sources.pyproject.get("project", {}), sources.pyproject.get("tool", {}).get("poetry", {}))
     names = [table["name"] for table in tables if isinstance(table, dict) and isinstance(table.get("name"), str)]
     project = sources.get_setting("project", "ASST_PROJECT", names[0] if names else "")
-    if not project:
+    if not project and needed:
         raise SettingsError("the project has no name: set [project].name or [tool.asst].project in pyproject.toml")
     if len(project) > 512 or not project.isprintable():
         raise SettingsError("the project's name must be at most 512 printable characters (it becomes a metadata tag)")
     return project
+
+
+def _read_store_cache(sources: Sources) -> float:
+    seconds = sources.get("ASST_STORE_CACHE") or "5"
+    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,6})?", seconds):
+        raise SettingsError(f"ASST_STORE_CACHE must be a number of seconds, 0 or more, not {seconds!r:.80}")
+    return float(seconds)
 
 
 def _read_concurrency(sources: Sources) -> int:

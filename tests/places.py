@@ -1,0 +1,172 @@
+"""Places for a store, one of each kind: a file, and servers that run on this machine or are started here."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from invoke_assistants.store.connect import open_storage
+from invoke_assistants.store.file_storage import FileStorage
+from invoke_assistants.store.storage import Storage
+from invoke_assistants.store.store import Store
+from invoke_assistants.store.url import StoreURL
+
+KINDS = ("file", "redis", "postgresql", "s3")
+SHARED = KINDS[1:]
+REDIS = "redis://127.0.0.1:6379"
+POSTGRES = "postgresql://postgres@127.0.0.1:5432/postgres"
+BUCKET = "stores"
+AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place for a store: where it is, and the variables that a process needs to use it."""
+
+    kind: str
+    address: str
+    env: dict[str, str] = field(default_factory=dict)
+
+    def storage(self, project: str = "p") -> Storage:
+        if self.kind == "file":
+            return FileStorage(Path(self.address))
+        return open_storage(StoreURL.parse(self.address, "ASST_STORE"), project)
+
+    def open(self, project: str = "p") -> Store:
+        return Store(self.storage(project), project)
+
+
+@functools.cache
+def missing(kind: str) -> str | None:
+    """Why a kind of store cannot be tried here; None where it can."""
+    ports = {"redis": 6379, "postgresql": 5432}
+    if kind in ports and not answers(ports[kind]):
+        return f"no {'Redis' if kind == 'redis' else 'PostgreSQL'} server answers at 127.0.0.1:{ports[kind]}"
+    return None
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def place(kind: str) -> Iterator[Place]:
+    """A fresh place of a kind, emptied at the end. This process has its variables for S3, too."""
+    name = f"asst_test_{uuid.uuid4().hex[:16]}"
+    if kind == "file":
+        with tempfile.TemporaryDirectory() as folder:
+            address = f"{folder}/assistants_store.json"
+            yield Place(kind, address, {"ASST_STORE": address})
+    elif kind == "redis":
+        with _redis(name) as found:
+            yield found
+    elif kind == "postgresql":
+        with _postgres(name) as found:
+            yield found
+    else:
+        with _s3(name) as found:
+            yield found
+
+
+@contextlib.contextmanager
+def _redis(name: str) -> Iterator[Place]:
+    import redis
+
+    address = f"{REDIS}/0?key={name}"
+    try:
+        yield Place("redis", address, {"ASST_STORE": address})
+    finally:
+        with redis.Redis.from_url(REDIS) as client:
+            client.delete(name, f"{name}:history")
+
+
+@contextlib.contextmanager
+def _postgres(name: str) -> Iterator[Place]:
+    import psycopg
+
+    address = f"{POSTGRES}?asst_table={name}"
+    try:
+        yield Place("postgresql", address, {"ASST_STORE": address})
+    finally:
+        with psycopg.connect(POSTGRES, autocommit=True) as connection:
+            connection.execute(f"DROP TABLE IF EXISTS {name}, {name}_history")
+
+
+@contextlib.contextmanager
+def _s3(name: str) -> Iterator[Place]:
+    env = {**AWS, "AWS_ENDPOINT_URL": s3_endpoint()}
+    os.environ.update(env)  # they stay: nothing else here reads them
+    address = f"s3://{BUCKET}/{name}.json"
+    yield Place("s3", address, {**env, "ASST_STORE": address})
+
+
+@functools.cache
+def s3_endpoint() -> str:
+    """The URL of a server that stands in for S3, with one bucket; it ends with this process."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    atexit.register(server.kill)
+    deadline = time.monotonic() + 60
+    while not answers(port):
+        assert time.monotonic() < deadline, "moto's server does not answer"
+        time.sleep(0.05)
+    endpoint = f"http://127.0.0.1:{port}"
+    with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT"), timeout=20):
+        return endpoint
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+
+
+class RedisServer:
+    """A Redis of a test's own, which writes everything to disk at once."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self._folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self.url = f"redis://:canary-secret@127.0.0.1:{self._port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        command = ["redis-server", "--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", ""]
+        options = ["--appendonly", "yes", "--appendfsync", "always", "--requirepass", "canary-secret"]
+        self._process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
+        wait_for(self._answers)
+
+    def _answers(self) -> bool:
+        import redis
+
+        try:
+            with redis.Redis.from_url(self.url) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def stop(self) -> None:
+        assert self._process
+        self._process.kill()
+        self._process.wait()
