@@ -48,7 +48,8 @@ class ObjectStorage(Storage):
         self.label = url.masked if url.option else f"{url.masked.rstrip('/')}/{self._key}"
         self._bucket: Deadline[Any] = Deadline(self.label, self._open, lambda _: None)
         self._loaded = Stored(None, None)
-        self._last_kept: int | None = None
+        self._last_kept: bytes | None = None
+        self._last_number: int | None = None
 
     def load(self) -> Stored:
         """See ``Storage``."""
@@ -69,8 +70,9 @@ class ObjectStorage(Storage):
         """See ``Storage``. The object that is replaced is kept first, so that it is never lost."""
         if self._loaded.version != version and self.load().version != version:
             raise Conflict
-        if keep and self._loaded.content is not None:
-            self._keep(self._loaded.content)
+        if keep and self._loaded.content not in (None, self._last_kept):  # it was, where its own write was lost
+            self._keep(self._loaded.content or b"")
+            self._last_kept = self._loaded.content
         mode = _expected(version)
         new = self._call(lambda bucket: _version(obstore.put(bucket, self._key, content, mode=mode, use_multipart=False)))
         self._loaded = Stored(content, new)
@@ -110,16 +112,16 @@ class ObjectStorage(Storage):
     def _keep(self, content: bytes) -> None:
         """Put an earlier object under the next number, and delete those that are too many."""
         while True:
-            if self._last_kept is None:
-                self._last_kept = next((number for number, _ in self._kept()), 0)
-            number = self._last_kept + 1
+            if self._last_number is None:
+                self._last_number = next((number for number, _ in self._kept()), 0)
+            number = self._last_number + 1
             path, extra = self._path(number), self._path(number - KEPT_REVISIONS)
             try:
                 self._call(partial(obstore.put, path=path, file=content, mode="create", use_multipart=False))
             except Conflict:  # another run has kept one under this number
-                self._last_kept = None
+                self._last_number = None
                 continue
-            self._last_kept = number
+            self._last_number = number
             if number > KEPT_REVISIONS:
                 self._call(partial(_delete, path=extra))
             return

@@ -19,6 +19,7 @@ __all__ = ["PostgresStorage"]
 
 TABLE = "asst_store"
 NAME = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]{0,62}\.)?[A-Za-z_][A-Za-z0-9_]{0,54}")  # of 63 bytes, 8 are for _history
+REFUSED = re.compile(r"FATAL:.*(authentication|does not exist|pg_hba|not permitted)|invalid \w+ value")  # it has no code
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 # One statement each, so that a connection that breaks leaves all of it or nothing.
@@ -157,9 +158,7 @@ class PostgresStorage(Storage):
             raise self._failed(StoreError, f"refused: {error}") from None
         except psycopg.OperationalError as error:
             known = error.sqlstate is not None and not error.sqlstate.startswith(("08", "53", "55", "57", "40"))
-            refused = error.sqlstate is None and re.search(
-                r"FATAL:.*(authentication|does not exist|pg_hba|not permitted)", str(error)
-            )
+            refused = error.sqlstate is None and REFUSED.search(str(error))
             raise self._failed(StoreError if known or refused else Unreachable, str(error)) from None
         except (psycopg.errors.ReadOnlySqlTransaction, psycopg.InterfaceError) as error:
             raise self._failed(Unreachable, str(error)) from None

@@ -1,0 +1,103 @@
+"""URLs of shared stores: what is taken, what is refused, and that no password shows."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from invoke_assistants.errors import SettingsError
+from invoke_assistants.store.url import StoreURL
+
+
+@pytest.mark.parametrize(
+    ("text", "masked", "raw", "option"),
+    [
+        ("redis://h", "redis://h", "redis://h", None),
+        ("redis://h:1/2?key=a:b", "redis://h:1/2?key=a:b", "redis://h:1/2", "a:b"),
+        (
+            "rediss://u:p%40w@h/0?key=k&ssl_cert_reqs=none",
+            "rediss://u:***@h/0?key=k&ssl_cert_reqs=none",
+            "rediss://u:p%40w@h/0?ssl_cert_reqs=none",
+            "k",
+        ),
+        ("redis://:pw@[::1]:6379", "redis://:***@[::1]:6379", "redis://:pw@[::1]:6379", None),
+        ("redis://h?password=pw", "redis://h?password=***", "redis://h?password=pw", None),
+        ("postgresql://u@h/d", "postgresql://u@h/d", "postgresql://u@h/d", None),
+        (
+            "postgresql://u:pw@h1:1,h2:2/d?asst_table=s.t",
+            "postgresql://u:***@h1:1,h2:2/d?asst_table=s.t",
+            "postgresql://u:pw@h1:1,h2:2/d",
+            "s.t",
+        ),
+        (
+            "postgresql:///d?host=/tmp&sslmode=require",
+            "postgresql:///d?host=/tmp&sslmode=require",
+            "postgresql:///d?host=%2Ftmp&sslmode=require",
+            None,
+        ),
+        (
+            "postgresql:///d?password=pw&sslpassword=qq",
+            "postgresql:///d?password=***&sslpassword=***",
+            "postgresql:///d?password=pw&sslpassword=qq",
+            None,
+        ),
+        ("s3://b", "s3://b", "s3://b", None),
+        ("s3://b/", "s3://b/", "s3://b", None),
+        ("s3://b/a/c.json", "s3://b/a/c.json", "s3://b", "a/c.json"),
+        ("gs://b/k", "gs://b/k", "gs://b", "k"),
+        ("az://b/k", "az://b/k", "az://b", "k"),
+    ],
+)
+def test_what_is_taken(text: str, masked: str, raw: str, option: str | None) -> None:
+    """The driver gets the URL without the option that is ours; people see it without passwords."""
+    url = StoreURL.parse(text, "ASST_STORE")
+    assert (url.masked, url.raw, url.option) == (masked, raw, option)
+    assert str(url) == masked
+    assert "pw" not in repr(url)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ftp://h", "no store is kept at ftp://; known: a path, redis://"),
+        ("postgres://h/d", "did you mean 'postgresql'"),
+        ("redis://", "no valid redis:// URL"),
+        ("redis://h:port", "no valid redis:// URL"),
+        ("redis://h:99999", "no valid redis:// URL"),
+        ("redis://h o", "no valid redis:// URL"),
+        ("redis://u:secret/half@h", "no valid redis:// URL; in a password, percent-encode"),
+        ("redis://u:1/secret@h", "no valid redis:// URL"),
+        ("redis://u:sec#ret@h", "no valid redis:// URL"),
+        ("redis://u:1?secret@h", "no valid redis:// URL"),
+        ("postgresql://u:secret/half@h/d", "no valid postgresql:// URL"),
+        ("postgresql://u:sec#ret@h/d", "no valid postgresql:// URL"),
+        ("postgresql://u:sec?ret@h/d", "no valid postgresql:// URL"),
+        ("s3://", "no valid s3:// URL"),
+        ("s3://key:secret@b/k", "takes no user, password or options"),
+        ("s3://b/k?secret=x", "takes no user, password or options"),
+    ],
+)
+def test_what_is_refused(text: str, message: str) -> None:
+    """Anything else is one line that names the setting and shows no half of a password."""
+    with pytest.raises(SettingsError) as caught:
+        StoreURL.parse(text, "ASST_STORE")
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("ASST_STORE")
+    for half in ("secret", "sec#", "ret@"):
+        assert half not in str(caught.value)
+
+
+@settings(deadline=None)
+@given(st.text(min_size=6, max_size=12), st.sampled_from(["redis", "rediss", "postgresql"]))
+def test_no_password_is_shown(password: str, scheme: str) -> None:
+    """However a driver repeats a password, masking takes it out: as it is, percent-encoded, or within the URL."""
+    encoded = quote(password, safe="", errors="surrogatepass")
+    url = StoreURL.parse(f"{scheme}://user:{encoded}@h/0", "ASST_STORE")
+    for shown in (encoded, url.raw, password):
+        masked = url.mask(f"connecting to {shown} failed")
+        assert encoded not in masked
+        assert masked.startswith("connecting to ")
+    assert encoded not in f"{url} {url!r}"
