@@ -119,18 +119,25 @@ def _s3(name: str) -> Iterator[Place]:
 @functools.cache
 def s3_endpoint() -> str:
     """The URL of a server that stands in for S3, with one bucket; it ends with this process."""
+    stack = contextlib.ExitStack()
+    endpoint = stack.enter_context(moto())
+    atexit.register(stack.close)
+    with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT"), timeout=20):
+        return endpoint
+
+
+@contextlib.contextmanager
+def moto(**env: str) -> Iterator[str]:
+    """A server that stands in for S3; yields its URL."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    atexit.register(server.kill)
-    deadline = time.monotonic() + 60
-    while not answers(port):
-        assert time.monotonic() < deadline, "moto's server does not answer"
-        time.sleep(0.05)
-    endpoint = f"http://127.0.0.1:{port}"
-    with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT"), timeout=20):
-        return endpoint
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **env}) as server:
+        try:
+            wait_for(lambda: answers(port), 60)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.kill()
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
-from places import KINDS, POSTGRES, REDIS, SHARED, Place, RedisServer, missing, place
+from places import KINDS, POSTGRES, REDIS, SHARED, Place, RedisServer, missing, moto, place
 from proxy import Proxy
 
 from invoke_assistants.declare.digest import digest
@@ -352,6 +352,7 @@ def test_what_postgresql_refuses() -> None:
         admin.execute(f"CREATE ROLE {name} LOGIN")
         try:
             assert "document" in told(f"postgresql://postgres@{server}?asst_table={name}")
+            admin.execute(f"ALTER TABLE {name} ADD COLUMN document text, ADD COLUMN version bigint")
             assert "permission denied for table" in told(f"postgresql://{name}@{server}?asst_table={name}")
         finally:
             admin.execute(f"DROP TABLE {name}")
@@ -444,13 +445,49 @@ def test_the_least_rights_on_postgresql() -> None:
             for grant in grants:
                 assert grant in docs
                 admin.execute(grant.replace("asst_store", name).replace("TO ", f"TO {name}_"))
-            admin.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+            able = admin.execute("SELECT has_schema_privilege(%s, 'public', 'CREATE')", [f"{name}_deployer"]).fetchone()
+            assert able == (False,)
             addresses = [f"postgresql://{name}_{role}@127.0.0.1:5432/postgres?asst_table={name}" for role in ("deployer", "app")]
             every_operation(addresses[0], reader=addresses[1])
         finally:
             admin.execute(f"DROP TABLE {name}, {name}_history")
             for role in ("deployer", "app"):
                 admin.execute(f"DROP ROLE {name}_{role}")
+
+
+def test_the_least_rights_on_s3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the policy that docs/stores.md names, a user can do all with one store, and nothing with another one.
+
+    moto judges the deletion of several objects by the bucket, where Amazon judges it by each object: so the bucket is added.
+    """
+    import boto3
+
+    docs = (Path(__file__).parents[2] / "docs" / "stores.md").read_text()
+    policy = docs.partition("```json\n")[2].partition("```")[0]
+    history = '"arn:aws:s3:::team-bucket/assistants_store/quiz.json.history/*"'
+    assert history in policy
+    with moto(INITIAL_NO_AUTH_ACTION_COUNT="4") as endpoint:
+        options = {"endpoint_url": endpoint, "region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+        boto3.client("s3", **options).create_bucket(Bucket="team-bucket")
+        iam = boto3.client("iam", **options)
+        iam.create_user(UserName="deployer")
+        document = policy.replace(history, f'[{history}, "arn:aws:s3:::team-bucket"]')
+        iam.put_user_policy(UserName="deployer", PolicyName="store", PolicyDocument=document)
+        key = iam.create_access_key(UserName="deployer")["AccessKey"]
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+        store = Store(open_storage(StoreURL.parse("s3://team-bucket/assistants_store/quiz.json", "ASST_STORE"), "p"), "p")
+        with lock_store(store, "run", print):
+            for number in range(25):
+                put(store, "a", number)
+        assert len(store.storage.revisions()) == 20
+        store.close()
+        other = Store(open_storage(StoreURL.parse("s3://team-bucket/other.json", "ASST_STORE"), "p"), "p")
+        with pytest.raises(StoreError, match="refused: "):
+            put(other, "a")
+        other.close()
 
 
 def every_operation(address: str, reader: str) -> None:

@@ -76,11 +76,14 @@ class ObjectStorage(Storage):
         mode = _expected(version)
         new = self._call(lambda bucket: _version(obstore.put(bucket, self._key, content, mode=mode, use_multipart=False)))
         self._loaded = Stored(content, new)
+        if keep and (extra := (self._last_number or 0) - KEPT_REVISIONS) > 0:
+            with contextlib.suppress(StoreError):  # one too many does no harm, and the document is written
+                self._call(partial(_delete, path=self._path(extra)))
         return new
 
     def revisions(self) -> Sequence[Revision]:
         """See ``Storage``."""
-        kept = [(number, f"{meta['last_modified']:%Y-%m-%dT%H:%M:%S+00:00}") for number, meta in self._kept()]
+        kept = [(number, f"{meta['last_modified']:%Y-%m-%dT%H:%M:%S+00:00}") for number, meta in self._kept()[:KEPT_REVISIONS]]
         found = ((number, at, self.load_revision(number)) for number, at in kept)
         return [Revision(number, at, content) for number, at, content in found if content is not None]
 
@@ -110,20 +113,17 @@ class ObjectStorage(Storage):
         return sorted(((int(name), meta) for name, meta in names if name.isdecimal()), key=lambda each: -each[0])
 
     def _keep(self, content: bytes) -> None:
-        """Put an earlier object under the next number, and delete those that are too many."""
+        """Put an earlier object under the next number."""
         while True:
             if self._last_number is None:
                 self._last_number = next((number for number, _ in self._kept()), 0)
             number = self._last_number + 1
-            path, extra = self._path(number), self._path(number - KEPT_REVISIONS)
             try:
-                self._call(partial(obstore.put, path=path, file=content, mode="create", use_multipart=False))
+                self._call(partial(obstore.put, path=self._path(number), file=content, mode="create", use_multipart=False))
             except Conflict:  # another run has kept one under this number
                 self._last_number = None
                 continue
             self._last_number = number
-            if number > KEPT_REVISIONS:
-                self._call(partial(_delete, path=extra))
             return
 
     def _open(self) -> Any:
