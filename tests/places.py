@@ -45,6 +45,14 @@ class Place:
             return FileStorage(Path(self.address))
         return open_storage(StoreURL.parse(self.address, "ASST_STORE"), project)
 
+    def content(self, project: str = "p") -> bytes | None:
+        with contextlib.closing(self.storage(project)) as storage:
+            return storage.load().content
+
+    def tables(self, project: str = "p") -> dict[str, Any]:
+        with contextlib.closing(self.open(project)) as store:
+            return store.tables() or {}
+
     def open(self, project: str = "p") -> Store:
         return Store(self.storage(project), project)
 
