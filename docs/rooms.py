@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,8 +27,13 @@ def room_of(module: str) -> str:
     return module.partition(".")[0]
 
 
-def imports(path: Path) -> Iterator[str]:
+@functools.cache
+def imports(path: Path) -> tuple[str, ...]:
     """What a module imports, inside functions and for type checkers too: ``.store.git`` of the package, else ``tinydb``."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[str]:
     package = path.relative_to(SOURCE).parts[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -52,14 +58,16 @@ def rooms() -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda item: (len(reachable(item[0])), item[0])))
 
 
-def uses(room: str) -> set[str]:
+@functools.cache
+def uses(room: str) -> frozenset[str]:
     """What of the picture a room imports, or a module of the public API."""
     paths = [SOURCE / f"{room}.py"] if room in API else (SOURCE / room).glob("*.py")
     used = {room_of(name[1:]) for path in paths for name in imports(path) if name.startswith(".")}
-    return {each for each in used if each in API or (SOURCE / each).is_dir()} - {room}
+    return frozenset(each for each in used if each in API or (SOURCE / each).is_dir()) - {room}
 
 
-def reachable(room: str) -> set[str]:
+@functools.cache
+def reachable(room: str) -> frozenset[str]:
     """The rooms that a room imports, directly or not."""
     return uses(room).union(*(reachable(each) for each in uses(room)))
 

@@ -91,4 +91,6 @@ class Proxy:
 
     def _reset(self, client: socket.socket) -> None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST)
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads from it
         client.close()

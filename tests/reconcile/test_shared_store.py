@@ -24,7 +24,8 @@ from invoke_assistants import Assistant
 ASSISTANTS = [Assistant(f"a{i}", model="m", instructions="Do it.") for i in range(4)]
 """
 FASTER = """
-from invoke_assistants.store import lease, shared_lock
+from invoke_assistants.store import lease, shared_lock, store
+store.PATIENCE = 3.0
 shared_lock.STALE_AFTER, shared_lock.RENEW_EVERY, lease.CONFIRMED_FOR = 2.0, 0.5, 1.5
 """
 

@@ -32,6 +32,7 @@ class Deadline(Generic[C]):
         self._connect = connect
         self._disconnect = disconnect
         self._client: C | None = None
+        self._calling = threading.Lock()  # a renewal of the lock comes from a thread of its own
 
     def call(self, work: Callable[[C], T]) -> T:
         """Call something with the client, in another thread; return or raise what it does.
@@ -39,19 +40,20 @@ class Deadline(Generic[C]):
         Raises:
             Unreachable: it took too long; whether it was carried out is not known.
         """
-        call = _Call(self._client, self._connect, self._disconnect, work)
-        self._client = None
-        try:
-            if not call.connected.wait(CONNECT):
-                raise Unreachable(f"{self._label}: no connection within {CONNECT:.0f} s")
-            if not call.ended.wait(OPERATION):
-                raise Unreachable(f"{self._label}: no answer within {OPERATION:.0f} s")
-        except BaseException:  # an interrupt, too: nobody knows what the client is doing
-            call.abandon()
-            raise
-        result = call.result()
-        self._client = call.client
-        return result
+        with self._calling:
+            call = _Call(self._client, self._connect, self._disconnect, work)
+            self._client = None
+            try:
+                if not call.connected.wait(CONNECT):
+                    raise Unreachable(f"{self._label}: no connection within {CONNECT:.0f} s")
+                if not call.ended.wait(OPERATION):
+                    raise Unreachable(f"{self._label}: no answer within {OPERATION:.0f} s")
+            except BaseException:  # an interrupt, too: nobody knows what the client is doing
+                call.abandon()
+                raise
+            result = call.result()
+            self._client = call.client
+            return result
 
     def close(self) -> None:
         """Close the client, if there is one."""

@@ -139,10 +139,6 @@ def _release(store: Store, lease: Lease) -> bool:
         lock = lock_of(document.tables or {})
         return _without_lock(document.tables) if lock and lock["id"] == lease.id else None
 
-    if lease.lost:
-        return True
-    if not lease.confirmed:
-        return False
     store.lease = None
     try:
         store.change(released, keep=False)

@@ -111,17 +111,18 @@ class Store:
         """Close the connection to a server, if there is one."""
         self.storage.close()
 
-    def change(self, change: Callable[[Document], Tables | None], *, keep: bool = True, patience: float = PATIENCE) -> None:
+    def change(self, change: Callable[[Document], Tables | None], *, keep: bool = True, patience: float | None = None) -> None:
         """Read, change and write once; again where another write came between. What is as it was is not written.
 
         Args:
             change: from the document to the new tables, or to None where nothing is to be written.
             keep: keep the document that is replaced as a revision.
-            patience: seconds to go on trying; without a lock, only where another write came between.
+            patience: seconds to go on trying, by default ``PATIENCE``; without a lock, only where another write came between.
 
         Raises:
             StoreError: the store is not ours, or cannot be written; it is then as it was.
         """
+        patience = PATIENCE if patience is None else patience
         deadline, pauses = clock() + patience, _pauses()
         with self._mutex:
             while True:
@@ -137,7 +138,7 @@ class Store:
                     raise problem
                 time.sleep(next(pauses))
 
-    def renew(self, patience: float = PATIENCE) -> None:
+    def renew(self, patience: float | None = None) -> None:
         """Renew the lock that this process holds; where it was lost, the lease says so from here on.
 
         Raises:
@@ -158,7 +159,10 @@ class Store:
         """
         if self.lease and not self.lease.confirmed:
             if not self.lease.lost:
-                self.renew()
+                try:
+                    self.renew()
+                except StoreError as error:  # said once: each request in flight would wait as long
+                    self.lease.lost = f"{error}; whether this run still holds the lock is not known"
             if self.lease.lost:
                 raise StoreError(f"{self.lease.lost}: nothing more was sent; run the same command again")
 
@@ -201,7 +205,8 @@ class Store:
         Raises:
             StoreError: it cannot be read.
         """
-        stored = self.storage.load()
+        with self._mutex:
+            stored = self.storage.load()
         document = self._document(stored.content)
         if document.content is not None:
             self._known = document
