@@ -50,8 +50,9 @@ def bare_postgresql(address: str, new: bytes | None) -> None:
             changed = connection.execute(
                 f"WITH changed AS (UPDATE {table} SET document = %s, version = version + 1 WHERE project = 'bench' AND"
                 f" version = %s RETURNING version), kept AS (INSERT INTO {table}_history (project, version, document,"
-                f" replaced_at) SELECT project, version, document, now() FROM {table} WHERE project = 'bench'), trimmed AS (DELETE FROM"
-                f" {table}_history WHERE version IN (SELECT version FROM {table}_history ORDER BY version DESC OFFSET 19))"
+                f" replaced_at) SELECT project, version, document, now() FROM {table} WHERE project = 'bench'), trimmed AS ("
+                f" DELETE FROM {table}_history WHERE version IN (SELECT version FROM {table}_history"
+                " ORDER BY version DESC OFFSET 19))"
                 " SELECT version FROM changed",
                 [new.decode(), found[1]],
             )

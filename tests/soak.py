@@ -262,7 +262,7 @@ def killed_updates(round: Round) -> None:
 
 
 def shared_store(round: Round) -> None:
-    """8 clones create 200 assistants between them in one shared store; in most rounds one of them is killed."""
+    """8 clones create 200 assistants between them in one shared store; one is killed, or stands still until it is overtaken."""
     kinds = [kind for kind in places.SHARED if places.missing(kind) is None]
     hold(kinds, "no server of a shared store answers")
     kind = kinds[round.seed % len(kinds)]
@@ -274,27 +274,30 @@ def shared_store(round: Round) -> None:
         round.trouble(0.02)
         shares = [[name for each in range(number, 200, 8) for name in ("--only", f"a{each}")] for number in range(8)]
         running = [round.start(host, "asst.create", *share) for host, share in zip(hosts, shares, strict=True)]
-        killed = round.random.randrange(8) if round.seed % 4 else None
-        if killed is not None:
+        fate = [None, signal.SIGKILL, signal.SIGSTOP, signal.SIGKILL][round.seed // 3 % 4]
+        struck = None
+        if fate is not None:
             goal, deadline = round.random.randint(0, 199), time.monotonic() + PATIENCE
             while len(round.server.agents()) < goal and time.monotonic() < deadline:
                 time.sleep(0.002)
             time.sleep(round.random.uniform(0, 0.4))
-            in_time = [each for each in running if each.poll() is None]
-            victim = round.random.choice(in_time) if in_time else running[killed]
-            killed = running.index(victim)
-            victim.kill()
-        for number, process in enumerate(running):
-            result = round.end(process)
+            struck = round.random.choice([number for number in range(8) if running[number].poll() is None] or [0])
+            running[struck].send_signal(fate)
+            round.tally[f"{kind}: {'killed' if fate == signal.SIGKILL else 'stopped'}"] += 1
+        for number in sorted(range(8), key=lambda number: number == struck):  # the others take over meanwhile
+            if number == struck:
+                running[number].send_signal(signal.SIGCONT)
+            result = round.end(running[number])
             round.tally[f"{kind}: waited"] += "waiting for the store: held by" in result.err
-            if number == killed:
-                round.tally[f"{kind}: killed" if result.code == -signal.SIGKILL else f"{kind}: done before the kill"] += 1
+            if number == struck:
+                hold(result.code in (0, 1, -signal.SIGKILL), f"exit {result.code}: {result.err[-2000:]}")
+                round.tally[f"{kind}: struck, exit {result.code}"] += 1
                 continue
             hold(result.code == 0, f"exit {result.code}: {result.err[-2000:]}")
             odd = [line for line in result.err.splitlines() if line and not line.startswith("waiting for the store: held by ")]
             hold(not odd, f"more than waits is shown: {odd}")
-        if killed is not None:
-            round.inv(hosts[killed], "asst.create", *shares[killed])
+        if struck is not None:
+            round.inv(hosts[struck], "asst.create", *shares[struck])
         with closing(place.open("host")) as store:
             state, tables = store.read(), store.tables()
         ours = round.ours()
@@ -319,7 +322,7 @@ KINDS = [
     Kind("interruptions", interruptions, "130 or 143 (or done), a valid store, no temporary file; run again: 40, 40, 0"),
     Kind("one-checkout", one_checkout, "two runs: both exit 0, 40 writes, 40 remote, 40 in the store, 0 pending"),
     Kind("two-clones", two_clones, "latency and lost answers: the same 10 ids in both stores, 10 remote, 0 pending"),
-    Kind("shared-store", shared_store, "8 clones, one killed in 3 of 4 rounds: 200 remote, 200 in the store, 0 pending, no lock"),
+    Kind("shared-store", shared_store, "8 clones, one killed or stopped: 200 remote, 200 in the store, 0 pending, no lock"),
     Kind("killed-updates", killed_updates, "update or deploy killed, edited again: exit 0, no drift, 40, 40, 0"),
 ]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .config.check import check
 from .config.environment import Environment
-from .config.manage_store import StoreReport, copy_to_place, recover_file, restore_revision, unlock_store
+from .config.manage_store import StoreReport, copy_to_place, earlier_revisions, recover_file, restore_revision, unlock_store
 from .config.project import Project, as_names, load_settings, open_store
 from .errors import SettingsError
 from .platforms.serve import serve
@@ -301,7 +301,7 @@ def store(
             done = unlock_store(here, unlock)
         elif recover is not None:
             done, steps = recover_file(settings, here, recover, reporter.say)
-        return StoreReport(describe_store(here), done, here.storage.revisions() if history else None, steps)
+        return StoreReport(describe_store(here), done, earlier_revisions(here) if history else None, steps)
 
 
 def _check_id(id: str) -> None:

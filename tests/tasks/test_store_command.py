@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import Host
+from filelock import FileLock
 from places import KINDS, SHARED, Place, missing, place
 
 from invoke_assistants.store.tables import without_lock
@@ -77,7 +78,7 @@ def test_a_file(tmp_path: Path) -> None:
     for args in (["--history"], ["--restore", "1"], ["--unlock", "x"]):
         result = host.inv("asst.store", *args)
         assert result.code == 1
-        assert "git" in result.err
+        assert "git log -- assistants_store.json" in result.err
         assert len(result.err.strip().splitlines()) == 1
 
 
@@ -249,12 +250,14 @@ def test_recovering_what_the_store_knows_otherwise(shared: Place, tmp_path: Path
     path = unsaved(host, base, changed(base, "a0", "agent_ours"))
     refused = host.inv("asst.store", "--recover", str(path))
     assert refused.code == 3
-    assert "a0 in development is agent_theirs by now, agent_ours here" in refused.err
+    assert "a0 in development: ours agent_ours " in refused.err
+    assert ", theirs agent_theirs " in refused.err
     foreign = {**base, "store": {**base["store"], "lineage": {"id": "0" * 32}}}
     unsaved(host, foreign, foreign)
     assert host.inv("asst.store", "--recover", str(path)).code == 3
     other = {**base, "store": {**base["store"], "format": {"project": "other", "version": 1}}}
-    for content in (json.dumps({"base": None, "ours": other}), "{}", "[", "", json.dumps({"base": 1, "ours": base})):
+    odd = {"base": None, "ours": {"payloads": 1, "store": {}}}
+    for content in (*map(json.dumps, ({"base": None, "ours": other}, {"base": 1, "ours": base}, odd)), "{}", "[", ""):
         path.write_text(content)
         wrong = host.inv("asst.store", "--recover", str(path))
         assert wrong.code == 1, content
@@ -264,6 +267,56 @@ def test_recovering_what_the_store_knows_otherwise(shared: Place, tmp_path: Path
     store.close()
 
 
+def test_recovering_an_open_request_and_a_record_that_went(shared: Place, tmp_path: Path) -> None:
+    """What a run left open or forgot is brought in as well, with a row each."""
+    host = checkout(tmp_path / "here", shared.env)
+    host.inv("asst.create")
+    base = without_lock(shared.tables("host"))
+    ours = json.loads(json.dumps(base))
+    digest = ours["assistants"]["a0"].pop("production")["digest"]
+    ours["pending"] = {"new": {"development local local": {"digest": digest, "kind": "create", "nonce": "0" * 32}}}
+    result = host.inv("asst.store", "--recover", str(unsaved(host, base, ours)), "--json")
+    assert result.code == 0, result.err
+    assert [(row["name"], row["environment"], row["id"]) for row in result.json["rows"]] == [
+        ("a0", "production", None),
+        ("new", "development", None),
+    ]
+    assert "2 changes" in result.err
+    assert "1 operation open" in host.inv("asst.store").out
+
+
+def test_a_refused_copy_leaves_a_store_without_a_lineage(shared: Place, tmp_path: Path) -> None:
+    """Where the target is another store, an older file without a lineage stays as it is, byte for byte."""
+    assert checkout(tmp_path / "theirs", shared.env).inv("asst.create").code == 0
+    host = checkout(tmp_path / "mine", {})
+    host.inv("asst.create")
+    older = re.sub(r',\s+"lineage": \{[^}]*\}', "", host.path.read_text())
+    host.path.write_text(older)
+    host = checkout(tmp_path / "mine", {**shared.env, "ASST_STORE": str(host.path)})
+    assert host.inv("asst.store", "--copy-to", shared.address).code == 3
+    assert host.path.read_text() == older
+
+
+def test_the_same_file_by_another_name(tmp_path: Path) -> None:
+    """A file that a symbolic link leads to is the same place: said at once, not waited for."""
+    host = checkout(tmp_path / "here", {})
+    host.inv("asst.create")
+    (host.root / "link").symlink_to(host.root)
+    result = host.inv("asst.store", "--copy-to", "link/assistants_store.json", timeout=20)
+    assert (result.code, "name another place" in result.err) == (1, True)
+
+
+def test_a_dead_holder_of_a_file_is_no_holder(tmp_path: Path) -> None:
+    """What a killed run has left in the lock file is not shown as a lock; a run that lives is."""
+    host = checkout(tmp_path / "here", {})
+    host.inv("asst.create")
+    lock = host.path.with_name("assistants_store.json.lock")
+    lock.write_text(json.dumps({"host": "h", "pid": 1, "command": "inv asst.create", "since": "s"}))
+    assert "nobody holds it" in host.inv("asst.store").out
+    with FileLock(lock):
+        assert "held by inv asst.create (pid 1 on h, since s)" in host.inv("asst.store").out
+
+
 def test_one_thing_at_a_time(tmp_path: Path) -> None:
     """Two flags are an error, and so is a value that names nothing."""
     host = checkout(tmp_path / "here", {})
@@ -271,6 +324,10 @@ def test_one_thing_at_a_time(tmp_path: Path) -> None:
     result = host.inv("asst.store", "--history", "--copy-to", "x.json")
     assert (result.code, "give one of --copy-to, --history" in result.err) == (1, True)
     assert "--copy-to: no store is kept at ftp://" in host.inv("asst.store", "--copy-to", "ftp://x").err
+    for flag in ("--copy-to", "--restore", "--unlock", "--recover"):
+        empty = host.inv("asst.store", flag, "")
+        assert (empty.code, empty.err.strip()) == (1, f"{flag} is empty: give it a value")
+    assert "a revision is a number" in host.inv("asst.store", "--restore", "9" * 5000).err
     assert not (host.root / "x.json").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from ..types import Step
 from .project import open_store
 from .settings import Settings, parse_store
 
-__all__ = ["StoreReport", "copy_to_place", "recover_file", "restore_revision", "unlock_store"]
+__all__ = ["StoreReport", "copy_to_place", "earlier_revisions", "recover_file", "restore_revision", "unlock_store"]
 
 Say = Callable[[str], None]
 
@@ -51,13 +52,13 @@ def copy_to_place(settings: Settings, here: Store, place: str, say: Say, *, yes:
     with closing(open_store(replace(settings, store=where))) as target:
         many = copy_store(here, target, say, yes=yes)
         copied = (
-            f"copied {count(many, 'instance')} to {target.storage.label}, read back and equal; {here.storage.label} is as it was"
+            f"copied {count(many, 'instance')} to {target.storage.label}, read back and equal; {here.storage.label} stays in use"
         )
         if isinstance(where, StoreURL) and where.secrets:
             setting = f"ASST_STORE={where} (with the password, in .env.local or the secrets of CI; never in pyproject.toml)"
         else:
-            setting = f'store = "{place}" (under [tool.asst] in pyproject.toml; ASST_STORE goes before it)'
-        return [copied, f"to use it: {setting}"]
+            setting = f"store = {json.dumps(place)} (under [tool.asst] in pyproject.toml; ASST_STORE goes before it)"
+        return [copied, f"to use the copy: {setting}"]
 
 
 def restore_revision(here: Store, number: int, say: Say) -> list[str]:
@@ -79,7 +80,17 @@ def unlock_store(here: Store, id: str) -> list[str]:
 def recover_file(settings: Settings, here: Store, file: str | Path, say: Say) -> tuple[list[str], list[Step]]:
     """Bring a recovery file in; return what to tell people, and the records. ``recover`` says what it raises."""
     steps = recover(here, Path(settings.root or Path.cwd()) / file, say)
-    return [f"brought in {count(len(steps), 'record')}; {file} is deleted: inv asst.create settles what is open"], steps
+    return [f"brought in {count(len(steps), 'change')}; {file} is deleted: inv asst.create settles what is open"], steps
+
+
+def earlier_revisions(here: Store) -> Sequence[Revision]:
+    """The earlier documents of a shared store, newest first.
+
+    Raises:
+        SettingsError: it is a file.
+        StoreError: they cannot be read.
+    """
+    return _shared(here).storage.revisions()
 
 
 def _shared(store: Store) -> Store:

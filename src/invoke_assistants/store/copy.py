@@ -10,6 +10,7 @@ from ..text import count
 from ..types import Tables
 from .describe import recorded_ids
 from .document import Document, dump_tables
+from .file_storage import FileStorage
 from .lease import lock_of
 from .lock import lock_store
 from .store import Store
@@ -33,7 +34,7 @@ def copy_store(source: Store, target: Store, say: Callable[[str], None], *, yes:
         SettingsError: they are the same place.
     """
     same = SettingsError(f"the store is at {target.storage.label} already: name another place")
-    if source.storage.label == target.storage.label:
+    if source.storage.label == target.storage.label or _is_same_file(source, target):
         raise same
     if source.tables() is None:
         raise StoreError(f"{source.storage.label}: there is no store to copy yet: inv asst.create makes one")
@@ -47,11 +48,10 @@ def copy_store(source: Store, target: Store, say: Callable[[str], None], *, yes:
 
 def _copy(source: Store, target: Store, command: str, say: Callable[[str], None], *, yes: bool) -> None:
     with lock_store(target, command, say):
-        there = target.tables()
+        _refuse_other(source.tables() or {}, target.tables(), target, yes=yes)
         source.change(_with_lineage)
         tables = source.tables()
         assert tables is not None
-        _refuse_other(tables, there, target, yes=yes)
         put_tables(target, tables)
         back = target.tables()
         if back is None or dump_tables(without_lock(back)) != dump_tables(without_lock(tables)):
@@ -70,6 +70,11 @@ def put_tables(store: Store, tables: Tables) -> None:
     store.change(put)
 
 
+def _is_same_file(source: Store, target: Store) -> bool:
+    paths = [each.storage.path for each in (source, target) if isinstance(each.storage, FileStorage)]
+    return len(paths) == 2 and paths[0].resolve() == paths[1].resolve()
+
+
 def _with_lineage(document: Document) -> Tables | None:
     tables = document.tables
     if tables is None or "lineage" in tables["store"]:
@@ -80,7 +85,7 @@ def _with_lineage(document: Document) -> Tables | None:
 def _refuse_other(tables: Tables, there: Tables | None, target: Store, *, yes: bool) -> None:
     if there is None or is_empty(without_lock(there)):
         return
-    if there["store"].get("lineage") != tables["store"]["lineage"]:
+    if there["store"].get("lineage", {}) != tables["store"].get("lineage"):
         raise Refused(
             f"{target.storage.label} holds another store ({count(len(recorded_ids(there)), 'instance')}; its lineage is not this"
             " one's); nothing was written: name an empty place"

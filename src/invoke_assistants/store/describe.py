@@ -60,7 +60,8 @@ def describe_store(store: Store) -> StoreInfo:
     holder = (
         describe_holder(store.storage.path) if isinstance(store.storage, FileStorage) else describe_lock(lock) if lock else None
     )
-    revision = None if version is None or not store.storage.shared else int(version) if version.isdecimal() else version
+    numbered = store.storage.kind in ("redis", "postgresql")
+    revision = None if version is None or not store.storage.shared else int(version) if numbered else version
     return StoreInfo(
         url=store.storage.address,
         label=store.storage.label,

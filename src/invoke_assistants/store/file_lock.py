@@ -74,8 +74,15 @@ def _write_holder(lock_path: Path, content: bytes) -> None:
 
 
 def describe_holder(path: Path) -> str | None:
-    """Who holds the lock of a file, as far as its lock file says; None where it says nothing."""
-    return _read_holder(path.with_name(path.name + ".lock"))
+    """Who holds the lock of a file, as far as its lock file says; None where nobody does. What a killed run left is no holder."""
+    from filelock import FileLock, Timeout
+
+    lock_path = path.with_name(path.name + ".lock")
+    holder = _read_holder(lock_path)
+    if holder:
+        with contextlib.suppress(Timeout, OSError), FileLock(lock_path, timeout=0):
+            return None
+    return holder
 
 
 def _read_holder(lock_path: Path) -> str | None:

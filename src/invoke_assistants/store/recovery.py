@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Callable
@@ -10,13 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import Refused, StoreError
-from ..types import Step, Tables
+from ..types import Key, Step, Tables
 from .atomic_write import make_private_folder, read_bytes, write_atomic
 from .copy import put_tables
-from .document import Document, dump_tables
+from .document import Document
 from .entries import Slot, entries
 from .lock import lock_store
 from .merge import Conflict, changed_keys, merge
+from .resolve import describe_conflict
 from .store import Store
 from .strict_json import load_json
 from .tables import is_empty, without_lock
@@ -89,7 +91,8 @@ def recover(store: Store, path: Path, say: Callable[[str], None]) -> list[Step]:
     """
     unsaved = load_unsaved(path)
     for tables in (unsaved.base, unsaved.ours):
-        store.check(Document(str(path), None if tables is None else dump_tables(tables), "it is left as it is"))
+        content = None if tables is None else json.dumps(tables).encode()
+        store.check(Document(str(path), content, "it is left as it is"))
     with lock_store(store, "inv asst.store --recover", say):
         now = store.tables()
         merged = unsaved.ours
@@ -100,14 +103,19 @@ def recover(store: Store, path: Path, say: Callable[[str], None]) -> list[Step]:
                 raise _refused(path, conflicts)
             merged = found
         put_tables(store, merged)
-    path.unlink()
-    recorded = entries(merged, "assistants")
-    keys = changed_keys(unsaved.base, unsaved.ours, unsaved.ours)
-    return [
-        Step(*key, record["platform"], None, id=record["id"], digest=record["digest"])
-        for key in keys
-        if (record := recorded.get(Slot(*key)))
-    ]
+    with contextlib.suppress(OSError):  # bringing it in again would change nothing
+        path.unlink()
+    return [_step(key, unsaved, merged) for key in changed_keys(unsaved.base, unsaved.ours, unsaved.ours)]
+
+
+def _step(key: Key, unsaved: Unsaved, merged: Tables) -> Step:
+    """The step of a record that was brought in, is recorded no more, or whose open request was."""
+    record, before = entries(merged, "assistants").get(Slot(*key)), entries(unsaved.base, "assistants").get(Slot(*key))
+    slots = [slot for tables in (merged, unsaved.base) for slot in entries(tables, "pending") if slot.key == key]
+    platform = (record or before or {}).get("platform") or next(slot.location.platform for slot in slots if slot.location)
+    if record:
+        return Step(*key, platform, None, id=record["id"], digest=record["digest"])
+    return Step(*key, platform, None, note="recorded no more" if before else "an open request")
 
 
 def _refuse_other_lineage(path: Path, unsaved: Unsaved, now: Tables) -> None:
@@ -117,12 +125,8 @@ def _refuse_other_lineage(path: Path, unsaved: Unsaved, now: Tables) -> None:
 
 
 def _refused(path: Path, conflicts: tuple[Conflict, ...]) -> Refused:
-    lines = []
-    for each in conflicts:
-        name, environment = each.key
-        ours, theirs = ((entry or {}).get("id", "none") for entry in (each.ours, each.theirs))
-        lines.append(f"{name} in {environment} is {theirs} by now, {ours} here")
     return Refused(
-        f"{path}: the store was changed since: {'; '.join(lines)}; nothing was written: inv asst.status shows what is, inv"
-        " asst.adopt NAME ENV ID records another instance; delete the file once it is settled"
+        f"{path}: the store (theirs) was changed since this (ours): {'; '.join(map(describe_conflict, conflicts))}; nothing was"
+        " written: inv asst.status shows what is, inv asst.adopt NAME ENV ID records another instance; delete the file once it"
+        " is settled"
     )

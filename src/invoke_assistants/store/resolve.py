@@ -16,7 +16,7 @@ from .file_storage import FileStorage, GitVersion
 from .merge import Conflict, Side, changed_keys, merge
 from .store import Store
 
-__all__ = ["GitVersions", "choose_sides", "file_of", "resolve_conflicts"]
+__all__ = ["GitVersions", "choose_sides", "describe_conflict", "file_of", "resolve_conflicts"]
 
 ALL = "all"
 
@@ -133,8 +133,7 @@ def _refuse_if_changed(store: Store, versions: GitVersions, merged: Tables | Non
 
 def _unresolved(conflicts: Sequence[Conflict], sides: Mapping[Key, Side]) -> RowsFailed:
     steps = [
-        Step(*each.key, _platform(each.slot, each.ours or each.theirs), None, error=_describe_conflict(each))
-        for each in conflicts
+        Step(*each.key, _platform(each.slot, each.ours or each.theirs), None, error=describe_conflict(each)) for each in conflicts
     ]
     choices: dict[Key, str] = {**sides, **{each.key: "ours" for each in conflicts}}
     command = " ".join(["inv asst.resolve", *(f"--{side} {':'.join(key)}" for key, side in sorted(choices.items()))])
@@ -142,7 +141,8 @@ def _unresolved(conflicts: Sequence[Conflict], sides: Mapping[Key, Side]) -> Row
     return RowsFailed(f"{count(len(steps), 'conflict')}: {join_errors(step.error for step in steps)}: {how}", steps)
 
 
-def _describe_conflict(conflict: Conflict) -> str:
+def describe_conflict(conflict: Conflict) -> str:
+    """What each side has in a conflict, and in which fields they differ."""
     ours, theirs = conflict.ours, conflict.theirs
     differ = ""
     if ours and theirs:

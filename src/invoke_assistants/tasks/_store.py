@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -32,11 +33,11 @@ __all__ = ["store"]
 )
 def store(
     c: Context,
-    copy_to: str = "",
+    copy_to: str | None = None,
     history: bool = False,
-    restore: str = "",
-    unlock: str = "",
-    recover: str = "",
+    restore: str | None = None,
+    unlock: str | None = None,
+    recover: str | None = None,
     json: bool = False,
     yes: bool = False,
 ) -> StoreReport:
@@ -48,15 +49,18 @@ def store(
 
     with CommandOutput("store", json) as output:
         output.more = {"store": None}
-        if restore and not restore.isdecimal():
+        for flag, value in (("copy-to", copy_to), ("restore", restore), ("unlock", unlock), ("recover", recover)):
+            if value is not None and not value.strip():
+                raise SettingsError(f"--{flag} is empty: give it a value")
+        if restore is not None and not re.fullmatch("[0-9]{1,18}", restore):
             raise SettingsError(f"--restore {restore[:40]!r}: a revision is a number; inv asst.store --history lists them")
         report = commands.store(
             find_root(c),
-            copy_to=copy_to or None,
+            copy_to=copy_to,
             history=history,
-            restore=int(restore) if restore else None,
-            unlock=unlock or None,
-            recover=recover or None,
+            restore=int(restore) if restore is not None else None,
+            unlock=unlock,
+            recover=recover,
             yes=yes,
             reporter=output.terminal,
         )
@@ -81,7 +85,7 @@ def _lines(report: StoreReport) -> Iterator[str]:
         yield "inv asst.store --restore REVISION puts one back" if report.revisions else "no earlier revision is kept"
         return
     for step in report.steps:
-        yield f"{step.name}  {step.environment}  {step.id}"
+        yield f"{step.name}  {step.environment}  {step.id or step.note}"
     if report.done:
         yield from report.done
         return
