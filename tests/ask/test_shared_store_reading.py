@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,6 +162,31 @@ def test_while_the_server_is_down(
     while A.id() != "agent_2":
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_settings_that_change_while_the_server_is_down(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another setting during an outage makes no error: the ids of the same store go on being used."""
+    assert A.id() == "agent_1"
+    redis_server.stop()
+    monkeypatch.setenv("ASST_TIMEOUT", "30")
+    with caplog.at_level(logging.WARNING, "invoke_assistants"):
+        assert A.id() == "agent_1"
+    assert len(caplog.records) == 1
+
+
+def test_no_frame_holds_the_password(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traceback with local variables shows no password of a store's URL, whether it is down, or no URL at all."""
+    redis_server.stop()
+    for address in (os.environ["ASST_STORE"], "redis://u:canary-secret/half@h", "redis://u:canary-secret@h?socket_timeout=x"):
+        monkeypatch.setenv("ASST_STORE", address)
+        with pytest.raises((StoreError, SettingsError)) as caught:
+            A.id()
+        found = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        ours = [frame for frame in found.stack if "invoke_assistants" in frame.filename]
+        assert ours
+        assert "canary-secret" not in "".join(str(frame.locals) for frame in ours)
 
 
 def test_a_server_that_is_down_at_the_start(redis_server: RedisServer) -> None:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import logging
 import os
 import time
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..config.environment import Environment
-from ..config.project import open_store
+from ..config.project import read_store
 from ..config.root import runtime_root
 from ..config.settings import Settings
 from ..config.sources import VARIABLES
@@ -29,6 +28,15 @@ __all__ = ["Instance", "Snapshot"]
 LOGGER = logging.getLogger("invoke_assistants")
 RETRY = 1.0  # seconds that a server which did not answer is left alone, at least
 Stamp = tuple[int, int, int] | None  # of a file: when it was modified (ns), its size, its inode
+
+
+class Values(tuple[str | None, ...]):
+    """The values of variables, with a ``repr`` that shows none: the URL of a store may hold a password."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Values(***)"
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Snapshot:
     settings: Settings
     recorded: State
     variables: tuple[str, ...]
-    values: tuple[str | None, ...]
+    values: Values
     files: tuple[str, ...]
     stamps: tuple[Stamp, ...]
     due: float = float("inf")  # when the store is to be looked at again, by time.monotonic
@@ -56,8 +64,11 @@ class Snapshot:
     found: dict[tuple[str, str | None], Instance] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def read(cls, root: Path | None) -> Snapshot:
+    def read(cls, root: Path | None, known: Snapshot | None = None) -> Snapshot:
         """Read the settings and the store of the project at a root, or of the one that the process runs in.
+
+        Args:
+            known: what was read before; where the server of a store at a URL does not answer, its ids go on being used.
 
         Raises:
             AsstError: one of them is wrong, or cannot be read.
@@ -67,16 +78,20 @@ class Snapshot:
         stamps = list(map(_stamp, files))  # stamped before they are read, so that a change meanwhile is noticed
         settings = Settings.load(root)
         variables = (*VARIABLES, *(each.variable("OPENAI_BASE_URL") for each in settings.environments))
-        values = tuple(map(os.environ.get, variables))
+        values = Values(map(os.environ.get, variables))
         due = float("inf")
         if isinstance(settings.store, StoreURL):
             due = time.monotonic() + settings.store_cache
         else:
             files.append(str(settings.store))
             stamps.append(_stamp(files[-1]))
-        with closing(open_store(settings)) as store:
-            recorded = store.read()
-            settings = replace(settings, project=settings.project or store.project or "")
+        try:
+            settings, recorded = read_store(settings)
+        except Unreachable as error:
+            if known is None or known.settings.store != settings.store:
+                raise
+            LOGGER.warning("%s; going on with the ids that were read before", error)
+            settings, recorded = replace(settings, project=known.settings.project), known.recorded
         return cls(settings, recorded, variables, values, tuple(files), tuple(stamps), due)
 
     def refreshed(self) -> Snapshot:
@@ -87,8 +102,7 @@ class Snapshot:
         """
         due = time.monotonic() + self.settings.store_cache
         try:
-            with closing(open_store(self.settings)) as store:
-                recorded = store.read()
+            _, recorded = read_store(self.settings)
         except Unreachable as error:
             if not self.silent:
                 LOGGER.warning("%s; going on with the ids that were read before", error)
@@ -99,7 +113,7 @@ class Snapshot:
 
     def is_current(self) -> bool:
         """Whether nothing has changed since."""
-        return self.values == tuple(map(os.environ.get, self.variables)) and self.stamps == tuple(map(_stamp, self.files))
+        return self.values == Values(map(os.environ.get, self.variables)) and self.stamps == tuple(map(_stamp, self.files))
 
     def instance(self, name: str, environment: str | None) -> Instance:
         """The instance of an assistant in an environment, or in the current one.

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 __all__ = ["ProcessCache", "find_instance", "process_cache"]
 
 
+Whereabouts = tuple[str | int | None, ...]
+
+
 class ProcessCache:
     """What a process keeps between questions; all threads share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._looking = threading.Lock()  # held by the one thread that looks at a store at a URL again
-        self._snapshots: dict[tuple[str | None, ...], Snapshot] = {}
+        self._snapshots: dict[Whereabouts, Snapshot] = {}
         self._clients: Clients | None = None
         self.conversations = Conversations()
         self.warned: set[tuple[str, str, str]] = set()  # assistant, environment and digest of each SchemaWarning given
@@ -40,7 +43,7 @@ class ProcessCache:
             with self._lock:
                 snapshot = self._snapshots.get(where)
                 if snapshot is None or not snapshot.is_current():
-                    snapshot = self._snapshots[where] = Snapshot.read(root)
+                    snapshot = self._snapshots[where] = Snapshot.read(root, snapshot)
         if time.monotonic() >= snapshot.due and self._looking.acquire(blocking=False):
             try:
                 snapshot = self._snapshots[where] = snapshot.refreshed()
@@ -57,8 +60,13 @@ class ProcessCache:
         snapshot = self._snapshots.get((str(root),) if root else _whereabouts())
         if snapshot is None or time.monotonic() >= snapshot.due:
             import asyncio  # loaded by whoever has an event loop
+            from concurrent.futures import ThreadPoolExecutor
 
-            await asyncio.to_thread(self.snapshot, root)
+            pool = ThreadPoolExecutor(1)  # of its own: the app's threads may all be waiting for an answer
+            try:
+                await asyncio.get_running_loop().run_in_executor(pool, self.snapshot, root)
+            finally:
+                pool.shutdown(wait=False)
 
     def clients(self) -> Clients:
         """The openai clients of this process; openai is imported at the first call."""
@@ -98,7 +106,7 @@ def _start_over() -> None:
 os.register_at_fork(after_in_child=_start_over)
 
 
-def _whereabouts() -> tuple[str | None, ...]:
-    """What names the project that the process runs in."""
+def _whereabouts() -> Whereabouts:
+    """What names the project that the process runs in; of the store, which may be a URL with a password, the hash."""
     root = os.environ.get("ASST_ROOT")
-    return root, os.environ.get("ASST_STORE"), None if root and os.path.isabs(root) else os.getcwd()  # noqa: PTH109, PTH117 - a Path would cost more than the calls
+    return root, hash(os.environ.get("ASST_STORE")), None if root and os.path.isabs(root) else os.getcwd()  # noqa: PTH109, PTH117 - a Path would cost more than the calls

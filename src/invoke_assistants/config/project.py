@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ from ..errors import DeclarationError, SettingsError
 from ..store.connect import open_storage
 from ..store.store import Store
 from ..text import did_you_mean
-from ..types import Desired
+from ..types import Desired, State
 from .environment import Environment
 from .import_app import load_assistants
 from .root import runtime_root
 from .settings import Settings
 
-__all__ = ["Project", "as_names", "load_settings", "open_store"]
+__all__ = ["Project", "as_names", "load_settings", "open_store", "read_store"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Project:
             AsstError: the settings, the app or a name in ``only`` is wrong.
         """
         settings = load_settings(root)
+        if not settings.project:
+            raise SettingsError("nothing names the project: set ASST_PROJECT to its name, or ASST_ROOT to its folder")
         declared = load_assistants(settings.assistants, settings.root)
         selected = as_names(only)
         for name in selected:
@@ -116,6 +119,21 @@ def open_store(settings: Settings) -> Store:
         SettingsError: its driver is not installed, or its address needs a project's name and there is none.
     """
     return Store(open_storage(settings.store, settings.project or None), settings.project or None)
+
+
+def read_store(settings: Settings) -> tuple[Settings, State]:
+    """Read the store that the settings name, and close its connection.
+
+    Returns:
+        The settings, with the store's project where they name none, and what is recorded.
+
+    Raises:
+        SettingsError: as ``open_store``.
+        StoreError: the store is not the project's, or cannot be read.
+    """
+    with closing(open_store(settings)) as store:
+        recorded = store.read()
+        return replace(settings, project=settings.project or store.project or ""), recorded
 
 
 def _check_overrides(declared: Mapping[str, Declaration[Any]], settings: Settings) -> None:

@@ -56,11 +56,14 @@ class Settings:
         sources = Sources.read(root, environ)
         assistants = sources.get_setting("assistants", "ASST_ASSISTANTS", "app.assistants:ASSISTANTS")
         environments = read_environments(sources)
-        store = sources.get_setting("store", "ASST_STORE", "assistants_store.json")
         return cls(
             root=root,
             assistants=assistants,
-            store=parse_store(store, sources.source_of("store", "ASST_STORE"), root),
+            store=parse_store(
+                sources.get_setting("store", "ASST_STORE", "assistants_store.json"),
+                sources.source_of("store", "ASST_STORE"),
+                root,
+            ),
             environments=environments,
             project=_read_project(sources, needed=root is not None),
             concurrency=_read_concurrency(sources),
@@ -142,9 +145,13 @@ def parse_store(place: str, source: str, root: Path | None) -> Path | StoreURL:
     """
     if not place.strip():
         raise SettingsError(f"{source} is empty: name a file, or the URL of a store")
-    if "://" in place:
+    if "://" not in place:
+        return root / place if root else Path(place)
+    try:
         return StoreURL.parse(place, source)
-    return root / place if root else Path(place)
+    except SettingsError as error:
+        place, problem = "", str(error)
+    raise SettingsError(problem)  # from here, so that a traceback with local variables shows no password
 
 
 def _read_project(sources: Sources, *, needed: bool) -> str:

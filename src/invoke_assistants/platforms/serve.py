@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ..config.project import load_settings, open_store
+from ..config.project import load_settings, read_store
 
 __all__ = ["serve"]
 
@@ -19,13 +19,14 @@ def serve(root: str | Path | None = None, port: int = 8787, *, announce: Callabl
 
     Raises:
         SettingsError: the port cannot be had.
+        StoreError: the store is not the project's, or cannot be read.
     """
     from ..emulator.api import EmbeddedAPI
     from ..emulator.http_server import Server
 
-    settings = load_settings(root)
+    settings, recorded = read_store(load_settings(root))
     api = EmbeddedAPI(settings.local_file, local_model=settings.local_model)
-    api.restore_agents(open_store(settings).read(), settings.project)
+    api.restore_agents(recorded, settings.project)
     with Server(api, port) as server:
         announce(server.url)
         server.serve_forever()

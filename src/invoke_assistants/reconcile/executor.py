@@ -61,6 +61,9 @@ class Executor:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             raise
+        errors = [error for task in tasks if (error := task.exception())]  # all of them, or asyncio prints those not looked at
+        if errors:
+            raise errors[0]
         return [task.result() for task in tasks]
 
     async def send(self, platform: Platform, id: str, request: Awaitable[Any], done: Callable[[JSONObject | None], bool]) -> None:

@@ -26,6 +26,7 @@ __all__ = ["lock_shared", "unlock"]
 WAIT = 60.0  # seconds that a run waits for the lock
 STALE_AFTER = 20.0  # seconds without a renewal after which a waiting run takes a lock over
 RENEW_EVERY = 5.0  # seconds
+LONGEST_PAUSE = 2.0  # seconds between two looks of a run that waits
 SAFE = "that is safe once its process has ended"
 
 
@@ -77,7 +78,7 @@ def unlock(store: Store, id: str) -> JSONObject:
 def _acquire(store: Store, command: str, say: Callable[[str], None]) -> Lease:
     lease, began = Lease(command), clock()
     seen: tuple[str, str] | None = None
-    seen_since, told = began, False
+    seen_since, told, pause = began, False, 0.2
     while True:
         stale = seen if clock() - seen_since >= STALE_AFTER else None
         holder = _take(store, lease, stale)
@@ -93,7 +94,8 @@ def _acquire(store: Store, command: str, say: Callable[[str], None]) -> Lease:
                 f"{store.storage.label} is still locked after {WAIT:.0f} s: {describe_lock(holder)}; it is taken over where it"
                 f" is not renewed for {STALE_AFTER:.0f} s, or release it with inv asst.store --unlock {holder['id']}: {SAFE}"
             )
-        time.sleep(random.uniform(0.2, 0.5))  # noqa: S311 - no secret
+        pause = min(LONGEST_PAUSE, pause * 1.5)  # the many that wait must not keep the holder from the server
+        time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - no secret
 
 
 def _take(store: Store, lease: Lease, stale: tuple[str, str] | None) -> JSONObject | None:
