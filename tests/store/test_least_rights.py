@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from invoke_assistants.store.connect import open_storage
 from invoke_assistants.store.storage import Unreachable
 from invoke_assistants.store.url import StoreURL
 
+DOCS = (Path(__file__).parents[2] / "docs" / "stores.md").read_text()
 POSTGRES = "127.0.0.1:5432/postgres"
 PASSWORD = "canary-secret"
 READ = ["+hmget"]
@@ -82,6 +84,8 @@ def test_each_right_on_redis_is_needed(redis_port: int) -> None:
     """A writer needs these commands and no other, on its keys alone; a reader needs one; other databases need one more."""
     import redis
 
+    assert " ".join(["~asst:quiz", "~asst:quiz:history", *WRITE]) in DOCS
+    assert " ".join(["~asst:quiz", *READ]) in DOCS
     with redis.Redis(port=redis_port) as admin:
 
         def user(rights: list[str], database: int = 0) -> str:
@@ -109,6 +113,9 @@ def test_each_right_on_postgresql_is_needed() -> None:
     """Where the tables are there, a writer needs these grants and no CREATE; a reader needs SELECT on one table."""
     import psycopg
 
+    documented = re.findall(r"GRANT (.*) ON asst_store(|_history) TO deployer;", DOCS)
+    assert [(right, suffix) for rights, suffix in documented for right in rights.split(", ")] == GRANTS
+    assert "GRANT SELECT ON asst_store TO app;" in DOCS
     table = f"asst_test_{uuid.uuid4().hex[:12]}"
     role = f"{table}_role"
     address = f"postgresql://{role}@{POSTGRES}?asst_table={table}"

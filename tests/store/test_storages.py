@@ -403,58 +403,6 @@ def test_two_first_writers_make_the_tables() -> None:
     assert sorted(map(str, results)) == ["1", *[str(Conflict)] * 7]
 
 
-REDIS_READ = ["+hmget"]
-REDIS_WRITE = ["+hmget", "+hget", "+hset", "+lpush", "+ltrim", "+lrange", "+eval", "+evalsha", "+script|load"]
-
-
-def test_the_least_rights_on_redis(tmp_path: Path) -> None:
-    """With the commands that docs/stores.md names, on its keys alone, a user can do all; one that reads needs one command."""
-    import redis
-
-    docs = (Path(__file__).parents[2] / "docs" / "stores.md").read_text()
-    assert " ".join(REDIS_WRITE) in docs
-    assert " ".join(REDIS_READ) in docs
-    server = RedisServer(tmp_path / "redis")
-    at = server.url.partition("@")[2]
-    with redis.Redis.from_url(server.url) as client:
-        for name, rights in (("writer", REDIS_WRITE), ("reader", REDIS_READ)):
-            client.execute_command("ACL", "SETUSER", name, "on", ">secret", "resetkeys", "~asst:p", "~asst:p:history", *rights)
-    every_operation(f"redis://writer:secret@{at}", reader=f"redis://reader:secret@{at}")
-    server.stop()
-
-
-@pytest.mark.skipif(missing("postgresql") is not None, reason=str(missing("postgresql")))
-def test_the_least_rights_on_postgresql() -> None:
-    """With the grants that docs/stores.md names and no CREATE, a user can do all; one that reads needs SELECT on one table."""
-    import psycopg
-
-    docs = (Path(__file__).parents[2] / "docs" / "stores.md").read_text()
-    grants = [
-        "GRANT SELECT, INSERT, UPDATE ON asst_store TO deployer",
-        "GRANT SELECT, INSERT, DELETE ON asst_store_history TO deployer",
-        "GRANT SELECT ON asst_store TO app",
-    ]
-    name = f"asst_test_{uuid.uuid4().hex[:12]}"
-    with place("postgresql"), psycopg.connect(POSTGRES, autocommit=True) as admin:
-        with closing(Place("postgresql", f"{POSTGRES}?asst_table={name}").storage("first")) as storage:
-            storage.compare_and_set(b"x", None, keep=False)
-        admin.execute(f"DELETE FROM {name}")
-        try:
-            for role in ("deployer", "app"):
-                admin.execute(f"CREATE ROLE {name}_{role} LOGIN")
-            for grant in grants:
-                assert grant in docs
-                admin.execute(grant.replace("asst_store", name).replace("TO ", f"TO {name}_"))
-            able = admin.execute("SELECT has_schema_privilege(%s, 'public', 'CREATE')", [f"{name}_deployer"]).fetchone()
-            assert able == (False,)
-            addresses = [f"postgresql://{name}_{role}@127.0.0.1:5432/postgres?asst_table={name}" for role in ("deployer", "app")]
-            every_operation(addresses[0], reader=addresses[1])
-        finally:
-            admin.execute(f"DROP TABLE {name}, {name}_history")
-            for role in ("deployer", "app"):
-                admin.execute(f"DROP ROLE {name}_{role}")
-
-
 def test_the_least_rights_on_s3(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the policy that docs/stores.md names, a user can do all with one store, and nothing with another one.
 
@@ -488,22 +436,6 @@ def test_the_least_rights_on_s3(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(StoreError, match="refused: "):
             put(other, "a")
         other.close()
-
-
-def every_operation(address: str, reader: str) -> None:
-    """All that a command does with a store, and what an app does, each by its user."""
-    store = Store(open_storage(StoreURL.parse(address, "ASST_STORE"), "p"), "p")
-    with lock_store(store, "run", print):
-        for number in range(25):
-            put(store, "a", number)
-    assert len(store.storage.revisions()) == 20
-    assert store.storage.load_revision(store.storage.revisions()[0].number)
-    app = Store(open_storage(StoreURL.parse(reader, "ASST_STORE"), "p"), "p")
-    assert len(app.read().records) == 1
-    with pytest.raises(StoreError, match="permission|refused"):
-        put(app, "b")
-    store.close()
-    app.close()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from ..text import did_you_mean
 __all__ = ["SCHEMES", "StoreURL"]
 
 SCHEMES = ("redis", "rediss", "postgresql", "s3", "gs", "az")
+SHORT = 6  # letters of a password that may stand in any text
 _SECRETS = re.compile(r"passw|passphrase|secret|token|credential|\bsig\b|key_?id|access_?key|passfile", re.I)
 
 
@@ -85,6 +86,8 @@ class StoreURL:
     def mask(self, text: str) -> str:
         """A text, such as a driver's message, without the passwords of this URL."""
         text = text.replace(self.raw, self.masked)
+        if any(len(secret) < SHORT and secret in text for secret in self.secrets):  # *** in its place would tell it
+            return "what the driver says is not shown, since it may hold the password"
         for secret in sorted(self.secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text
