@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,11 +39,11 @@ class Shared:
         self.server = server
         self.url = url
 
-    def checkout(self, name: str) -> Host:
+    def checkout(self, name: str, tasks: str = FASTER) -> Host:
         host = Host(self.folder / name, {**self.server.env(CANARY), "ASST_STORE": self.url})
         host.declare(ONE)
-        tasks = host.root / "tasks.py"
-        tasks.write_text(tasks.read_text() + FASTER)
+        with (host.root / "tasks.py").open("a") as file:
+            file.write(tasks)
         return host
 
     def tables(self) -> dict[str, Any]:
@@ -192,6 +193,25 @@ def test_a_server_that_restarts_during_a_deploy(tmp_path: Path, server: Loopback
     assert result.code == 0, result.err
     shared.settled(8)
     assert {row["state"] for row in host.inv("asst.status", "--json").json["rows"]} == {"in_sync"}
+
+
+def test_a_server_that_restarts_while_a_run_waits(tmp_path: Path, server: Loopback, redis_server: RedisServer) -> None:
+    """A run that waits for the lock goes on waiting while the server restarts, and then does its work."""
+    shared = Shared(tmp_path, server, redis_server.url)
+    here, there = (shared.checkout(name, tasks="") for name in ("here", "there"))
+    server.once(Fault(after=True, hang=5.0))
+    first = here.start("asst.create")
+    wait_for(server.writes)
+    log = tmp_path / "log"
+    with log.open("wb") as out, Path(os.devnull).open() as nothing:
+        second = there.start_on([nothing.fileno(), out.fileno(), out.fileno()], "asst.create")
+        wait_for(lambda: "waiting for the store" in log.read_text())
+    redis_server.stop()
+    redis_server.start()
+    _, err = first.communicate(timeout=60)
+    assert first.returncode == 0, err
+    assert second.wait(60) == 0, log.read_text()
+    shared.settled(8)
 
 
 def test_a_server_that_is_gone_leaves_a_recovery_file(tmp_path: Path, server: Loopback, redis_server: RedisServer) -> None:

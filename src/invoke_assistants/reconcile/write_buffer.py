@@ -99,8 +99,7 @@ class WriteBuffer:
             raise StoreError(f"{error}{self._advice()}") from None
         self._changed = False
         self._written.update(self._records)
-        if self._saved_at:
-            self._saved_at.unlink(missing_ok=True)
+        self._drop(self._saved_at)
 
     def _advice(self) -> str:
         """What to do about results that the store did not take, which are saved elsewhere where it is a shared one."""
@@ -115,15 +114,18 @@ class WriteBuffer:
         try:
             base, ours = self._store.edited(self._edits, self.payloads)
             assert ours is not None  # something was made
-            earlier, self._saved_at = (
-                self._saved_at,
-                save_unsaved(self._unsaved, self._store.storage.label, self._command, base, ours),
-            )
-            if earlier and earlier != self._saved_at:
-                earlier.unlink(missing_ok=True)
+            earlier = self._saved_at
+            self._saved_at = save_unsaved(self._unsaved, self._store.storage.label, self._command, base, ours)
+            self._drop(earlier)
         except StoreError as error:
             return f"; {error}; what this run made: {'; '.join(made) or 'no new instance'}"
         return f"; what this run made is in {self._saved_at}: inv asst.store --recover {self._saved_at} brings it in"
+
+    def _drop(self, saved: Path | None) -> None:
+        """Delete a recovery file that is no longer needed."""
+        if saved:
+            with contextlib.suppress(OSError):
+                saved.unlink()
 
     def _edits(self, now: State) -> Edits:
         """What is noted, without what a store that was replaced meanwhile knows better."""

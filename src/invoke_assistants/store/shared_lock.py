@@ -18,7 +18,8 @@ from ..errors import StoreError
 from ..types import JSONObject, Tables
 from .document import Document
 from .lease import Lease, clock, describe_lock, lock_of
-from .store import Store
+from .storage import Unreachable
+from .store import PATIENCE, Store
 from .tables import store_format
 
 __all__ = ["lock_shared", "unlock"]
@@ -78,10 +79,17 @@ def unlock(store: Store, id: str) -> JSONObject:
 def _acquire(store: Store, command: str, say: Callable[[str], None]) -> Lease:
     lease, began = Lease(command), clock()
     seen: tuple[str, str] | None = None
-    seen_since, told, pause = began, False, 0.2
+    seen_since, answered, told, pause = began, began, False, 0.2
     while True:
         stale = seen if clock() - seen_since >= STALE_AFTER else None
-        holder = _take(store, lease, stale)
+        try:
+            holder = _take(store, lease, stale)
+        except Unreachable:  # a server that restarts is waited for, one that was never there is not
+            if seen is None or clock() - answered >= PATIENCE:
+                raise
+            time.sleep(pause)
+            continue
+        answered = clock()
         if holder is None:
             return lease
         if seen != (now := (holder["id"], str(holder.get("renewed")))):

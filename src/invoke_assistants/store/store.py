@@ -16,7 +16,7 @@ from .lease import Lease, clock
 from .storage import Conflict, Storage, Unreachable
 from .tables import edit_tables, is_empty, parse_state
 
-__all__ = ["Store"]
+__all__ = ["PATIENCE", "Store"]
 
 PATIENCE = 10.0  # seconds that a run goes on trying to write, where others write too or the server does not answer
 
