@@ -9,7 +9,7 @@ import soak
 @pytest.mark.parametrize("kind", soak.KINDS, ids=lambda kind: kind.name)
 def test_a_few_rounds(kind: soak.Kind) -> None:
     """Whatever is killed, interrupted, raced or lost at these moments, what the kind promises holds."""
-    rounds = 1 if kind.name == "two-clones" else 2  # a race of clones waits out real graces
+    rounds = 1 if kind.name in ("two-clones", "shared-store") else 2  # these wait out real graces
     outcome = soak.play_all(kind, rounds, seed=18)  # with both signals, a second kill, and lost answers among them
     assert outcome.failures == {}
 

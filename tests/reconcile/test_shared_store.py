@@ -143,6 +143,25 @@ def test_a_run_that_stood_still_does_not_go_on_as_if_it_held_the_lock(shared: Sh
     shared.settled(8)
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_lets_go(shared: Shared, number: signal.Signals, code: int) -> None:
+    """A run that is interrupted in its creates records what was answered, and takes its lock out of the document."""
+    host = shared.checkout("here")
+    shared.server.once(Fault(after=True, hang=20))
+    process = host.start("asst.create")
+    wait_for(lambda: len(shared.server.agents()) >= 4)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    assert "lock" not in shared.tables()["store"]
+    shared.server.faults.clear()
+    result = host.inv("asst.create")
+    assert result.code == 0
+    assert "waiting" not in result.err
+    shared.settled(8)
+
+
 def test_an_overtaken_update_leaves_what_the_other_wrote(shared: Shared) -> None:
     """A run stands still in its updates, another deploys newer code meanwhile: the newer records and instances stay."""
     here, there = shared.checkout("here"), shared.checkout("there")

@@ -19,7 +19,7 @@ ONE = """
 from invoke_assistants import Assistant
 ASSISTANTS = [Assistant(f"a{i}", model="m", instructions="Do it.") for i in range(2)]
 """
-OTHERS = [(here, there) for here in KINDS for there in KINDS if here != there]
+ROUND = [*zip(KINDS, (*KINDS[1:], KINDS[0]), strict=True)]  # each kind to the next, and back
 
 
 def usable(*kinds: str) -> list[Any]:
@@ -30,6 +30,15 @@ def usable(*kinds: str) -> list[Any]:
 @pytest.fixture(params=[pytest.param(kind, marks=usable(kind)) for kind in SHARED])
 def shared(request: pytest.FixtureRequest) -> Iterator[Place]:
     with place(request.param) as found:
+        yield found
+
+
+@pytest.fixture
+def redis() -> Iterator[Place]:
+    """One shared store, for what no kind does otherwise than another."""
+    if why := missing("redis"):
+        pytest.skip(why)
+    with place("redis") as found:
         yield found
 
 
@@ -82,7 +91,7 @@ def test_a_file(tmp_path: Path) -> None:
         assert len(result.err.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize(("here", "there"), [pytest.param(*each, marks=usable(*each)) for each in OTHERS])
+@pytest.mark.parametrize(("here", "there"), [pytest.param(*each, marks=usable(*each)) for each in ROUND])
 def test_a_copy_from_any_kind_to_any_other(here: str, there: str, tmp_path: Path) -> None:
     """A copy is equal byte for byte, the old one stays as it is, the copy works at once, and can be copied back."""
     with place(here) as source, place(there) as target:
@@ -130,33 +139,33 @@ def test_another_store_is_not_written_over(shared: Place, tmp_path: Path) -> Non
     assert shared.content("host") == before
 
 
-def test_an_older_copy_that_knows_more(shared: Place, tmp_path: Path) -> None:
+def test_an_older_copy_that_knows_more(redis: Place, tmp_path: Path) -> None:
     """A copy that records an instance which the store does not is not written over without --yes."""
     host = checkout(tmp_path / "here", {})
     host.inv("asst.create")
-    env = {**shared.env, "ASST_STORE": str(host.path)}
-    assert checkout(host.root, env).inv("asst.store", "--copy-to", shared.address).code == 0
-    there = checkout(host.root, shared.env)
+    env = {**redis.env, "ASST_STORE": str(host.path)}
+    assert checkout(host.root, env).inv("asst.store", "--copy-to", redis.address).code == 0
+    there = checkout(host.root, redis.env)
     there.declare(ONE.replace("range(2)", "range(3)"))
     assert there.inv("asst.create").code == 0
     host = checkout(host.root, env)
-    refused = host.inv("asst.store", "--copy-to", shared.address)
+    refused = host.inv("asst.store", "--copy-to", redis.address)
     assert refused.code == 3
     assert "which the store to copy does not; nothing was written: --yes goes on" in refused.err
-    assert host.inv("asst.store", "--copy-to", shared.address, "--yes").code == 0
-    assert len(shared.tables("host")["assistants"]) == 2
+    assert host.inv("asst.store", "--copy-to", redis.address, "--yes").code == 0
+    assert len(redis.tables("host")["assistants"]) == 2
 
 
-def test_an_empty_place_and_no_store(shared: Place, tmp_path: Path) -> None:
+def test_an_empty_place_and_no_store(redis: Place, tmp_path: Path) -> None:
     """What the lock of a run that made nothing has left counts as empty; without a store there is nothing to copy."""
-    nobody = checkout(tmp_path / "nobody", shared.env)
+    nobody = checkout(tmp_path / "nobody", redis.env)
     nobody.declare("ASSISTANTS = []")
     assert nobody.inv("asst.create").code == 0
-    host = checkout(tmp_path / "here", {**shared.env, "ASST_STORE": "assistants_store.json"})
-    nothing = host.inv("asst.store", "--copy-to", shared.address)
+    host = checkout(tmp_path / "here", {**redis.env, "ASST_STORE": "assistants_store.json"})
+    nothing = host.inv("asst.store", "--copy-to", redis.address)
     assert (nothing.code, "there is no store to copy yet: inv asst.create" in nothing.err) == (1, True)
     assert host.inv("asst.create").code == 0
-    assert host.inv("asst.store", "--copy-to", shared.address).code == 0
+    assert host.inv("asst.store", "--copy-to", redis.address).code == 0
 
 
 def test_revisions(shared: Place, tmp_path: Path) -> None:
@@ -185,11 +194,11 @@ def test_revisions(shared: Place, tmp_path: Path) -> None:
     assert without_lock(shared.tables("host")) == before
 
 
-def test_a_lock_that_is_shown_and_released(shared: Place, tmp_path: Path) -> None:
+def test_a_lock_that_is_shown_and_released(redis: Place, tmp_path: Path) -> None:
     """The lock of a dead run is shown with its holder, and released by its id alone."""
-    host = checkout(tmp_path / "here", shared.env)
+    host = checkout(tmp_path / "here", redis.env)
     host.inv("asst.create")
-    storage = shared.storage("host")
+    storage = redis.storage("host")
     stored = storage.load()
     tables = json.loads(stored.content or b"")
     lock = {"id": "feed", "who": "ada", "host": "h", "command": "inv asst.deploy", "since": "s", "renewed": "r", "job": None}
@@ -239,12 +248,12 @@ def test_recovering(shared: Place, tmp_path: Path) -> None:
     store.close()
 
 
-def test_recovering_what_the_store_knows_otherwise(shared: Place, tmp_path: Path) -> None:
+def test_recovering_what_the_store_knows_otherwise(redis: Place, tmp_path: Path) -> None:
     """Where both changed a record, or the file is another store's or none, nothing is written and the file stays."""
-    host = checkout(tmp_path / "here", shared.env)
+    host = checkout(tmp_path / "here", redis.env)
     host.inv("asst.create")
-    store = shared.open("host")
-    base = without_lock(shared.tables("host"))
+    store = redis.open("host")
+    base = without_lock(redis.tables("host"))
     store.replace(changed(base, "a0", "agent_theirs"))
     before = store.storage.load().content
     path = unsaved(host, base, changed(base, "a0", "agent_ours"))
@@ -267,11 +276,11 @@ def test_recovering_what_the_store_knows_otherwise(shared: Place, tmp_path: Path
     store.close()
 
 
-def test_recovering_an_open_request_and_a_record_that_went(shared: Place, tmp_path: Path) -> None:
+def test_recovering_an_open_request_and_a_record_that_went(redis: Place, tmp_path: Path) -> None:
     """What a run left open or forgot is brought in as well, with a row each."""
-    host = checkout(tmp_path / "here", shared.env)
+    host = checkout(tmp_path / "here", redis.env)
     host.inv("asst.create")
-    base = without_lock(shared.tables("host"))
+    base = without_lock(redis.tables("host"))
     ours = json.loads(json.dumps(base))
     digest = ours["assistants"]["a0"].pop("production")["digest"]
     ours["pending"] = {"new": {"development local local": {"digest": digest, "kind": "create", "nonce": "0" * 32}}}
@@ -285,15 +294,15 @@ def test_recovering_an_open_request_and_a_record_that_went(shared: Place, tmp_pa
     assert "1 operation open" in host.inv("asst.store").out
 
 
-def test_a_refused_copy_leaves_a_store_without_a_lineage(shared: Place, tmp_path: Path) -> None:
+def test_a_refused_copy_leaves_a_store_without_a_lineage(redis: Place, tmp_path: Path) -> None:
     """Where the target is another store, an older file without a lineage stays as it is, byte for byte."""
-    assert checkout(tmp_path / "theirs", shared.env).inv("asst.create").code == 0
+    assert checkout(tmp_path / "theirs", redis.env).inv("asst.create").code == 0
     host = checkout(tmp_path / "mine", {})
     host.inv("asst.create")
     older = re.sub(r',\s+"lineage": \{[^}]*\}', "", host.path.read_text())
     host.path.write_text(older)
-    host = checkout(tmp_path / "mine", {**shared.env, "ASST_STORE": str(host.path)})
-    assert host.inv("asst.store", "--copy-to", shared.address).code == 3
+    host = checkout(tmp_path / "mine", {**redis.env, "ASST_STORE": str(host.path)})
+    assert host.inv("asst.store", "--copy-to", redis.address).code == 3
     assert host.path.read_text() == older
 
 
