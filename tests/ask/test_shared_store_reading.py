@@ -1,288 +1,418 @@
-"""What an app does with a store at a URL: when it looks, and what it does while the server is down."""
+"""A running app reads a store at a URL: how often, while its server is down, beside an event loop, and from elsewhere."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import threading
 import time
-import traceback
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import CANARY, ROOT, Host
+from compatible import Compatible, ModelAnswer
+from conftest import CANARY, FOREIGN, ROOT, Host
 from loopback import Loopback
-from places import RedisServer, missing, place
+from places import REDIS, missing
 
-from invoke_assistants import Assistant
-from invoke_assistants.declare.digest import digest
-from invoke_assistants.errors import NotCreated, SettingsError, StoreError
+from invoke_assistants import Assistant, NotCreated, commands
+from invoke_assistants.ask.process_cache import afind_instance, process_cache
+from invoke_assistants.errors import SettingsError, StoreError
 from invoke_assistants.store.connect import open_storage
 from invoke_assistants.store.store import Store
 from invoke_assistants.store.url import StoreURL
-from invoke_assistants.types import Location, Record
 
-needs_redis = pytest.mark.skipif(missing("redis") is not None, reason=str(missing("redis")))
-A = Assistant("a", model="m")
-PAYLOAD = A.payload("development")
+pytestmark = pytest.mark.skipif(missing("redis") is not None, reason=str(missing("redis")))
+TALKER: Assistant[str] = Assistant("talker", model="gpt-6-luna", instructions="Talk.")
+DECLARED = """
+from invoke_assistants import Assistant
+ASSISTANTS = [Assistant("talker", model="gpt-6-luna", instructions="Talk.")]
+"""
 
 
-def put(url: str, id: str, project: str = "shared") -> None:
-    store = Store(open_storage(StoreURL.parse(url, "ASST_STORE"), project), project)
-    record = Record(id, Location("local", "local"), digest(PAYLOAD))
-    store.commit({("a", "development"): record}, [(digest(PAYLOAD), PAYLOAD)])
+class Proxy:
+    """Passes connections on to Redis, counts them, and can refuse them or keep silent."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self.taken = 0
+        self.open = 0
+        self.down = False
+        self.answering = threading.Event()
+        self.answering.set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self.answering.set()
+        self._listening.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            self.taken += 1
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        self.open += 1
+        with client:
+            if not self.down:
+                self.answering.wait(30)
+                with socket.create_connection(("127.0.0.1", 6379)) as server:
+                    back = threading.Thread(target=_pump, args=(server, client), daemon=True)
+                    back.start()
+                    _pump(client, server)
+                    back.join()
+        self.open -= 1
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def key() -> Iterator[str]:
+    import redis
+
+    key = f"test:{uuid.uuid4().hex}"
+    yield key
+    with redis.Redis.from_url(REDIS) as client:
+        client.delete(key, f"{key}:history")
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    proxy = Proxy()
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def app(host: Host, proxy: Proxy, key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
+    """A created assistant with its store on Redis, and this process in a folder without a project."""
+    host.declare(DECLARED)
+    monkeypatch.setenv("ASST_STORE", f"{REDIS}?key={key}")
+    commands.create(host.root)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("ASST_STORE", f"redis://127.0.0.1:{proxy.port}/0?key={key}")
+    return host
+
+
+def stored(key: str) -> Store:
+    return Store(open_storage(StoreURL.parse(f"{REDIS}?key={key}", "a test"), "host"), "host")
+
+
+def record_id(key: str, id: str) -> None:
+    """Record another id of the talker in development, as a deploy from elsewhere does."""
+    store = stored(key)
+    tables: dict[str, Any] = json.loads(json.dumps(store.tables()))
+    tables["assistants"]["talker"]["development"]["id"] = id
+    store.change(lambda _: tables)
     store.close()
 
 
-@pytest.fixture
-def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A store on Redis that names a, for a process in a folder without a project."""
-    with place("redis") as found:
-        put(found.address, "agent_1")
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("ASST_STORE", found.address)
-        monkeypatch.setenv("ASST_PLATFORM", "local")
-        yield found.address
+def test_the_store_is_read_once_in_its_cache_time(app: Host, proxy: Proxy, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside ``ASST_STORE_CACHE`` no connection is made, even where other settings change; after it, a new id is seen."""
+    first = TALKER.id()
+    assert proxy.taken == 1
+    record_id(key, "agent_another")
+    for _ in range(100):
+        assert TALKER.id() == first
+    monkeypatch.setenv("ASST_TIMEOUT", "60")
+    assert TALKER.id() == first
+    assert TALKER.id("production") != first
+    assert proxy.taken == 1
+    monkeypatch.setenv("ASST_STORE_CACHE", "0.05")
+    wait_for(lambda: TALKER.id() == "agent_another", 5)
+    assert 1 < proxy.taken < 10
+    wait_for(lambda: proxy.open == 0)  # no connection stays open
 
 
-@pytest.fixture
-def redis_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
-    """A server of the test's own, whose store names a."""
-    try:
-        server = RedisServer(tmp_path / "redis")
-    except FileNotFoundError:
-        pytest.skip("no redis-server on this machine")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ASST_STORE", f"{server.url}?key=k")
-    monkeypatch.setenv("ASST_PLATFORM", "local")
-    put(f"{server.url}?key=k", "agent_1")
-    yield server
-    server.stop()
-
-
-@needs_redis
-def test_no_project_is_needed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a URL that names the key, neither a pyproject.toml nor ASST_PROJECT is needed; another project's name is refused."""
-    assert A.id() == "agent_1"
-    monkeypatch.setenv("ASST_PROJECT", "other")
-    with pytest.raises(StoreError, match="the store is of project 'shared', this project is 'other'"):
-        A.id()
-
-
-@needs_redis
-@pytest.mark.parametrize("address", ["redis://127.0.0.1:6379", "s3://stores"])
-def test_a_default_address_needs_the_project(address: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the address is made of the project's name, an error says to set ASST_PROJECT."""
-    monkeypatch.setenv("ASST_STORE", address)
-    with pytest.raises(SettingsError, match="set ASST_PROJECT to the project whose store to use"):
-        A.id()
-
-
-@pytest.mark.skipif(missing("postgresql") is not None, reason=str(missing("postgresql")))
-def test_the_only_row_of_a_table_needs_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table with one row needs no ASST_PROJECT; one with two names the variable, and takes its value."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ASST_PLATFORM", "local")
-    with place("postgresql") as found:
-        monkeypatch.setenv("ASST_STORE", found.address)
-        monkeypatch.setenv("ASST_STORE_CACHE", "0")
-        put(found.address, "agent_1")
-        assert A.id() == "agent_1"
-        put(found.address, "agent_2", project="second")
-        monkeypatch.setenv("ASST_PROJECT", "second")
-        assert A.id() == "agent_2"
-        monkeypatch.delenv("ASST_PROJECT")
-        with pytest.raises(SettingsError, match="several projects: set ASST_PROJECT"):
-            A.id()
-
-
-def test_an_absolute_path_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a store at an absolute path, the project's name is the store's."""
-    with place("file") as found:
-        found.open("somebody").commit(
-            {("a", "development"): Record("agent_1", Location("local", "local"), digest(PAYLOAD))}, [(digest(PAYLOAD), PAYLOAD)]
-        )
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("ASST_STORE", found.address)
-        monkeypatch.setenv("ASST_PLATFORM", "local")
-        assert A.id() == "agent_1"
-
-
-@needs_redis
-def test_it_is_read_once_and_again_after_a_while(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What changed is seen once the cache time is over, not before; with 0 it is seen at once."""
-    monkeypatch.setenv("ASST_STORE_CACHE", "1.5")
-    began = time.monotonic()
-    assert A.id() == "agent_1"
-    put(url, "agent_2")
-    while A.id() == "agent_1":
-        assert time.monotonic() - began < 20
-        time.sleep(0.02)
-    assert 1.4 < time.monotonic() - began < 4
+def test_without_a_cache_each_question_reads(app: Host, proxy: Proxy, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``ASST_STORE_CACHE=0`` sees each change at once."""
     monkeypatch.setenv("ASST_STORE_CACHE", "0")
-    assert A.id() == "agent_2"
-    put(url, "agent_3")
-    assert A.id() == "agent_3"
+    for number in range(3):
+        record_id(key, f"agent_{number:03}")
+        assert TALKER.id() == f"agent_{number:03}"
+    assert proxy.taken == 3
 
 
-@pytest.mark.parametrize("value", ["-1", "soon", "1e3", "nan"])
-def test_the_cache_time_is_a_number(value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """ASST_STORE_CACHE is a number of seconds; anything else is an error that names it."""
-    monkeypatch.setenv("ASST_STORE", str(tmp_path / "s.json"))
-    monkeypatch.setenv("ASST_STORE_CACHE", value)
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SettingsError, match="ASST_STORE_CACHE must be a number of seconds"):
-        A.id()
-
-
-def test_while_the_server_is_down(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_the_last_known_ids_outlive_the_server(
+    app: Host, proxy: Proxy, key: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The known ids go on being used, with one warning for the outage and no password in it; what changed is seen afterwards."""
+    """Each outage is one warning, however many looks it spans; where the settings change meanwhile, the ids stay known."""
     monkeypatch.setenv("ASST_STORE_CACHE", "0")
-    assert A.id() == "agent_1"
-    redis_server.stop()
+    first = TALKER.id()
     with caplog.at_level(logging.WARNING, "invoke_assistants"):
-        for _ in range(3):
-            assert A.id() == "agent_1"
-            time.sleep(1.1)  # so that it looks again
-    [record] = caplog.records
-    assert "going on with the ids that were read before" in record.getMessage()
-    assert "canary-secret" not in caplog.text
-    redis_server.start()
-    put(os.environ["ASST_STORE"], "agent_2")
-    deadline = time.monotonic() + 10
-    while A.id() != "agent_2":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+        for outage in (1, 2):
+            proxy.down = True
+            before = proxy.taken
+            assert [TALKER.id() for _ in range(3)] == [first] * 3
+            assert proxy.taken >= before + 3
+            monkeypatch.setenv("ASST_TIMEOUT", f"{60 + outage}")
+            assert TALKER.id() == first
+            assert len(caplog.records) == outage
+            assert f"key={key}: cannot be reached" in caplog.messages[-1]
+            assert "the ids that were last read go on being used" in caplog.messages[-1]
+            proxy.down = False
+            record_id(key, first := f"agent_after_{outage}")
+            assert TALKER.id() == first
+    assert len(caplog.records) == 2
 
 
-def test_settings_that_change_while_the_server_is_down(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Another setting during an outage makes no error: the ids of the same store go on being used."""
-    assert A.id() == "agent_1"
-    redis_server.stop()
-    monkeypatch.setenv("ASST_TIMEOUT", "30")
-    with caplog.at_level(logging.WARNING, "invoke_assistants"):
-        assert A.id() == "agent_1"
-    assert len(caplog.records) == 1
+def test_the_next_look_comes_after_the_cache_time(app: Host, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that fails counts as a look."""
+    monkeypatch.setenv("ASST_STORE_CACHE", "1")
+    first = TALKER.id()
+    proxy.down = True
+    before = proxy.taken
+    wait_for(_due)
+    assert [TALKER.id() for _ in range(100)] == [first] * 100
+    assert proxy.taken == before + 1
+    wait_for(_due)
+    assert TALKER.id() == first
+    assert proxy.taken == before + 2
 
 
-def test_no_frame_holds_the_password(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A traceback with local variables shows no password of a store's URL, whether it is down, or no URL at all."""
-    redis_server.stop()
-    for address in (os.environ["ASST_STORE"], "redis://u:canary-secret/half@h", "redis://u:canary-secret@h?socket_timeout=x"):
-        monkeypatch.setenv("ASST_STORE", address)
-        with pytest.raises((StoreError, SettingsError)) as caught:
-            A.id()
-        found = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-        ours = [frame for frame in found.stack if "invoke_assistants" in frame.filename]
-        assert ours
-        assert "canary-secret" not in "".join(str(frame.locals) for frame in ours)
+def test_the_first_read_needs_the_server(app: Host, proxy: Proxy) -> None:
+    """Where nothing is known yet, a server that is down is an error."""
+    proxy.down = True
+    with pytest.raises(StoreError, match="cannot be reached"):
+        TALKER.id()
 
 
-def test_a_server_that_is_down_at_the_start(redis_server: RedisServer) -> None:
-    """With nothing known yet there is one error, without the password."""
-    redis_server.stop()
-    with pytest.raises(StoreError, match="cannot be reached") as caught:
-        A.id()
-    assert "canary-secret" not in str(caught.value)
-    assert caught.value.__suppress_context__
-
-
-@needs_redis
-def test_a_store_that_was_emptied(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that answers without the store is believed: there is no instance."""
+def test_a_store_that_is_not_ours_is_no_outage(app: Host, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the server holds is believed: a broken store is an error, and one that has gone has no instances."""
     import redis
 
     monkeypatch.setenv("ASST_STORE_CACHE", "0")
-    assert A.id() == "agent_1"
-    with redis.Redis.from_url("redis://127.0.0.1:6379") as client:
-        client.delete(url.partition("?key=")[2])
+    TALKER.id()
+    with redis.Redis.from_url(REDIS) as client:
+        client.hset(key, "document", "{}")
+        with pytest.raises(StoreError, match="not a store of assistants"):
+            TALKER.id()
+        client.delete(key)
     with pytest.raises(NotCreated):
-        A.id()
+        TALKER.id()
 
 
-@needs_redis
-def test_one_thread_looks_and_no_connection_stays(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many threads get the ids at once while one of them looks; afterwards no connection to the server is open."""
-    import redis
-
-    monkeypatch.setenv("ASST_STORE_CACHE", "0")
-    found: list[str] = []
-    running = set(threading.enumerate())
-    threads = [threading.Thread(target=lambda: found.extend(A.id() for _ in range(20))) for _ in range(8)]
-    with redis.Redis.from_url("redis://127.0.0.1:6379") as client:
-        before = {each["id"] for each in client.client_list()}
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(30)
-        ours = str(os.getpid())
-        left = [each for each in client.client_list() if each["id"] not in before and each.get("name") == ours]
-    assert found == ["agent_1"] * 160
-    assert left == []
-    assert not [each for each in threading.enumerate() if each not in running and each.name == "store-call"]
+def test_one_thread_looks_and_the_others_go_on(app: Host, proxy: Proxy, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one thread waits for a silent server, the others get what is known, without a connection of their own."""
+    first = TALKER.id()
+    record_id(key, "agent_another")
+    monkeypatch.setenv("ASST_STORE_CACHE", "1")
+    TALKER.id()
+    wait_for(_due)
+    proxy.answering.clear()
+    before, found = proxy.taken, list[str]()
+    looking = threading.Thread(target=lambda: found.append(TALKER.id()))
+    looking.start()
+    wait_for(lambda: proxy.taken == before + 1)
+    assert [TALKER.id() for _ in range(100)] == [first] * 100
+    assert not found
+    proxy.answering.set()
+    looking.join()
+    assert found == ["agent_another"] == [TALKER.id()]
+    assert proxy.taken == before + 1
 
 
-@pytest.mark.asyncio
-async def test_the_event_loop_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a server that says nothing is asked for the store, the app's other coroutines run."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("ASST_STORE", f"redis://127.0.0.1:{silent.getsockname()[1]}/0?key=k")
-        monkeypatch.setattr("invoke_assistants.store.deadline.CONNECT", 1.0)
-        most, last, done = 0.0, time.monotonic(), asyncio.Event()
-
-        async def tick() -> None:
-            nonlocal most, last
-            while not done.is_set():
-                await asyncio.sleep(0.01)
-                most, last = max(most, time.monotonic() - last), time.monotonic()
-
-        ticking = asyncio.create_task(tick())
-        with pytest.raises(StoreError, match="no connection within 1 s"):
-            await A.arun("Hello.")
-        done.set()
-        await ticking
-        assert most < 0.8
+def _due() -> bool:
+    return next(iter(process_cache()._snapshots.values())).look_is_due()
 
 
-@needs_redis
-def test_the_game_answers_in_a_folder_with_only_the_app(tmp_path: Path) -> None:
-    """The trivia game, deployed from one folder, answers from another that has only ``app/`` and the store's URL."""
-    server = Loopback(tmp_path / "server")
-    with place("redis") as found:
-        host = Host(tmp_path / "here", {**server.env(CANARY), **found.env})
-        for name in ("pyproject.toml", "tasks.py"):
-            shutil.copy(ROOT / name, host.root / name)
-        shutil.copytree(ROOT / "app", host.root / "app")
-        assert host.inv("asst.create").code == 0
-        assert host.inv("asst.deploy").code == 0
-        there = tmp_path / "there"
-        shutil.copytree(ROOT / "app", there / "app")
-        program = """
-            from app.assistants import create_trivia_game
-            from app.trivia.models import TriviaGame
-            reply = create_trivia_game.run("A game.", environment="production")
-            assert isinstance(reply.output, TriviaGame)
-            print(reply.id, len(reply.output.questions))
-        """
-        env = {**host.environ(), "HOME": str(there)}
-        command = [sys.executable, "-c", textwrap.dedent(program)]
-        result = subprocess.run(command, cwd=there, env=env, capture_output=True, text=True, timeout=60, check=False)
-        assert result.returncode == 0, result.stderr
-        id, questions = result.stdout.split()
-        assert server.agents()[id]["name"] == "create_trivia_game_production"
-        assert int(questions) > 0
-        assert sorted(path.name for path in there.iterdir()) == ["app"]
-    server.shutdown()
-    server.server_close()
+@pytest.mark.parametrize("known", [False, True], ids=["the first read", "a look that is due"])
+def test_an_event_loop_goes_on_while_a_silent_server_is_asked(
+    app: Host, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """The loop's other tasks run on time, and many questions share one thread and one connection."""
+    monkeypatch.setenv("ASST_STORE_CACHE", "0" if known else "600")
+    if known:
+        TALKER.id()
+    before = proxy.taken
+    proxy.answering.clear()
+
+    async def ask() -> list[str]:
+        asking = [asyncio.create_task(TALKER.arun("Hello.")) for _ in range(20)]
+        while len(gaps) < 50 or proxy.taken == before:
+            turn = time.monotonic()
+            await asyncio.sleep(0.01)
+            gaps.append(time.monotonic() - turn)
+        assert not asking[0].done()
+        asking[1].cancel()  # one that leaves takes nobody along
+        proxy.answering.set()
+        replies = await asyncio.gather(*asking, return_exceptions=True)
+        assert isinstance(replies.pop(1), asyncio.CancelledError) or known
+        return [each.output for each in replies if not isinstance(each, BaseException)]
+
+    gaps: list[float] = []
+    outputs = asyncio.run(ask())
+    assert len(outputs) == 19
+    assert proxy.taken == before + 1
+    assert sorted(gaps)[len(gaps) // 2] < 0.1
+
+
+def test_an_async_stream_reads_in_its_thread_too(app: Host, proxy: Proxy) -> None:
+    """The text comes as always, and the read was not made by the loop's thread."""
+
+    async def texts() -> str:
+        return "".join([piece async for piece in TALKER.stream("Hello.")])
+
+    assert asyncio.run(texts())
+    assert proxy.taken == 1
+
+
+def test_an_app_whose_threads_all_wait_is_answered(app: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The read takes no thread of the loop's executor: those may all be waiting for an answer."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    async def ask() -> str:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+
+        def wait() -> str:
+            return asyncio.run_coroutine_threadsafe(afind_instance("talker", None), loop).result(30).record.id
+
+        return await asyncio.to_thread(wait)
+
+    assert asyncio.run(ask()).startswith("agent_")
+
+
+def test_a_forked_child_reads_for_itself(app: Host, proxy: Proxy, key: str) -> None:
+    """A child inherits no connection and no cache."""
+    TALKER.id()
+    record_id(key, "agent_another")
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.alarm(30)
+            code = 0 if TALKER.id() == "agent_another" else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_the_project_is_the_stores(app: Host, server: Loopback, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions carry the store's project; with ``ASST_PROJECT`` it must match; a default key needs it."""
+    TALKER.run("Hello.")
+    [created] = [seen for seen in server.seen if seen.method == "POST" and seen.path.endswith("/sessions")]
+    assert created.body["metadata"]["asst.project"] == "host"
+    monkeypatch.setenv("ASST_PROJECT", "another")
+    with pytest.raises(StoreError, match="host"):
+        TALKER.id()
+    monkeypatch.delenv("ASST_PROJECT")
+    monkeypatch.setenv("ASST_STORE", REDIS)
+    with pytest.raises(SettingsError, match="set ASST_PROJECT"):
+        TALKER.id()
+
+
+def test_commands_without_a_project_name_ask_for_it(app: Host) -> None:
+    """What would tag objects needs the name; nothing is sent without one."""
+    with pytest.raises(SettingsError, match="set ASST_PROJECT"):
+        commands.create(None)
+
+
+def test_a_file_at_an_absolute_path_needs_no_project_either(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The project's name is the file's."""
+    host.declare(DECLARED)
+    commands.create(host.root)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("ASST_STORE", str(host.path))
+    assert TALKER.id() == host.ids()["talker", "development"]
+    assert process_cache().snapshot(None).settings.project == "host"
+
+
+@pytest.mark.parametrize("platform", ["local", "responses"])
+def test_platforms_that_keep_agents_themselves(tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
+    """Created from one folder, the agents are in sync in another and answer in a third, which has no project."""
+    model = Compatible(lambda asked: ModelAnswer("Hello from the model."))
+    env = {**model.env(CANARY), "ASST_PLATFORM": platform, "ASST_STORE": f"{REDIS}?key={key}"}
+    here, there = Host(tmp_path / "here", env), Host(tmp_path / "there", env)
+    for each in (here, there):
+        each.declare(DECLARED)
+    assert here.inv("asst.create").code == 0
+    status = there.inv("asst.status", "--json")
+    assert {row["state"] for row in status.json["rows"]} == {"in_sync"}
+    there.edit("Talk.", "Talk well.")
+    result = there.inv("asst.deploy")
+    assert result.code == 0, result.err
+    here.edit("Talk.", "Talk well.")
+    assert {row["state"] for row in here.inv("asst.status", "--json").json["rows"]} == {"in_sync"}
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    first = TALKER.run("Hello.")
+    again = asyncio.run(TALKER.arun("And again.", session=first.session))
+    assert first.id == again.id == TALKER.id()
+    if platform == "responses":
+        assert first.output == "Hello from the model."
+        assert model.asked[0].body["instructions"] == "Talk well."
+    assert not here.path.exists()
+    model.shutdown()
+    model.server_close()
+
+
+PLAY = """
+from app.assistants import create_trivia_game
+reply = create_trivia_game.run("Create a new trivia game.")
+print(reply.output.topic, reply.id)
+"""
+
+
+@pytest.mark.parametrize("platform", ["agents", "responses"])
+def test_the_game_answers_from_a_folder_that_has_only_the_app(tmp_path: Path, server: Loopback, key: str, platform: str) -> None:
+    """Created and deployed in one folder, the trivia game answers in another with ``app/`` and the URL, in its own process."""
+    question = {"question": "One?", "choices": ["a", "b", "c", "d"], "answer": "a", "difficulty": "easy", "explanation": None}
+    model = Compatible(lambda asked: ModelAnswer(json.dumps({"topic": "Capitals", "questions": [question] * 3})))
+    env = {**(server.env(CANARY) if platform == "agents" else model.env(CANARY)), "ASST_STORE": f"{REDIS}?key={key}"}
+    host = Host.__new__(Host)
+    host.root, host.env = tmp_path / "example", env
+    shutil.copytree(ROOT / "app", host.root / "app")
+    for name in ("pyproject.toml", "tasks.py"):
+        shutil.copy(ROOT / name, host.root / name)
+    assert host.inv("asst.create").code == 0
+    prompts = host.root / "app" / "trivia" / "prompts.py"
+    prompts.write_text(prompts.read_text() + '\nCREATE_GAME += "\\nBe kind."\n')
+    deployed = host.inv("asst.deploy", "--json")
+    assert deployed.code == 0, deployed.err
+    ids = {(row["name"], row["environment"]): row["id"] for row in deployed.json["rows"]}
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(host.root / "app", elsewhere / "app")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    played = subprocess.run(
+        [sys.executable, "-W", "error", "-c", PLAY], cwd=elsewhere, env={**clean, **env}, capture_output=True, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+    assert played.returncode == 0, played.stderr
+    assert played.stderr == ""
+    assert played.stdout.split()[-1] == ids["create_trivia_game", "development"]
+    assert [each.name for each in elsewhere.iterdir()] == ["app"]
+    model.shutdown()
+    model.server_close()

@@ -20,7 +20,7 @@ from ..types import short
 from .conversations import check_owner
 from .instance import Instance
 from .parsing import ParseError, has_structure, parse_answer
-from .process_cache import find_instance, process_cache
+from .process_cache import afind_instance, find_instance, process_cache
 from .reply import Reply
 from .turn import Answer, Owner, Question, Turn
 
@@ -43,7 +43,7 @@ def ask(question: Question[Any]) -> Iterator[str | Reply[Any]]:
         PlatformError: a request failed, or the turn took too long.
         AsstError: the settings or the store are wrong, or the session is another assistant's or environment's.
     """
-    prepared = _PreparedQuestion(question)
+    prepared = _PreparedQuestion(question, find_instance(question.assistant.name, question.environment, question.root))
     client = prepared.process.clients().sync_client(prepared.instance)
     with prepared.errors():
         for piece in prepared.api.ask(client, prepared.turn):
@@ -52,8 +52,7 @@ def ask(question: Question[Any]) -> Iterator[str | Reply[Any]]:
 
 async def aask(question: Question[Any]) -> AsyncIterator[str | Reply[Any]]:
     """As ``ask``, on the running event loop."""
-    await process_cache().look(question.root)
-    prepared = _PreparedQuestion(question)
+    prepared = _PreparedQuestion(question, await afind_instance(question.assistant.name, question.environment, question.root))
     client = await prepared.process.clients().async_client(prepared.instance)
     with prepared.errors():
         async with aclosing(prepared.api.aask(client, prepared.turn)) as pieces:
@@ -68,9 +67,9 @@ async def aask(question: Question[Any]) -> AsyncIterator[str | Reply[Any]]:
 class _PreparedQuestion:
     """A question that can be asked: the instance it goes to, the turn, and the API that carries it out."""
 
-    def __init__(self, question: Question[Any]) -> None:
+    def __init__(self, question: Question[Any], instance: Instance) -> None:
         self.process = process_cache()
-        self.instance = find_instance(question.assistant.name, question.environment, question.root)
+        self.instance = instance
         self.turn = self._turn(question)
         self.api = self._api()
         self._output: type[Any] | None = question.assistant.output

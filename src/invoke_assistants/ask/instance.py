@@ -1,8 +1,8 @@
 """The instance that an app asks, as settings and store name it.
 
 Both are read once, and again when one of their files, the environment or the current folder has changed; finding that out
-costs a few calls of ``stat``. A store at a URL is looked at again after ``ASST_STORE_CACHE`` seconds. While its server does not
-answer, what was read last goes on being used.
+costs a few calls of ``stat``. A store at a URL is read again once ``ASST_STORE_CACHE`` seconds have passed; where its server is
+down, what is known goes on being used.
 """
 
 from __future__ import annotations
@@ -20,23 +20,13 @@ from ..config.settings import Settings
 from ..config.sources import VARIABLES
 from ..errors import NotCreated
 from ..store.storage import Unreachable
-from ..store.url import StoreURL
 from ..types import Record, State
 
 __all__ = ["Instance", "Snapshot"]
 
-LOGGER = logging.getLogger("invoke_assistants")
-RETRY = 1.0  # seconds that a server which did not answer is left alone, at least
+log = logging.getLogger("invoke_assistants")
+
 Stamp = tuple[int, int, int] | None  # of a file: when it was modified (ns), its size, its inode
-
-
-class Values(tuple[str | None, ...]):
-    """The values of variables, with a ``repr`` that shows none: the URL of a store may hold a password."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "Values(***)"
 
 
 @dataclass(frozen=True)
@@ -51,16 +41,21 @@ class Instance:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Settings and store as they were read, the variables and files that they came from, and the instances found in them."""
+    """Settings and store as they were read, the variables and files that they came from, and the instances found in them.
+
+    Attributes:
+        looked_at: when the store at a URL was last looked at, on the monotonic clock; None for a file.
+        outage: whether its server could not be reached then, so that what was read before is still used.
+    """
 
     settings: Settings
     recorded: State
     variables: tuple[str, ...]
-    values: Values
+    values: _Hidden
     files: tuple[str, ...]
     stamps: tuple[Stamp, ...]
-    due: float = float("inf")  # when the store is to be looked at again, by time.monotonic
-    silent: bool = False  # the store's server did not answer at the last look
+    looked_at: float | None
+    outage: bool = False
     found: dict[tuple[str, str | None], Instance] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -68,7 +63,7 @@ class Snapshot:
         """Read the settings and the store of the project at a root, or of the one that the process runs in.
 
         Args:
-            known: what was read before; where the server of a store at a URL does not answer, its ids go on being used.
+            known: what was read before; its store is used where it is at the same URL, and looked at again when that is due.
 
         Raises:
             AsstError: one of them is wrong, or cannot be read.
@@ -78,42 +73,41 @@ class Snapshot:
         stamps = list(map(_stamp, files))  # stamped before they are read, so that a change meanwhile is noticed
         settings = Settings.load(root)
         variables = (*VARIABLES, *(each.variable("OPENAI_BASE_URL") for each in settings.environments))
-        values = Values(map(os.environ.get, variables))
-        due = float("inf")
-        if isinstance(settings.store, StoreURL):
-            due = time.monotonic() + settings.store_cache
-        else:
+        values = _Hidden(tuple(map(os.environ.get, variables)))
+        remote = not isinstance(settings.store, Path)
+        if not remote:
             files.append(str(settings.store))
             stamps.append(_stamp(files[-1]))
-        try:
-            settings, recorded = read_store(settings)
-        except Unreachable as error:
-            if known is None or known.settings.store != settings.store:
-                raise
-            LOGGER.warning("%s; going on with the ids that were read before", error)
-            settings, recorded = replace(settings, project=known.settings.project), known.recorded
-        return cls(settings, recorded, variables, values, tuple(files), tuple(stamps), due)
-
-    def refreshed(self) -> Snapshot:
-        """The same with the store at a URL looked at again; with what was read last, where its server does not answer.
-
-        Raises:
-            StoreError: the server answers, and the store is not ours any more.
-        """
-        due = time.monotonic() + self.settings.store_cache
-        try:
-            _, recorded = read_store(self.settings)
-        except Unreachable as error:
-            if not self.silent:
-                LOGGER.warning("%s; going on with the ids that were read before", error)
-            return replace(self, due=max(due, time.monotonic() + RETRY), silent=True)
-        if recorded == self.recorded:
-            return replace(self, due=due, silent=False)
-        return replace(self, recorded=recorded, due=due, silent=False, found={})
+        elif known and known.settings.store == settings.store and settings.project in ("", known.settings.project):
+            settings = replace(settings, project=known.settings.project)
+            same = cls(settings, known.recorded, variables, values, tuple(files), tuple(stamps), known.looked_at, known.outage)
+            return same.look_again() if same.look_is_due() else same
+        settings, recorded = read_store(settings)
+        looked_at = time.monotonic() if remote else None
+        return cls(settings, recorded, variables, values, tuple(files), tuple(stamps), looked_at)
 
     def is_current(self) -> bool:
-        """Whether nothing has changed since."""
-        return self.values == Values(map(os.environ.get, self.variables)) and self.stamps == tuple(map(_stamp, self.files))
+        """Whether the variables and files are as they were; a store at a URL may have changed."""
+        return self.values.of == tuple(map(os.environ.get, self.variables)) and self.stamps == tuple(map(_stamp, self.files))
+
+    def look_is_due(self) -> bool:
+        """Whether the store is at a URL, and was last looked at so long ago that it is to be read again."""
+        return self.looked_at is not None and time.monotonic() - self.looked_at >= self.settings.store_cache
+
+    def look_again(self) -> Snapshot:
+        """Read the store at a URL again; where its server cannot be reached, keep what is known, and warn once.
+
+        Raises:
+            AsstError: the store is not ours, or cannot be read although its server answers.
+        """
+        try:
+            settings, recorded = read_store(self.settings)
+        except Unreachable as error:
+            if not self.outage:
+                log.warning("%s; the ids that were last read go on being used", error)
+            return replace(self, looked_at=time.monotonic(), outage=True)
+        known = replace(self, looked_at=time.monotonic(), outage=False)
+        return known if recorded == self.recorded else replace(known, settings=settings, recorded=recorded, found={})
 
     def instance(self, name: str, environment: str | None) -> Instance:
         """The instance of an assistant in an environment, or in the current one.
@@ -133,6 +127,15 @@ class Snapshot:
             raise NotCreated(f"{name} is not created in {where}: run inv asst.create")
         self.found[name, environment] = Instance(self.settings, self.recorded, here, record)
         return self.found[name, environment]
+
+
+class _Hidden:
+    """The values of variables, without a ``repr`` that shows them: the URL of a store may hold a password."""
+
+    __slots__ = ("of",)
+
+    def __init__(self, values: tuple[str | None, ...]) -> None:
+        self.of = values
 
 
 def _stamp(file: str) -> Stamp:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +11,11 @@ from .conversations import Conversations
 from .instance import Instance, Snapshot
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from .clients import Clients
 
-__all__ = ["ProcessCache", "find_instance", "process_cache"]
-
+__all__ = ["ProcessCache", "afind_instance", "find_instance", "process_cache"]
 
 Whereabouts = tuple[str | int | None, ...]
 
@@ -24,9 +24,10 @@ class ProcessCache:
     """What a process keeps between questions; all threads share it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._looking = threading.Lock()  # held by the one thread that looks at a store at a URL again
         self._snapshots: dict[Whereabouts, Snapshot] = {}
+        self._locks: dict[Whereabouts, threading.Lock] = {}  # each held by the thread that reads
+        self._reads: dict[Whereabouts, Future[Snapshot]] = {}  # those that event loops wait for
+        self._clients_lock = threading.Lock()
         self._clients: Clients | None = None
         self.conversations = Conversations()
         self.warned: set[tuple[str, str, str]] = set()  # assistant, environment and digest of each SchemaWarning given
@@ -39,41 +40,56 @@ class ProcessCache:
         """
         where = (str(root),) if root else _whereabouts()
         snapshot = self._snapshots.get(where)
-        if snapshot is None or not snapshot.is_current():
-            with self._lock:
-                snapshot = self._snapshots.get(where)
-                if snapshot is None or not snapshot.is_current():
-                    snapshot = self._snapshots[where] = Snapshot.read(root, snapshot)
-        if time.monotonic() >= snapshot.due and self._looking.acquire(blocking=False):
-            try:
-                snapshot = self._snapshots[where] = snapshot.refreshed()
-            finally:
-                self._looking.release()
+        if snapshot is not None and snapshot.is_current():
+            return self._look_again(where, snapshot) if snapshot.look_is_due() else snapshot
+        with self._locks.setdefault(where, threading.Lock()):
+            snapshot = self._snapshots.get(where)
+            if snapshot is None or not snapshot.is_current():
+                snapshot = self._snapshots[where] = Snapshot.read(root, snapshot)
         return snapshot
 
-    async def look(self, root: Path | None) -> None:
-        """Read what ``snapshot`` would have to read, in another thread: the event loop goes on meanwhile.
+    async def asnapshot(self, root: Path | None) -> Snapshot:
+        """As ``snapshot``; what must be read is read in another thread, one for all tasks, so that the event loop goes on.
 
-        Raises:
-            AsstError: as ``snapshot``.
+        It is a thread of its own: those of the app may all be waiting for an answer.
         """
-        snapshot = self._snapshots.get((str(root),) if root else _whereabouts())
-        if snapshot is None or time.monotonic() >= snapshot.due:
-            import asyncio  # loaded by whoever has an event loop
-            from concurrent.futures import ThreadPoolExecutor
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
 
-            pool = ThreadPoolExecutor(1)  # of its own: the app's threads may all be waiting for an answer
-            try:
-                await asyncio.get_running_loop().run_in_executor(pool, self.snapshot, root)
-            finally:
-                pool.shutdown(wait=False)
+        where = (str(root),) if root else _whereabouts()
+        snapshot = self._snapshots.get(where)
+        while snapshot is None or not snapshot.is_current() or snapshot.look_is_due():
+            read = self._reads.get(where)
+            if read is None or read.done():
+                thread = ThreadPoolExecutor(1, "asst-store")
+                read = self._reads[where] = thread.submit(self.snapshot, root)
+                thread.shutdown(wait=False)
+            elif snapshot is not None and snapshot.is_current():
+                return snapshot
+            snapshot = await asyncio.shield(asyncio.wrap_future(read))
+            if snapshot.is_current():
+                return snapshot
+        return snapshot
+
+    def _look_again(self, where: Whereabouts, known: Snapshot) -> Snapshot:
+        """Look at the store at a URL again; while another thread does, what is known stays."""
+        lock = self._locks.setdefault(where, threading.Lock())
+        if not lock.acquire(blocking=False):
+            return known
+        try:
+            snapshot = self._snapshots[where]
+            if snapshot is known:
+                snapshot = self._snapshots[where] = known.look_again()
+            return snapshot
+        finally:
+            lock.release()
 
     def clients(self) -> Clients:
         """The openai clients of this process; openai is imported at the first call."""
         if self._clients is None:
             from .clients import Clients
 
-            with self._lock:
+            with self._clients_lock:
                 self._clients = self._clients or Clients()
         return self._clients
 
@@ -95,6 +111,11 @@ def find_instance(name: str, environment: str | None, root: Path | None = None) 
         AsstError: the settings or the store are wrong.
     """
     return _state.snapshot(root).instance(name, environment)
+
+
+async def afind_instance(name: str, environment: str | None, root: Path | None = None) -> Instance:
+    """As ``find_instance``, without blocking the running event loop."""
+    return (await _state.asnapshot(root)).instance(name, environment)
 
 
 def _start_over() -> None:
