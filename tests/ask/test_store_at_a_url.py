@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import as_another_process
 from places import RedisServer, missing, place
 
 from invoke_assistants import Assistant
