@@ -104,7 +104,5 @@ def test_no_password_is_shown(password: str, scheme: str) -> None:
     encoded = quote(password, safe="", errors="surrogatepass")
     url = StoreURL.parse(f"{scheme}://user:{encoded}@h/0", "ASST_STORE")
     for shown in (encoded, url.raw, password):
-        masked = url.mask(f"connecting to {shown} failed")
-        assert encoded not in masked
-        assert masked.startswith("connecting to ")
+        assert encoded not in url.mask(f"connecting to {shown} failed")
     assert encoded not in f"{url} {url!r}"
