@@ -85,6 +85,19 @@ def test_no_local_shows_the_key(
         assert CANARY not in shown(error)
 
 
+@pytest.mark.parametrize("url", ["redis://:{}@127.0.0.1:9/0?key=k", "reddis://:{}@h/0", "redis://:{}@h h/0", "redis://:{}@h:x"])
+def test_no_local_shows_the_password_of_a_store(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The URL of a store may be wrong, or nobody may listen there: no local of ours shows its password."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ASST_STORE", url.format(CANARY))
+    talker: Assistant[str] = eval(TALKER)
+    ways: list[Callable[[], Any]] = [talker.id, lambda: talker.run("Hello."), lambda: asyncio.run(talker.arun("Hello."))]
+    for ask in ways:
+        with pytest.raises(AsstError) as caught:
+            ask()
+        assert CANARY not in shown(caught.value)
+
+
 def test_pytest_shows_no_key(host: Host, tmp_path: Path) -> None:
     """``pytest -l`` prints no key for an app's tests that meet a missing instance and a bad setting."""
     test = tmp_path / "test_app.py"

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from conftest import as_another_process
 from places import RedisServer, missing, place
 
-from invoke_assistants import Assistant
+from invoke_assistants import Assistant, commands
 from invoke_assistants.declare.digest import digest
-from invoke_assistants.errors import SettingsError, StoreError
+from invoke_assistants.errors import NotCreated, SettingsError, StoreError
 from invoke_assistants.store.connect import open_storage
 from invoke_assistants.store.store import Store
 from invoke_assistants.store.url import StoreURL
@@ -150,3 +152,28 @@ def test_a_server_that_is_down_at_the_start(redis_server: RedisServer) -> None:
         A.id()
     assert "canary-secret" not in str(caught.value)
     assert caught.value.__suppress_context__
+
+
+@needs_redis
+def test_a_store_that_comes_later(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app that starts before the first create finds the instance afterwards, and the project's name with it."""
+    monkeypatch.setenv("ASST_STORE_CACHE", "0")
+    with place("redis") as found:
+        monkeypatch.setenv("ASST_STORE", found.address)
+        with pytest.raises(NotCreated):
+            A.id()
+        put(found.address, "agent_1")
+        A.run("Hello.")
+    [agent] = json.loads(Path(".asst/local.json").read_text())["agents"].values()
+    assert agent["metadata"]["asst.project"] == "shared"
+
+
+@needs_redis
+@pytest.mark.skipif(missing("postgresql") is not None, reason=str(missing("postgresql")))
+def test_a_copy_needs_no_project(url: str) -> None:
+    """A store is copied from a folder without a project: the copy is of the same one, as its key or row is."""
+    with place("postgresql") as target:
+        [copied, _] = commands.store(copy_to=target.address).done
+        assert "copied 1 instance" in copied
+        with closing(target.open("shared")) as store:
+            assert store.read().records.keys() == {("a", "development")}

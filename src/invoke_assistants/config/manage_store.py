@@ -49,7 +49,9 @@ class StoreReport:
 def copy_to_place(settings: Settings, here: Store, place: str, say: Say, *, yes: bool) -> list[str]:
     """Copy a store to a path or URL; return what to tell people, the line to set among it. ``copy_store`` says what it raises."""
     where = parse_store(place, "--copy-to", settings.root)
-    with closing(open_store(replace(settings, store=where))) as target:
+    if here.project is None:  # the settings name none: then it is the store's own
+        here.read()
+    with closing(open_store(replace(settings, store=where, project=here.project or ""))) as target:
         many = copy_store(here, target, say, yes=yes)
         copied = (
             f"copied {count(many, 'instance')} to {target.storage.label}, read back and equal; {here.storage.label} stays in use"
