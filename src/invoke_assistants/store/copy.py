@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 
 from ..errors import Refused, SettingsError, StoreError
@@ -14,9 +13,9 @@ from .file_storage import FileStorage
 from .lease import lock_of
 from .lock import lock_store
 from .store import Store
-from .tables import is_empty, without_lock
+from .tables import is_empty, with_lineage, without_lock
 
-__all__ = ["copy_store", "put_tables"]
+__all__ = ["copy_store", "put_tables", "refuse_other_lineage"]
 
 
 def copy_store(source: Store, target: Store, say: Callable[[str], None], *, yes: bool) -> int:
@@ -70,16 +69,28 @@ def put_tables(store: Store, tables: Tables) -> None:
     store.change(put)
 
 
+def refuse_other_lineage(label: str, tables: Tables, now: Tables | None) -> None:
+    """Raise where tables that are to go into a store are of another one; those without a lineage may be anybody's.
+
+    Args:
+        label: where the tables come from, for the message.
+        now: what the store holds; None where that is nothing.
+
+    Raises:
+        Refused: both have a lineage, and not the same.
+    """
+    lineages = [each["store"].get("lineage") for each in (now, tables) if each]
+    if None not in lineages and lineages[0] != lineages[-1]:
+        raise Refused(f"{label}: it is of another store (its lineage is not this one's); nothing was written")
+
+
 def _is_same_file(source: Store, target: Store) -> bool:
     paths = [each.storage.path for each in (source, target) if isinstance(each.storage, FileStorage)]
     return len(paths) == 2 and paths[0].resolve() == paths[1].resolve()
 
 
 def _with_lineage(document: Document) -> Tables | None:
-    tables = document.tables
-    if tables is None or "lineage" in tables["store"]:
-        return None
-    return {**tables, "store": {**tables["store"], "lineage": {"id": secrets.token_hex(16)}}}
+    return with_lineage(document.tables) if document.tables else None
 
 
 def _refuse_other(tables: Tables, there: Tables | None, target: Store, *, yes: bool) -> None:

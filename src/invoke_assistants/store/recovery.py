@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import Refused, StoreError
 from ..types import Key, Step, Tables
 from .atomic_write import make_private_folder, read_bytes, write_atomic
-from .copy import put_tables
+from .copy import put_tables, refuse_other_lineage
 from .document import Document
 from .entries import Slot, entries
 from .lock import lock_store
@@ -97,7 +97,7 @@ def recover(store: Store, path: Path, say: Callable[[str], None]) -> list[Step]:
         now = store.tables()
         merged = unsaved.ours
         if now is not None and not is_empty(without_lock(now)):
-            _refuse_other_lineage(path, unsaved, now)
+            refuse_other_lineage(str(path), unsaved.base or unsaved.ours, now)
             found, conflicts = merge(unsaved.base, unsaved.ours, now)
             if found is None:
                 raise _refused(path, conflicts)
@@ -116,12 +116,6 @@ def _step(key: Key, unsaved: Unsaved, merged: Tables) -> Step:
     if record:
         return Step(*key, platform, None, id=record["id"], digest=record["digest"])
     return Step(*key, platform, None, note="recorded no more" if before else "an open request")
-
-
-def _refuse_other_lineage(path: Path, unsaved: Unsaved, now: Tables) -> None:
-    known = (unsaved.base or unsaved.ours)["store"].get("lineage")
-    if known and now["store"].get("lineage", known) != known:
-        raise Refused(f"{path}: it is of another store (its lineage is not this one's); nothing was written")
 
 
 def _refused(path: Path, conflicts: tuple[Conflict, ...]) -> Refused:

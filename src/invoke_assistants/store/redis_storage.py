@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import redis
 from redis import exceptions
@@ -19,7 +19,6 @@ from .url import StoreURL
 
 __all__ = ["RedisStorage"]
 
-T = TypeVar("T")
 # KEYS: the hash, the list. ARGV: the version ("" for none), the document, the time, how many revisions to keep (0: make none).
 COMPARE_AND_SET = """
 local version = redis.call('HGET', KEYS[1], 'version')
@@ -44,7 +43,7 @@ class RedisStorage(Storage):
         project: for the default key, ``asst:PROJECT``.
 
     Raises:
-        SettingsError: the URL has neither a key nor a project to make one of, or an option that the driver does not know.
+        SettingsError: the URL has neither a key nor a project to make one of.
     """
 
     kind = "redis"

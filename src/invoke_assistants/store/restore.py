@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import Refused, StoreError
-from .copy import put_tables
+from ..errors import StoreError
+from .copy import put_tables, refuse_other_lineage
 from .describe import recorded_ids
 from .document import Document
 from .lock import lock_store
@@ -34,8 +34,6 @@ def restore_revision(store: Store, number: int, say: Callable[[str], None]) -> l
         store.check(document)
         now, tables = store.tables(), document.tables
         assert tables is not None
-        lineages = [each["store"].get("lineage") for each in (now, tables) if each]
-        if None not in lineages and len({str(lineage) for lineage in lineages}) > 1:
-            raise Refused(f"{document.label}: it is of another store (its lineage is not this one's); nothing was written")
+        refuse_other_lineage(document.label, tables, now)
         put_tables(store, tables)
         return sorted(recorded_ids(now) - recorded_ids(tables))

@@ -20,7 +20,7 @@ from .document import Document
 from .lease import Lease, clock, describe_lock, lock_of
 from .storage import Unreachable
 from .store import PATIENCE, Store
-from .tables import store_format
+from .tables import store_format, without_lock
 
 __all__ = ["lock_shared", "unlock"]
 
@@ -66,7 +66,7 @@ def unlock(store: Store, id: str) -> JSONObject:
     def released(document: Document) -> Tables | None:
         store.check(document)
         found[:] = [lock_of(document.tables or {})]
-        return None if not found[0] or found[0]["id"] != id else _without_lock(document.tables)
+        return without_lock(document.tables) if document.tables and found[0] and found[0]["id"] == id else None
 
     store.change(released, keep=False)
     if not found[0]:
@@ -147,7 +147,7 @@ def _release(store: Store, lease: Lease) -> bool:
 
     def released(document: Document) -> Tables | None:
         lock = lock_of(document.tables or {})
-        return _without_lock(document.tables) if lock and lock["id"] == lease.id else None
+        return without_lock(document.tables) if document.tables and lock and lock["id"] == lease.id else None
 
     store.lease = None
     try:
@@ -155,11 +155,6 @@ def _release(store: Store, lease: Lease) -> bool:
     except StoreError:
         return False
     return True
-
-
-def _without_lock(tables: Tables | None) -> Tables:
-    assert tables is not None
-    return {**tables, "store": {key: value for key, value in tables["store"].items() if key != "lock"}}
 
 
 def _overtaken(lease: Lease) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,7 +13,7 @@ from ..types import Edits, JSONObject, Key, Location, PendingOperation, Record, 
 from .document import Document, dump_tables
 from .lease import Lease, clock
 from .storage import Conflict, Storage, Unreachable
-from .tables import edit_tables, is_empty, parse_state
+from .tables import edit_tables, is_empty, parse_state, with_lineage
 
 __all__ = ["PATIENCE", "Store"]
 
@@ -178,14 +177,13 @@ class Store:
         if self.lease:
             self.lease.look(document)
         tables = change(document)
-        if tables is None or dump_tables(tables) == document.content:
+        if tables is None or (content := dump_tables(tables)) == document.content:
             return True
-        about = dict(tables["store"])
-        if keep:
-            about.setdefault("lineage", {"id": secrets.token_hex(16)})
+        complete = with_lineage(tables) if keep else tables
         if self.lease:
-            about.update(self.lease.renewed(about))
-        content = dump_tables({**tables, "store": about})
+            complete = {**complete, "store": complete["store"] | self.lease.renewed(complete["store"])}
+        if complete != tables:  # else it was dumped to be compared
+            content = dump_tables(complete)
         try:
             keep = keep and self.storage.shared and not is_empty(document.tables)
             self.storage.compare_and_set(content, version, keep=keep)

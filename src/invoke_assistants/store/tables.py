@@ -1,9 +1,10 @@
-"""The store's tables: checked and read as plain values, and edited by a transaction. Pure; TinyDB in memory."""
+"""The store's tables: checked and read as plain values, and edited by a transaction; TinyDB in memory."""
 
 from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from ..types import Edits, JSONObject, State, Tables
 from .document import Document
 from .entries import InvalidEntry, Slot, documents, dump_pending, dump_record, parse_pending, parse_record
 
-__all__ = ["edit_tables", "is_empty", "parse_state", "store_format", "without_lock"]
+__all__ = ["edit_tables", "is_empty", "parse_state", "store_format", "with_lineage", "without_lock"]
 
 VERSION = 1
 _TABLES = frozenset({"assistants", "payloads", "pending", "store"})
@@ -66,6 +67,11 @@ class _Database(TinyDB):
     def named(self, name: str) -> _NamedTable:
         """The table of that name."""
         return cast("_NamedTable", self.table(name))
+
+
+def with_lineage(tables: Tables) -> Tables:
+    """The tables with a new lineage, where they have none."""
+    return {**tables, "store": {"lineage": {"id": secrets.token_hex(16)}, **tables["store"]}}
 
 
 def store_format(project: str) -> JSONObject:
