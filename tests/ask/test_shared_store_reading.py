@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import pytest
 from compatible import Compatible, ModelAnswer
 from conftest import CANARY, FOREIGN, ROOT, Host
 from loopback import Loopback
-from places import REDIS, missing
+from places import REDIS, missing, wait_for
 
 from invoke_assistants import Assistant, NotCreated, commands
 from invoke_assistants.ask.process_cache import afind_instance, process_cache
@@ -85,13 +85,6 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
         sink.shutdown(socket.SHUT_WR)
     except OSError:
         pass
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.005)
 
 
 @pytest.fixture

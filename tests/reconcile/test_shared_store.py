@@ -6,17 +6,15 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import CANARY, Host
 from loopback import Fault, Loopback, Seen
-from places import RedisServer, missing, place, wait_for
+from places import Place, RedisServer, missing, place, wait_for
 
-from invoke_assistants.store.connect import open_storage
-from invoke_assistants.store.store import Store
-from invoke_assistants.store.url import StoreURL
 from invoke_assistants.types import State
 
 pytestmark = pytest.mark.skipif(missing("redis") is not None, reason=str(missing("redis")))
@@ -38,6 +36,7 @@ class Shared:
         self.folder = folder
         self.server = server
         self.url = url
+        self._place = Place("redis", url)
 
     def checkout(self, name: str, tasks: str = FASTER) -> Host:
         host = Host(self.folder / name, {**self.server.env(CANARY), "ASST_STORE": self.url})
@@ -47,16 +46,27 @@ class Shared:
         return host
 
     def tables(self) -> dict[str, Any]:
-        store = Store(open_storage(StoreURL.parse(self.url, "ASST_STORE"), "host"), "host")
-        tables = store.tables()
-        store.close()
-        return tables or {}
+        return self._place.tables("host")
 
     def state(self) -> State:
-        store = Store(open_storage(StoreURL.parse(self.url, "ASST_STORE"), "host"), "host")
-        state = store.read()
-        store.close()
-        return state
+        with closing(self._place.open("host")) as store:
+            return store.read()
+
+    def stopped(self, host: Host, command: str) -> Any:
+        """A command that stands still in its first request that writes."""
+        held: list[Seen] = []
+
+        def first_post(seen: Seen) -> Fault | None:
+            if seen.method == "POST" and not held:
+                held.append(seen)
+                process.send_signal(signal.SIGSTOP)
+            return None
+
+        self.server.faults.append(first_post)
+        process = host.start(command, env={"ASST_CONCURRENCY": "1"})
+        wait_for(lambda: held)
+        self.server.faults.clear()
+        return process
 
     def settled(self, remote: int) -> None:
         """Each instance is there once and recorded; nothing is open, and nobody holds the lock."""
@@ -118,18 +128,7 @@ def test_a_killed_run_is_settled_by_the_next(shared: Shared) -> None:
 def test_a_run_that_stood_still_does_not_go_on_as_if_it_held_the_lock(shared: Shared) -> None:
     """A run stands still in its creates, another takes over and finishes: the first sends nothing more and exits 1."""
     here, there = shared.checkout("here"), shared.checkout("there")
-    held: list[Seen] = []
-
-    def first_post(seen: Seen) -> Fault | None:
-        if seen.method == "POST" and not held:
-            held.append(seen)
-            process.send_signal(signal.SIGSTOP)
-        return None
-
-    shared.server.faults.append(first_post)
-    process = here.start("asst.create", env={"ASST_CONCURRENCY": "1"})
-    wait_for(lambda: held)
-    shared.server.faults.clear()
+    process = shared.stopped(here, "asst.create")
     assert there.inv("asst.create").code == 0
     shared.settled(8)
     writes = len(shared.server.writes())
@@ -168,18 +167,7 @@ def test_an_overtaken_update_leaves_what_the_other_wrote(shared: Shared) -> None
     assert here.inv("asst.create").code == 0
     here.edit("Do it.", "Do it so.")
     there.edit("Do it.", "Do it better.")
-    held: list[Seen] = []
-
-    def first_post(seen: Seen) -> Fault | None:
-        if seen.method == "POST" and not held:
-            held.append(seen)
-            process.send_signal(signal.SIGSTOP)
-        return None
-
-    shared.server.faults.append(first_post)
-    process = here.start("asst.update", env={"ASST_CONCURRENCY": "1"})
-    wait_for(lambda: held)
-    shared.server.faults.clear()
+    process = shared.stopped(here, "asst.update")
     assert there.inv("asst.update", "--overwrite").code == 0
     tables = shared.tables()
     process.send_signal(signal.SIGCONT)

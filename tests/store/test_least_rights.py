@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
 import socket
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from places import answers, wait_for
 
 from invoke_assistants.errors import StoreError
 from invoke_assistants.store.connect import open_storage
@@ -26,12 +25,6 @@ PASSWORD = "canary-secret"
 READ = ["+hmget"]
 WRITE = ["+hmget", "+hget", "+hset", "+lpush", "+ltrim", "+lrange", "+evalsha", "+script|load"]
 GRANTS = [("SELECT", ""), ("INSERT", ""), ("UPDATE", ""), ("SELECT", "_history"), ("INSERT", "_history"), ("DELETE", "_history")]
-
-
-def answers(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
-        return True
-    return False
 
 
 def read(address: str) -> None:
@@ -70,10 +63,7 @@ def redis_port(tmp_path: Path) -> Iterator[int]:
     options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path), "--save", ""]
     server = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 20
-        while not answers(port):
-            assert time.monotonic() < deadline, "redis-server does not answer"
-            time.sleep(0.02)
+        wait_for(lambda: answers(port), 20)
         yield port
     finally:
         server.kill()
