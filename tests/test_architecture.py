@@ -32,6 +32,7 @@ OWNERS = {
     "invoke": {"tasks"},
     "obstore": {"store"},
     "openai": {"ask", "emulator", "platforms", "sdk"},
+    "opentelemetry": {"sdk"},
     "psycopg": {"store"},
     "pydantic": {"ask", "declare", "emulator"},
     "redis": {"store"},

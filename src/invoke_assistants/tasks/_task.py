@@ -16,6 +16,7 @@ from invoke.tasks import task as invoke_task
 
 from ..errors import AsstError, Refused
 from ..text import escape_unencodable, printable
+from .command_span import command_span, describe_steps
 from .exit_codes import PENDING, discard_output, end_at_next_signal, exit_code_of, format_error, interruptible
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
             Exit: instead of every error of ours, an interruption, a closed pipe, and what nobody foresaw.
         """
         escape_unencodable()
+        with command_span(self.name):
+            return self._call(*args, **kwargs)
+
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
         try:
             with interruptible():
                 return super().__call__(*args, **kwargs)
@@ -127,6 +132,7 @@ class CommandOutput:
             self.steps = list(raised.rows) if isinstance(raised, AsstError) else []
         elif self._check:
             error, code = self._join_errors(), exit_code_of(self.steps)
+        describe_steps(self.steps, planned=self._planned)
         try:
             stream, refused = sys.stderr if self._json else sys.stdout, code == Refused.exit_code and not self._planned
             if self.lines is not None:
