@@ -148,6 +148,7 @@ def test_the_setting_is_followed_while_an_app_runs(
         talker.run(PROMPT)
         shown.append(len(requests(capsys.readouterr().err)))
     assert shown == [0, 1, 0]
+    assert log.level == logging.NOTSET
 
 
 @pytest.fixture
