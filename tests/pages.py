@@ -4,7 +4,7 @@
   commands of a page share one shell. A command that ends in ``# until Ctrl-C`` is interrupted once it has printed that.
 - A ``python`` block runs, a ``pycon`` block is a doctest; both share one interpreter a page.
 - A block with a title is a file of that path; with the language ``diff``, an edit of that file.
-- ``<!-- hidden … -->`` holds commands that only the tests run: what a colleague does, or a service that stands in for another.
+- ``<!-- hidden … -->`` holds a shell script that only the tests run: what a colleague does, or a service that stands in for another.
 - ``json``, ``toml`` and ``yaml`` must parse; ``text`` and its like are only read. Other languages are refused.
 """
 
@@ -54,6 +54,7 @@ for line in sys.stdin:
         runner = doctest.DocTestRunner(optionflags=runner.optionflags)
     except BaseException:
         problem = traceback.format_exc()
+    print()
     print({END!r}, json.dumps(problem), flush=True)
 """
 
@@ -123,8 +124,10 @@ class Session:
         (home / ".gitconfig").write_text(
             "[user]\nname = ada\nemail = ada@example.com\n[init]\ndefaultBranch = main\n[advice]\ndetachedHead = false\n"
         )
+        (home / "pip").write_text("#!/bin/sh\n")  # what a page installs is there; .ci/run installs it for real
+        (home / "pip").chmod(0o755)
         self._env = {
-            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            "PATH": f"{home}:{Path(sys.executable).parent}:/usr/bin:/bin",
             "HOME": str(home),
             "LANG": "C.UTF-8",
             "COLUMNS": "80",
@@ -156,6 +159,13 @@ class Session:
                 return f"$ {command}\n{problem}"
         return None
 
+    def script(self, source: str) -> str | None:
+        """Run commands in a shell of their own; return what they print if they fail."""
+        done = subprocess.run(
+            ["bash", "-ec", source], cwd=self.folder, env=self._env, capture_output=True, text=True, timeout=LIMIT, check=False
+        )
+        return f"{done.stdout}{done.stderr}\nexit code {done.returncode}" if done.returncode else None
+
     def _run(self, command: str) -> str:
         self._shell.tell(f"(exit ${{status:-0}})\n{{ {command}\n}} </dev/null\nstatus=$?; echo; echo '{END}'\n")
         return self._shell.until_end(command)[0]
@@ -182,15 +192,13 @@ class Session:
 
 
 def commands_of(source: str) -> list[tuple[str, str]]:
-    """The commands of a console block with the output below each; a line that ends in a backslash goes on."""
+    """The commands of a console block with the output below each; lines that begin with ``> `` belong to their command."""
     found: list[tuple[str, str]] = []
-    lines = iter(source.splitlines())
-    for line in lines:
+    for line in source.splitlines():
         if line.startswith("$ "):
-            command = line[2:]
-            while command.endswith("\\"):
-                command += f"\n{next(lines)}"
-            found.append((command, ""))
+            found.append((line[2:], ""))
+        elif line.startswith("> ") and not found[-1][1]:
+            found.append((f"{found.pop()[0]}\n{line[2:]}", ""))
         else:
             command, expected = found.pop()
             found.append((command, f"{expected}{line}\n"))
@@ -223,7 +231,7 @@ def parse(path: Path, session: Session | None) -> Document:
 
     def hidden(example: Example) -> str | None:
         assert session
-        return session.console(str(example.region.lexemes["source"]))
+        return session.script(str(example.region.lexemes["source"]))
 
     def parser(document: Document) -> list[Region]:
         blocks = RawFencedCodeBlockLexer(re.compile(r"(?P<language>\w*)(?P<info>[^\n]*)$\n", re.M))
