@@ -4,7 +4,8 @@
   commands of a page share one shell. A command that ends in ``# until Ctrl-C`` is interrupted once it has printed that.
 - A ``python`` block runs, a ``pycon`` block is a doctest; both share one interpreter a page.
 - A block with a title is a file of that path; with the language ``diff``, an edit of that file.
-- ``<!-- hidden … -->`` holds a shell script that only the tests run: what a colleague does, or a service that stands in for another.
+- ``<!-- hidden … -->`` holds what only the tests run: what a colleague does, or a service that stands in for another. It is a script
+  of its own, or commands with ``$`` for the page's shell.
 - ``json``, ``toml`` and ``yaml`` must parse; ``text`` and its like are only read. Other languages are refused.
 """
 
@@ -159,6 +160,11 @@ class Session:
                 return f"$ {command}\n{problem}"
         return None
 
+    def quietly(self, source: str) -> None:
+        """Run commands in the page's shell, whatever they print."""
+        for command, _ in commands_of(source):
+            self._run(command)
+
     def script(self, source: str) -> str | None:
         """Run commands in a shell of their own; return what they print if they fail."""
         done = subprocess.run(
@@ -231,7 +237,8 @@ def parse(path: Path, session: Session | None) -> Document:
 
     def hidden(example: Example) -> str | None:
         assert session
-        return session.script(str(example.region.lexemes["source"]))
+        source = str(example.region.lexemes["source"])
+        return session.quietly(source) if source.startswith("$ ") else session.script(source)
 
     def parser(document: Document) -> list[Region]:
         blocks = RawFencedCodeBlockLexer(re.compile(r"(?P<language>\w*)(?P<info>[^\n]*)$\n", re.M))
