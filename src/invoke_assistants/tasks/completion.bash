@@ -3,9 +3,9 @@
 @functions@
 
 _asst_complete() {
-  local kind prefix value name word head joined= i last=0
-  local -a words names
-  COMPREPLY=() words=('') names=()
+  local kind prefix value file name word head breaks joined= i last=0
+  local -a words
+  COMPREPLY=() words=('')
   # Bash 4 and later take words apart at = and :, bash 3.2 does not: put them together.
   for ((i = 1; i <= COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
@@ -18,23 +18,26 @@ _asst_complete() {
       word=${word//[\"\']/}
     fi
     case $word in
-      '') [ -n "$joined" ] || last=$((last + 1)) ;;
-      *[!=:]*)
-        [ -n "$joined" ] || last=$((last + 1))
-        joined= ;;
-      *) joined=1 ;;
+      '' | *[!=:]*) breaks= ;;
+      *) breaks=1 ;;
     esac
+    [ "$last" -gt 0 ] && [ -n "$joined$breaks" ] || last=$((last + 1))
+    joined=$breaks
     words[last]=${words[last]-}$word
   done
   _asst_find_kind "${words[last]}" "${words[@]:1:last-1}"
   head=${words[last]%"$2"} # bash replaces $2 alone
   case $kind in
     assistant | environment)
-      _asst_read_names "$kind" "$value"
-      for name in ${names[@]+"${names[@]}"}; do
+      _asst_find_names
+      [ -z "$file" ] || while read -r name; do
+        case $name in "$kind $value"*) name=${name#* } ;; *) continue ;; esac
+        case $name in
+          [!a-z0-9]* | *[!a-z0-9_.-]*) continue ;; # no name: nothing else may come onto the command line
+        esac
         name=$prefix$name
         COMPREPLY+=("${name#"$head"}")
-      done
+      done < "$file"
       compopt +o default 2> /dev/null ;; # no file is meant; bash 3.2 lacks compopt
     text) compopt +o default 2> /dev/null ;;
     file) ;;

@@ -70,7 +70,7 @@ function __asst_names
         test -n "$folder"; or return
         set folder (string replace -r '/[^/]*$' '' -- $folder)
     end
-    string replace -rf "^$argv[1] ([a-z0-9_.-]+)\$" '$1' < $folder/.asst/names
+    string replace -rf "^$argv[1] ([a-z0-9][a-z0-9_.-]*)\$" '$1' < $folder/.asst/names
 end
 
 function __asst_complete

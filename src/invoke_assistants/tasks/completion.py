@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from invoke.context import Context
-from invoke.parser import Argument
+from invoke.parser.argument import Argument
 
 from ..errors import SettingsError
 from ..text import did_you_mean

@@ -48,22 +48,18 @@ _asst_find_kind() {
   esac
 }
 
-# Add the names of kind $1 that start with $2 to `names`. They are in the nearest .asst/names at or above this folder. A folder
-# with a tasks.py and a pyproject.toml is where the search ends: that project has no names yet.
-_asst_read_names() {
-  local folder line
+# Set `file` to the nearest .asst/names at or above this folder. A folder with a tasks.py and a pyproject.toml is where the search
+# ends: the names of that project are not written yet.
+_asst_find_names() {
+  local folder
+  file=
   folder=$(pwd -P) || return
   until [ -f "$folder/.asst/names" ] && [ -r "$folder/.asst/names" ]; do
     [ -f "$folder/tasks.py" ] && [ -f "$folder/pyproject.toml" ] && return
     [ -n "$folder" ] || return
     folder=${folder%/*}
   done
-  while read -r line; do
-    case $line in
-      *[!a-z0-9_.\ -]*) ;; # no name: nothing else may come onto the command line
-      "$1 $2"*) names+=("${line#* }") ;;
-    esac
-  done < "$folder/.asst/names"
+  file=$folder/.asst/names
 }
 
 # Set `positional` and `flags` to the parameters of a task that take a value, each with its kind.

@@ -5,12 +5,15 @@
 
 _asst_complete() {
   emulate -L zsh
-  local kind prefix value
+  setopt extended_glob
+  local kind prefix value file
   local -a names
   _asst_find_kind "${(Q)PREFIX}" "${(@Q)words[2,CURRENT-1]}"
   case $kind in
     assistant | environment)
-      _asst_read_names "$kind" ''
+      _asst_find_names
+      [ -z "$file" ] || names=("${(@M)${(f)"$(< "$file")"}:#$kind [a-z0-9][a-z0-9_.-]#}")
+      names=("${(@)names#* }")
       compset -P "${(b)prefix}"
       compadd -a names ;;
     text) return 1 ;;
@@ -18,7 +21,7 @@ _asst_complete() {
       compset -P "${(b)prefix}"
       _files ;;
     *)
-      names=("${(@f)$("$words[1]" --complete -- inv "${(@)words[2,CURRENT-1]}" "$PREFIX" < /dev/null 2> /dev/null)}")
+      names=(${(f)"$("$words[1]" --complete -- inv "${(@)words[2,CURRENT-1]}" "$PREFIX" < /dev/null 2> /dev/null)"})
       compadd -a names || _files ;;
   esac
 }
