@@ -32,9 +32,9 @@ KINDS = {  # of a parameter's value; every other is text, which nothing complete
 def completion(c: Context, shell: str) -> None:
     """Print the script that completes tasks, flags and names of inv in a shell.
 
-    bash: eval "$(python -m invoke_assistants completion bash)"
-    zsh:  eval "$(python -m invoke_assistants completion zsh)"
-    fish: python -m invoke_assistants completion fish | source
+    Example, in bash: eval "$(python -m invoke_assistants completion bash)"
+    Example, in zsh:  eval "$(python -m invoke_assistants completion zsh)"
+    Example, in fish: python -m invoke_assistants completion fish | source
     """
     if shell not in SHELLS:
         raise SettingsError(f"no completion for {shell!r:.80}; known: {', '.join(SHELLS)}{did_you_mean(shell, SHELLS)}")

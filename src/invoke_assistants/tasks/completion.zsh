@@ -25,7 +25,7 @@ _asst_complete() {
       compadd -a names || _files ;;
   esac
 }
-if [ "${funcstack[1]}" = _inv ]; then # a file of this name in fpath
+if [ "${funcstack[1]-}" = _inv ]; then # a file of this name in fpath
   _asst_complete
 else
   (( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
