@@ -38,6 +38,7 @@ OWNERS = {
     "rich": {"tasks"},
     "rstr": {"emulator"},
     "tinydb": {"store"},
+    "tomlkit": {"tasks"},
     "watchfiles": {"tasks"},
     "xllamacpp": {"emulator"},
 }
