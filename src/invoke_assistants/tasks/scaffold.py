@@ -13,9 +13,9 @@ from ..config.settings import parse_store
 from ..config.sources import Sources, Variables
 from ..errors import SettingsError
 from . import scaffold_templates as templates
-from .scaffold_package import DEFAULT, Placed, find_packages, place_assistants, read_declared
+from .scaffold_package import DEFAULT, Placed, find_packages, place_assistants, project_names, read_declared
 from .scaffold_pyproject import add_keys
-from .scaffold_tasks_file import ADD, IMPORT, Uneditable, add_collection, has_collection
+from .scaffold_tasks_file import BY_HAND, Uneditable, add_collection, has_collection
 
 __all__ = ["Edit", "Scaffold", "find_tasks_file", "plan_scaffold"]
 
@@ -91,7 +91,7 @@ def _pyproject(root: Path, sources: Sources, placed: Placed) -> bytes:
     tables: dict[tuple[str, ...], dict[str, str]] = {}
     if not before.strip() and not built_elsewhere:
         before = _new_pyproject(root, placed)
-    elif not _is_named(sources):
+    elif not project_names(sources) and not sources.get_setting("project", "ASST_PROJECT", ""):
         # A [project] is what an installer builds: a project that is built in another way gets none.
         if "project" not in sources.pyproject and built_elsewhere:
             tables["tool", "asst"] = {"project": _project_name(root)}
@@ -108,14 +108,6 @@ def _new_pyproject(root: Path, placed: Placed) -> bytes:
     new = [str(PurePosixPath(path).parent) for path in placed.initial[:1]]
     folders = {*(str(PurePosixPath(base, each)) for each in packages), *new}
     return templates.pyproject(_project_name(root), sorted(folders)).encode()
-
-
-def _is_named(sources: Sources) -> bool:
-    """Whether anything names the project, as the settings look for it."""
-    tables = (sources.pyproject.get("project"), sources.pyproject.get("tool", {}).get("poetry"))
-    return bool(sources.get_setting("project", "ASST_PROJECT", "")) or any(
-        isinstance(table, dict) and "name" in table for table in tables
-    )
 
 
 def _project_name(root: Path) -> str:
@@ -147,9 +139,8 @@ def _tasks_file(before: bytes | None, path: str) -> tuple[bytes | None, list[str
         return add_collection(before), []
     except Uneditable as why:
         return None, [
-            f"{path} is left as it is: {why}. To use inv asst.create and the others, add to it:",
-            f"    {IMPORT}",
-            f"    {ADD}",
+            f"{path} is left as it is: {why}. For inv asst.create and the others, add to it:",
+            *(f"    {each}" for each in BY_HAND),
         ]
 
 
@@ -173,9 +164,9 @@ def _is_ignored(path: str, patterns: Iterable[str]) -> bool:
 
 
 def _gitattributes(before: bytes | None, store: str | None) -> bytes | None:
-    if store is None or any(
-        line.split()[0].lstrip("/") == store and " merge=" in line.replace("\t", " ") for line in _lines(before) if line
-    ):
+    lines = [line.split() for line in _lines(before) if line]
+    decided = any(path.lstrip("/") == store and any(re.match(r"[-!]?merge\b", each) for each in more) for path, *more in lines)
+    if store is None or decided or " " in store:
         return before
     return _append(before, templates.GIT_ATTRIBUTE.format(store=store).splitlines())
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..config.sources import Sources
 from ..errors import SettingsError
 
-__all__ = ["DEFAULT", "Declared", "Placed", "find_packages", "place_assistants", "read_declared"]
+__all__ = ["DEFAULT", "Declared", "Placed", "find_packages", "place_assistants", "project_names", "read_declared"]
 
 DEFAULT = "app.assistants:ASSISTANTS"  # of the setting `assistants`
 _NO_PACKAGES = {
@@ -99,9 +99,15 @@ def read_declared(path: Path) -> Declared:
         elif isinstance(node, ast.alias):
             names.add(node.asname or node.name)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Assistant") and first is None:
-            given = [*node.args[:1], *(each.value for each in node.keywords if each.arg == "name")]
-            first = next((each.value for each in given if isinstance(each, ast.Constant) and isinstance(each.value, str)), None)
+            first = _literal_name(node)
     return Declared(frozenset(names), first)
+
+
+def _literal_name(call: ast.Call) -> str | None:
+    """The valid name that a declaration is given as a literal."""
+    given = [*call.args[:1], *(each.value for each in call.keywords if each.arg == "name")]
+    names = (each.value for each in given if isinstance(each, ast.Constant) and isinstance(each.value, str))
+    return next((name for name in names if re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", name)), None)
 
 
 def find_packages(root: Path) -> tuple[str, list[str]]:
@@ -110,6 +116,13 @@ def find_packages(root: Path) -> tuple[str, list[str]]:
     if source.is_dir() and not (source / "__init__.py").exists() and (packages := _packages(source)):
         return "src", packages
     return "", _packages(root)
+
+
+def project_names(sources: Sources) -> list[str]:
+    """The names that ``pyproject.toml`` gives the project, the one that counts first."""
+    tables = (sources.pyproject.get("project"), sources.pyproject.get("tool", {}).get("poetry"))
+    names = [table.get("name") for table in tables if isinstance(table, dict)]
+    return [name for name in names if isinstance(name, str)]
 
 
 def _packages(folder: Path) -> list[str]:
@@ -122,8 +135,7 @@ def _packages(folder: Path) -> list[str]:
 
 def _only_package(root: Path, sources: Sources) -> str | None:
     packages = find_packages(root)[1]
-    tables = sources.pyproject.get("project", {}), sources.pyproject.get("tool", {}).get("poetry", {})
-    for name in (str(table["name"]) for table in tables if "name" in table):
+    for name in project_names(sources):
         if (same := re.sub(r"[-.]+", "_", name)) in packages:
             return same
     return packages[0] if len(packages) == 1 else None
@@ -163,18 +175,19 @@ def _place_new(root: Path, setting: str, parts: list[str]) -> Placed:
         if module.exists():
             raise SettingsError(f"{module.relative_to(root)} is in the way of a package {top}: {other}")
     if not folder.is_dir():
-        _refuse_shadowing(root, top, other)
-    elif not any(folder.rglob("*.py")) and any(folder.iterdir()):
+        _refuse_shadowing(top, other)
+    elif not folder.is_symlink() and not any(folder.rglob("*.py")) and any(folder.iterdir()):
         raise SettingsError(f"{folder.relative_to(root)} is a folder without any Python: {other}")
     folders = ["/".join(filter(None, (base, *parts[: end + 1]))) for end in range(len(parts) - 1)]
     initial = [f"{each}/__init__.py" for each in folders if not (root / each).is_dir() or not any((root / each).iterdir())]
     return Placed(setting, "/".join(filter(None, (base, *parts))) + ".py", tuple(initial))
 
 
-def _refuse_shadowing(root: Path, name: str, other: str) -> None:
+def _refuse_shadowing(name: str, other: str) -> None:
     """Refuse a new package that would hide an installed one."""
     if name in sys.stdlib_module_names:
         raise SettingsError(f"a package {name} would hide Python's own module: {other}")
-    elsewhere = [each for each in sys.path if each and Path(each).resolve() not in (root, root / "src")]
-    if PathFinder.find_spec(name, elsewhere) is not None:
+    installed = [each for each in sys.path if Path(each).name in ("site-packages", "dist-packages")]
+    found = PathFinder.find_spec(name, installed)
+    if name == "invoke_assistants" or (found is not None and found.origin):  # a folder that is no package has none
         raise SettingsError(f"a package {name} would hide the installed one: {other}")

@@ -8,10 +8,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["ADD", "IMPORT", "Uneditable", "add_collection", "has_collection"]
+__all__ = ["BY_HAND", "Uneditable", "add_collection", "has_collection"]
 
 IMPORT = "from invoke_assistants.tasks import ns as asst"
 ADD = "ns.add_collection(asst)"
+BY_HAND = (IMPORT, f"{ADD}  # where there is no ns yet: ns = Collection(asst, TASK, TASK, ...)")
 _ROOTS = ("ns", "namespace")  # where Invoke looks for a module's collection
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
@@ -97,7 +98,7 @@ def _plan_new_root(
     insertions[_end(last)] = [
         *insertions.get(_end(last), ()),
         *([""] * (2 if isinstance(last, _SCOPES) else 1)),
-        "# All tasks of this file; with an ns, Invoke looks nowhere else, so this stays at the end.",
+        "# All tasks of this file: with an ns, Invoke looks nowhere else. Keep this at the end.",
         f"ns = {collection or 'Collection'}.from_module(sys.modules[__name__])",
         ADD,
     ]

@@ -25,7 +25,7 @@ class Triage(BaseModel):
     """What a customer's message is about."""
 
     summary: str = Field(description="The message in one sentence.")
-    topic: Literal["billing", "delivery", "product", "other"] = Field(description="What the message is about.")
+    topic: Literal["billing", "delivery", "other"] = Field(description="Its subject.")
     urgent: bool = Field(description="Whether somebody must answer today.")
 
 
@@ -34,7 +34,7 @@ triage = Assistant(
     output=Triage,
     model="gpt-6-luna",
     description="Sorts the messages that customers write.",
-    instructions="Read the customer's message and sort it. Judge by what it says alone.",
+    instructions="Sort the customer's message. Judge by what it says alone.",
 )
 
 {attribute} = [triage]
