@@ -11,6 +11,7 @@ from invoke.program import Program
 from ..errors import AsstError
 from . import ns
 from ._init import init
+from .completion import completion
 from .exit_codes import discard_output
 from .spelling import use_module_commands
 
@@ -34,10 +35,11 @@ class _ModuleProgram(Program):
 
 
 def make_program() -> Program:
-    """Make Invoke's program over our tasks: ``python -m invoke_assistants VERB`` is ``inv asst.VERB``; beside them ``init``."""
+    """Make Invoke's program over our tasks: ``python -m invoke_assistants VERB`` is ``inv asst.VERB``. Some are here alone."""
     verbs = Collection()
     for name, task in ns.tasks.items():
         verbs.add_task(task, name=name, default=name == ns.default)
+    verbs.add_task(completion)
     verbs.add_task(init)
     return _ModuleProgram(
         namespace=verbs,
