@@ -635,6 +635,7 @@ def test_a_closed_pipe_ends_the_program_quietly(folder: Callable[..., Folder], t
 def test_inv_is_spelled_as_ever(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Only python -m invoke_assistants spells commands anew, and only ours."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(spelling, "_as_module", False)
     assert spelling.spell_commands("run inv asst.create") == "run inv asst.create"
     monkeypatch.setattr(spelling, "_as_module", True)
     assert spelling.spell_commands("run inv asst.create; inv --debug shows") == (
