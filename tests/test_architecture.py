@@ -39,6 +39,7 @@ OWNERS = {
     "rich": {"tasks"},
     "rstr": {"emulator"},
     "tinydb": {"store"},
+    "tomlkit": {"tasks"},
     "watchfiles": {"tasks"},
     "xllamacpp": {"emulator"},
 }

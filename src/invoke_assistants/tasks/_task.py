@@ -18,6 +18,7 @@ from ..errors import AsstError, Refused
 from ..text import escape_unencodable, printable
 from .command_span import command_span, describe_steps
 from .exit_codes import PENDING, discard_output, end_at_next_signal, exit_code_of, format_error, interruptible
+from .spelling import spell_commands
 
 if TYPE_CHECKING:
     from ..reconcile.reporter import Confirm
@@ -136,7 +137,7 @@ class CommandOutput:
         try:
             stream, refused = sys.stderr if self._json else sys.stdout, code == Refused.exit_code and not self._planned
             if self.lines is not None:
-                print("\n".join(map(printable, self.lines)), file=stream, flush=True)
+                print("\n".join(spell_commands(printable(line)) for line in self.lines), file=stream, flush=True)
             elif self.steps or not error:
                 print_steps(self._command, self.steps, stream, planned=self._planned, refused=refused, error=error)
             if self._json:
@@ -151,7 +152,7 @@ class CommandOutput:
     def _join_errors(self) -> str | None:
         named = self._command == "check"  # its errors do not name the assistant
         errors: Iterable[str] = (f"{step.title}: {step.error}" if named else step.error for step in self.steps if step.error)
-        return "; ".join(dict.fromkeys(errors)) or None
+        return spell_commands("; ".join(dict.fromkeys(errors))) or None
 
 
 def find_root(c: Context) -> Path:
