@@ -16,7 +16,7 @@ __all__ = ["chat"]
 @task(
     help={
         "name": "the assistant",
-        "env": "whose instance to ask, by default what ASST_ENV or APP_ENV says, else the first environment's",
+        "env": "whose instance to ask; by default what ASST_ENV or APP_ENV says, else the first environment's",
         "session": "go on in this conversation",
     }
 )
@@ -32,9 +32,9 @@ def chat(c: Context, name: str, env: str | None = None, session: str | None = No
     from ..config.settings import Settings
     from .chat_loop import ChatLoop
     from .plain_messages import plain_messages
-    from .prompts import PipedLines, TypedLines
+    from .prompts import PipedLines, TypedLines, is_typed
 
-    root, on_terminal = find_root(c), sys.stdin.isatty() and sys.stdout.isatty()
+    root, on_terminal = find_root(c), is_typed() and sys.stdout.isatty()
     with plain_messages():
         question = named_question(root, name, "", session, env)
         lines = TypedLines(Settings.load(root).private_folder) if on_terminal else PipedLines()

@@ -19,14 +19,17 @@ __all__ = ["run"]
 @task(
     help={
         "name": "the assistant",
-        "prompt": "what to say to it",
-        "env": "whose instance to ask, by default what ASST_ENV or APP_ENV says, else the first environment's",
+        "prompt": "what to say to it; - reads stdin, @FILE a file; @@ begins a prompt that begins with @",
+        "env": "whose instance to ask; by default what ASST_ENV or APP_ENV says, else the first environment's",
         "session": "go on in this conversation",
         "json": JSON,
     }
 )
 def run(c: Context, name: str, prompt: str, env: str | None = None, session: str | None = None, json: bool = False) -> Any:
-    """Ask an assistant, and print its answer."""
+    """Ask an assistant, and print its answer.
+
+    Example: inv asst.run judge_answer @answer.txt --env production
+    """
     from ..ask import by_name
     from .output import describe_answer_error, json_document, print_raw_answer, print_reply
     from .plain_messages import plain_messages

@@ -11,7 +11,7 @@ from types import ModuleType
 from ..errors import SettingsError, StoreError
 from ..store.atomic_write import make_private_folder, read_bytes, write_atomic
 
-__all__ = ["PipedLines", "TypedLines", "read_prompt"]
+__all__ = ["PipedLines", "TypedLines", "is_typed", "read_prompt"]
 
 KEPT = 1000  # lines of the history
 
@@ -25,9 +25,7 @@ def read_prompt(given: str) -> str:
         SettingsError: there is no such text.
     """
     if given == "-":
-        if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - closed by whoever started this
-            raise SettingsError("stdin is closed: there is no prompt to read")
-        if sys.stdin.isatty():
+        if is_typed():
             print("reading the prompt from the terminal, until Ctrl-D", file=sys.stderr, flush=True)
         return _decode(sys.stdin.buffer.read(), "stdin")
     if not given.startswith("@"):
@@ -35,6 +33,17 @@ def read_prompt(given: str) -> str:
     if given.startswith("@@"):
         return given[1:]
     return _decode(_read_file(given[1:]), given)
+
+
+def is_typed() -> bool:
+    """Whether a person at a terminal writes stdin.
+
+    Raises:
+        SettingsError: it is closed.
+    """
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - closed by whoever started this process
+        raise SettingsError("stdin is closed: there is no prompt to read")
+    return sys.stdin.isatty()
 
 
 def _read_file(name: str) -> bytes:
