@@ -59,6 +59,7 @@ class ChatLoop:
         self._turns = self._failed = 0
         self._instance: Step = self._dialogue.instance()
         self._shown = ""  # of the answer that is coming
+        self._line_is_open = False  # whether the piece shown last ended in the middle of a line
         self._commands: dict[str, Callable[[str], None]] = {
             "/new": self._begin_anew,
             "/env": self._change_environment,
@@ -128,13 +129,14 @@ class ChatLoop:
     def _ask(self, prompt: str) -> None:
         """Ask, and print the answer; the errors of one turn are printed, and the conversation goes on."""
         self._turns += 1
-        self._shown = ""
+        self._shown, self._line_is_open = "", False
         streams = self._dialogue.answers_text and sys.stdout.isatty() and not self._json
         try:
             with waiting(f"asking {self._dialogue.name}") as show:
 
                 def show_piece(text: str) -> None:
                     self._shown += text
+                    self._line_is_open = not text.endswith("\n")
                     show(text)
 
                 result = self._dialogue.ask(prompt, show_piece if streams else None)
@@ -170,8 +172,8 @@ class ChatLoop:
 
     def _end_line(self) -> None:
         """End the line that pieces of the answer were printed on."""
-        if self._shown and not self._shown.endswith("\n"):
-            self._shown += "\n"
+        if self._line_is_open:
+            self._line_is_open = False
             print(flush=True)
 
     def _command(self, text: str) -> None:
