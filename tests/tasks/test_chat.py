@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import signal
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from compatible import Compatible, ModelAnswer, ModelRequest
-from conftest import MODELS, Host
+from conftest import MODELS, Host, Result
+from invoke.context import Context
+from invoke.exceptions import Exit
 from terminals import Terminal, inv_with_input, wait_until
+
+from invoke_assistants import commands, tasks
 
 PROMPT = "talker development> "
 WITH_FUNCTIONS = (
@@ -41,11 +46,32 @@ def model() -> Iterator[Compatible]:
 
 
 @pytest.fixture
-def talker(local_host: Host, model: Compatible) -> Host:
-    """A project whose assistants answer through ``model``."""
-    local_host.env = {**local_host.env, **model.env()}
-    assert local_host.inv("asst.create").code == 0
+def talker(local_host: Host, model: Compatible, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A project whose assistants answer through ``model``, also for this process."""
+    local_host.env = model.env()
+    for name, value in model.env().items():
+        monkeypatch.setenv(name, value)
+    commands.create(local_host.root)
     return local_host
+
+
+@pytest.fixture
+def chat(local_host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Has the task itself talk, in this process; it reads the given bytes as stdin."""
+    monkeypatch.chdir(local_host.root)
+
+    def talk(given: bytes, name: str, **options: str) -> Result:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
+        capsys.readouterr()
+        code, error = 0, ""
+        try:
+            tasks.chat(Context(), name, **options)
+        except Exit as ended:
+            code, error = ended.code, f"{ended.message}\n"
+        out, err = capsys.readouterr()
+        return Result(code, out, err + error)
+
+    return talk
 
 
 def test_a_conversation_on_a_terminal(talker: Host, model: Compatible) -> None:
@@ -126,17 +152,20 @@ def test_commands(talker: Host, model: Compatible) -> None:
         assert terminal.shown.endswith("12 tokens; go on with --env production --session resp_000006\r\n")
 
 
-def test_structured_answers_are_shown_as_asst_run_shows_them(local_host: Host) -> None:
+def test_structured_answers_are_shown_as_asst_run_shows_them(
+    local_host: Host, chat: Callable[..., Result], capsys: pytest.CaptureFixture[str]
+) -> None:
     """An object is printed line by line, and as one JSON document after /json."""
-    local_host.inv("asst.create")
-    ran = local_host.inv("asst.run", "judge", "Well?").out
-    chatted = inv_with_input(local_host, b"Well?\n/json\nAnd?\n", "asst.chat", "judge")
-    assert chatted.code == 0
+    commands.create(local_host.root)
+    tasks.run(Context(), "judge", "Well?")
+    ran = capsys.readouterr().out
+    chatted = chat(b"Well?\n/json\nAnd?\n", "judge")
+    assert chatted.code == 0, chatted.err
     assert chatted.out.startswith(ran)
     assert set(json.loads(chatted.out.removeprefix(ran))) == {"good", "why"}
 
 
-def test_the_calls_of_functions_are_shown(local_host: Host, model: Compatible) -> None:
+def test_the_calls_of_functions_are_shown(talker: Host, model: Compatible, chat: Callable[..., Result]) -> None:
     """One line each: name, arguments, result, shortened and safe. A function that fails is one line, too; the chat goes on."""
 
     def answer(asked: ModelRequest) -> ModelAnswer:
@@ -146,10 +175,9 @@ def test_the_calls_of_functions_are_shown(local_host: Host, model: Compatible) -
         return ModelAnswer(calls=((name, {"word": "tree", "times": 30} if name == "translate" else {"word": "x"}),))
 
     model.model = answer
-    local_host.env = {**local_host.env, **model.env()}
-    local_host.declare(WITH_FUNCTIONS)
-    assert local_host.inv("asst.create").code == 0
-    with Terminal(local_host, "asst.chat", "talker") as terminal:
+    talker.declare(WITH_FUNCTIONS)
+    commands.update(talker.root)
+    with Terminal(talker, "asst.chat", "talker") as terminal:
         terminal.expect(PROMPT)
         terminal.type("translate\r")
         shown = r'translate(word="tree", times=30) -> \x1b[31mBaum \x1b[31mBaum'
@@ -162,7 +190,7 @@ def test_the_calls_of_functions_are_shown(local_host: Host, model: Compatible) -
         terminal.expect('fail(word="x") -> the tool failed')
         terminal.expect("Done.")
         terminal.expect(PROMPT)
-    piped = inv_with_input(local_host, b"translate\n", "asst.chat", "talker")
+    piped = chat(b"translate\n", "talker")
     assert (piped.code, piped.out) == (0, "Done.\n")
     assert piped.err.startswith(shown)
 
@@ -281,13 +309,13 @@ def test_the_errors_of_a_turn_are_shown_and_the_conversation_goes_on(talker: Hos
         assert terminal.end() == 0
 
 
-def test_an_answer_that_does_not_fit_is_shown(talker: Host, model: Compatible) -> None:
+def test_an_answer_that_does_not_fit_is_shown(talker: Host, model: Compatible, chat: Callable[..., Result]) -> None:
     """The raw answer is printed below the error; through a pipe the exit code is 1, after all lines were asked."""
     answers = {"one": '{"good": false, "why": "never\\u001b"}', "two": '{"good": true, "why": null}'}
     model.model = lambda asked: ModelAnswer(answers[asked.prompts[-1]])
     rule = "    why: str | None\n    def model_post_init(self, _): assert not self.why, 'no reasons'\n"
     talker.edit("    why: str | None\n", rule)
-    done = inv_with_input(talker, b"one\ntwo\n", "asst.chat", "judge")
+    done = chat(b"one\ntwo\n", "judge")
     assert (done.code, done.out) == (1, "good: true\nwhy: null\n"), done.err
     assert "does not fit Verdict" in done.err
     assert "; .answer" not in done.err
@@ -302,44 +330,48 @@ def test_lines_from_a_pipe(talker: Host, model: Compatible) -> None:
     assert done.code == 0
     assert [asked.prompts[-1] for asked in model.asked] == ["one", "two\nlines", "/three", "four"]
     assert not (talker.root / ".asst" / "chat_history").exists()
-    nothing = inv_with_input(talker, b"", "asst.chat", "talker")
-    assert (nothing.code, nothing.out, nothing.err) == (0, "", "")
 
 
 @pytest.mark.parametrize("line", [b"/evn production", b"/env prodution", b"/json 3", b"\xff\xfe"])
-def test_a_wrong_line_from_a_pipe_ends_the_conversation(talker: Host, model: Compatible, line: bytes) -> None:
+def test_a_wrong_line_from_a_pipe_ends_the_conversation(
+    talker: Host, model: Compatible, chat: Callable[..., Result], line: bytes
+) -> None:
     """The lines after it rely on it: they must not be asked elsewhere."""
-    done = inv_with_input(talker, b"one\n%s\ntwo\n" % line, "asst.chat", "talker")
+    done = chat(b"one\n%s\ntwo\n" % line, "talker")
     assert (done.code, done.out) == (1, "turn 1: one\n")
     assert len(model.asked) == 1
     assert len(done.err.splitlines()) == 2  # how to go on, and the error
 
 
-def test_nothing_is_read_where_there_is_nobody_to_ask(talker: Host, model: Compatible) -> None:
+def test_nothing_is_read_where_there_is_nobody_to_ask(talker: Host, model: Compatible, chat: Callable[..., Result]) -> None:
     """An unknown assistant or environment, one that is not created, and a dry run end before the first prompt."""
-    talker.inv("asst.forget", "talker", "production")
-    for args, error in (
-        (("takler",), "no assistant 'takler'; declared: planner, judge, talker; did you mean 'talker'?\n"),
-        (("talker", "--env", "prod"), "did you mean 'production'?\n"),
-        (("talker", "--env", "production"), "talker is not created in production on responses: run inv asst.create\n"),
+    commands.forget("talker", "production", talker.root)
+    missing = "talker is not created in production on responses: run inv asst.create\n"
+    for name, env, error in (
+        ("takler", "development", "no assistant 'takler'; declared: planner, judge, talker; did you mean 'talker'?\n"),
+        ("talker", "prod", "no environment 'prod'; known: development, production; did you mean 'production'?\n"),
+        ("talker", "production", missing),
     ):
-        with Terminal(talker, "asst.chat", *args) as terminal:
-            assert terminal.end() == 1
-            assert terminal.shown.replace("\r", "").endswith(error)
-            assert "> " not in terminal.shown
+        done = chat(b"Hello.\n", name, env=env)
+        assert (done.code, done.out, done.err) == (1, "", error)
+    with Terminal(talker, "asst.chat", "talker", "--env", "production") as terminal:
+        assert terminal.end() == 1
+        assert terminal.shown.replace("\r", "") == missing
+    nothing = chat(b"", "talker")
+    assert (nothing.code, nothing.out, nothing.err) == (0, "", "")
     dry = talker.inv("-R", "asst.chat", "talker")
     assert (dry.code, dry.out.startswith("would talk with talker in development, rel_")) == (0, True)
     assert model.asked == []
 
 
-def test_a_conversation_of_another_environment_is_refused(local_host: Host) -> None:
+def test_a_conversation_of_another_environment_is_refused(local_host: Host, chat: Callable[..., Result]) -> None:
     """It ends with 1 and names both; nothing is asked."""
-    local_host.inv("asst.create")
-    begun = inv_with_input(local_host, b"one\n", "asst.chat", "talker", "--env", "production")
+    commands.create(local_host.root)
+    begun = chat(b"one\n", "talker", env="production")
     session = begun.err.split()[-1]
     assert begun.err.endswith(f"go on with --env production --session {session}\n")
-    done = inv_with_input(local_host, b"two\n", "asst.chat", "talker", "--session", session)
+    done = chat(b"two\n", "talker", session=session)
     assert (done.code, done.out) == (1, "")
     assert f"session {session} is a conversation of talker in production" in done.err
-    again = inv_with_input(local_host, b"two\n", "asst.chat", "talker", "--env", "production", "--session", session)
+    again = chat(b"two\n", "talker", env="production", session=session)
     assert (again.code, again.err.split()[-1]) == (0, session)
