@@ -47,9 +47,9 @@ class Terminal:
         self.process.wait(20)
         os.close(self._main)
 
-    def type(self, text: str) -> None:
+    def type(self, text: str | bytes) -> None:
         """Type text; ``\\r`` is the return key."""
-        os.write(self._main, text.encode())
+        os.write(self._main, text if isinstance(text, bytes) else text.encode())
 
     def expect(self, text: str, seconds: float = 20) -> str:
         """Wait until the terminal has shown a text after the one expected last; return what it showed before."""
@@ -86,7 +86,7 @@ class Terminal:
             part = os.read(self._main, 65536)
         except OSError:  # Linux, where nobody has the terminal any more
             return False
-        self.shown += part.decode()
+        self.shown += part.decode(errors="replace")
         return bool(part)
 
 

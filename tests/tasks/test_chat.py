@@ -216,8 +216,11 @@ def test_ctrl_c_cancels_an_answer_and_the_conversation_goes_on(talker: Host, mod
 
 
 def test_ctrl_c_at_the_prompt_clears_the_line(talker: Host, model: Compatible) -> None:
-    """As in Python's own REPL: what was typed is dropped, and a new prompt comes."""
+    """As in Python's own REPL: what was typed is dropped, and a new prompt comes; so is a line that is no text."""
     with Terminal(talker, "asst.chat", "talker") as terminal:
+        terminal.expect(PROMPT)
+        terminal.type(b"\xff\xfe\r")
+        terminal.expect("the line is not UTF-8: it was dropped")
         terminal.expect(PROMPT)
         terminal.type("never mi")
         terminal.expect("never mi")

@@ -141,9 +141,10 @@ class ChatLoop:
 
                 result = self._dialogue.ask(prompt, show_piece if streams else None)
         except KeyboardInterrupt:
-            print(flush=True)
             if self._must_end():
+                self._end_line()
                 raise
+            print(flush=True)  # the terminal has shown ^C
             goes_on = "the conversation goes on" if self._dialogue.session else "the next line begins a new conversation"
             _say(f"cancelled; {goes_on}")
             return

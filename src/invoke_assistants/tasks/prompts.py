@@ -103,7 +103,6 @@ class TypedLines:
         """The next line, or None after Ctrl-D.
 
         Raises:
-            SettingsError: it is not UTF-8.
             KeyboardInterrupt: Ctrl-C was typed.
         """
         try:
@@ -111,7 +110,8 @@ class TypedLines:
         except EOFError:
             return None
         except UnicodeDecodeError:
-            raise SettingsError("the line is not UTF-8") from None
+            print("the line is not UTF-8: it was dropped", file=sys.stderr, flush=True)
+            return ""
         if line.strip() and self._readline is not None:
             with contextlib.suppress(StoreError, OSError):
                 self._append(line)
