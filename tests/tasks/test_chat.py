@@ -215,6 +215,30 @@ def test_ctrl_c_cancels_an_answer_and_the_conversation_goes_on(talker: Host, mod
         assert terminal.end() == 0
 
 
+def test_ctrl_c_cancels_a_turn_of_the_agents_api(local_host: Host, model: Compatible) -> None:
+    """The turn is cancelled at the service, so that the conversation is free for the next line."""
+    local_host.env |= {"ASST_LOCAL_MODEL": model.url}
+    commands.create(local_host.root)
+    with Terminal(local_host, "asst.chat", "talker") as terminal:
+        terminal.expect(PROMPT)
+        terminal.type("Hello.\r")
+        terminal.expect("turn 1: Hello.")
+        terminal.expect(PROMPT)
+        model.hang.clear()
+        asked = len(model.seen)
+        terminal.type("Wait.\r")
+        wait_until(lambda: len(model.seen) > asked)
+        terminal.type("\x03")
+        terminal.expect("cancelled; the conversation goes on")
+        model.hang.set()
+        terminal.expect(PROMPT)
+        terminal.type("Go on.\r")
+        terminal.expect(": Go on.")
+        terminal.expect(PROMPT)
+        terminal.type("\x04")
+        assert terminal.end() == 0
+
+
 def test_ctrl_c_at_the_prompt_clears_the_line(talker: Host, model: Compatible) -> None:
     """As in Python's own REPL: what was typed is dropped, and a new prompt comes; so is a line that is no text."""
     with Terminal(talker, "asst.chat", "talker") as terminal:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ..errors import AnswerError
+from ..errors import AnswerError, PlatformError
 from ..types import Step
 from .by_name import RunResult, run
 from .turn import Question
 
 __all__ = ["Dialogue"]
+
+CANCEL_SECONDS = 5.0  # until a service has ended a turn that was cancelled
+LOOK_SECONDS = 0.1  # between two looks whether it has
 
 
 class Dialogue:
@@ -29,6 +33,7 @@ class Dialogue:
         self._question = question
         self.session = question.session
         self.tokens = 0
+        self._free_by = 0.0  # on the monotonic clock: when a cancelled turn no longer keeps the conversation busy
 
     @property
     def name(self) -> str:
@@ -55,7 +60,7 @@ class Dialogue:
         return run(self._question, dry=True).step
 
     def ask(self, prompt: str, show: Callable[[str], None] | None) -> RunResult:
-        """Ask, and wait for the reply. After an error too, the next turn goes on in this conversation.
+        """Ask, and wait for the reply. After an error or an interruption, the next turn goes on in this conversation.
 
         Args:
             show: is given the text of an answer without an output model as it comes.
@@ -64,15 +69,28 @@ class Dialogue:
             AsstError: as ``ask.ask``.
         """
         try:
-            result = run(replace(self._question, prompt=prompt, session=self.session), show)
+            result = self._ask_when_free(replace(self._question, prompt=prompt, session=self.session), show)
         except AnswerError as error:
             self.session = error.session or self.session
+            raise
+        except KeyboardInterrupt:
+            self._free_by = time.monotonic() + CANCEL_SECONDS
             raise
         reply = result.reply
         if reply is not None:
             self.session = reply.session
             self.tokens += reply.usage.total_tokens if reply.usage else 0
         return result
+
+    def _ask_when_free(self, question: Question[Any], show: Callable[[str], None] | None) -> RunResult:
+        """Ask; where a turn that was just cancelled still keeps the conversation busy, so that nothing was sent, ask again."""
+        while True:
+            try:
+                return run(question, show)
+            except PlatformError as error:
+                if not error.transient or error.unknown or time.monotonic() > self._free_by:
+                    raise
+            time.sleep(LOOK_SECONDS)
 
     def begin_anew(self) -> None:
         """Let the next turn begin a new conversation."""
