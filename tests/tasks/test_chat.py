@@ -20,6 +20,7 @@ from terminals import Terminal, inv_with_input, wait_until
 from invoke_assistants import commands, tasks
 
 PROMPT = "talker development> "
+DEBUG = {"ASST_LOG": "debug"}
 WITH_FUNCTIONS = (
     MODELS
     + '''
@@ -358,10 +359,11 @@ def test_an_answer_that_does_not_fit_is_shown(talker: Host, model: Compatible, c
 
 def test_lines_from_a_pipe(talker: Host, model: Compatible) -> None:
     """Each line is a prompt, its answer alone is on stdout; a backslash at the end of a line goes on in the next."""
-    done = inv_with_input(talker, b"one\n\ntwo\\\nlines\n//three\r\n/json\nfour\\", "asst.chat", "talker")
+    done = inv_with_input(talker, b"one\n\ntwo\\\nlines\n//three\r\n/json\nfour\\", "asst.chat", "talker", env=DEBUG)
     assert done.out == 'turn 1: one\nturn 2: two\nlines\nturn 3: /three\n"turn 4: four"\n', done.err
     assert done.code == 0
     assert [asked.prompts[-1] for asked in model.asked] == ["one", "two\nlines", "/three", "four"]
+    assert len(re.findall(r"^POST 127\.0\.0\.1:\d+/v1/responses 200 in \d+ ms$", done.err, re.M)) == 4
     assert not (talker.root / ".asst" / "chat_history").exists()
 
 

@@ -16,6 +16,7 @@ from ..errors import AnswerError, AsstError, PlatformError, SettingsError
 from ..text import count, did_you_mean, one_line
 from .exit_codes import is_terminated
 from .output import console, describe_answer_error, json_value, print_answer, print_raw_answer, tell_how_to_go_on
+from .spelling import spell_commands
 from .terminal import waiting
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class ChatLoop:
         except (AnswerError, PlatformError) as error:
             self._failed += 1
             self._end_line()
-            _say(describe_answer_error(str(error)))
+            _say(describe_answer_error(spell_commands(str(error))))
             if isinstance(error, AnswerError) and error.answer and error.answer != self._shown:
                 print_raw_answer(error.answer)
             return
@@ -189,7 +190,7 @@ class ChatLoop:
         except AsstError as error:
             if not self._on_terminal:
                 raise
-            _say(str(error))
+            _say(spell_commands(str(error)))
 
     def _begin_anew(self, _: str) -> None:
         if how := self._how_to_go_on():

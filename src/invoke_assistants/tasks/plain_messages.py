@@ -6,11 +6,12 @@ import logging
 import sys
 import warnings
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ..errors import SchemaWarning
 from ..text import one_line
+from .spelling import spell_commands
 
 __all__ = ["plain_messages"]
 
@@ -21,7 +22,7 @@ def plain_messages() -> Generator[None]:
 
     A host project that configured logging gets the log as it wants it, tracebacks included.
     """
-    log, lines = logging.getLogger("invoke_assistants"), _Lines(logging.WARNING)
+    log, lines = logging.getLogger("invoke_assistants"), _Lines()
     with warnings.catch_warnings():
         python = warnings.showwarning
 
@@ -45,8 +46,9 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         raised = record.exc_info[1] if record.exc_info else None
-        _print(record.getMessage() + (f": {type(raised).__name__}: {raised}" if raised else ""))
+        with suppress(OSError, ValueError):  # a closed stream is no reason to stop
+            _print(record.getMessage() + (f": {type(raised).__name__}: {raised}" if raised else ""))
 
 
 def _print(message: str) -> None:
-    print(one_line(message), file=sys.stderr, flush=True)
+    print(spell_commands(one_line(message)), file=sys.stderr, flush=True)
