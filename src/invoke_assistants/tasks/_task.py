@@ -67,7 +67,9 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
 
     def get_arguments(self, *args: Any, **kwargs: Any) -> Any:
         """Invoke's arguments, except that a repeatable one needs a value: a bare ``--only`` must not mean all."""
+        help = dict(self.help)
         arguments = super().get_arguments(*args, **kwargs)
+        self.help = help  # which Invoke has emptied: whoever asks again wants the same answer
         for argument in arguments:
             if argument.kind is list:
                 argument.raw_value = None
