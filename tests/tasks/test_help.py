@@ -68,4 +68,4 @@ def test_help_behind_a_command_with_arguments_names_the_way(local_host: Host) ->
     for args in (("asst.run", "--help"), ("asst.run", "judge", "-h"), ("asst.migrate", "--help"), ("asst.adopt", "--help")):
         asked = local_host.inv(*args)
         assert asked.code == 1
-        assert asked.err == f"{args[0]} takes arguments before its flags: inv --help {args[0]} shows its help\n"
+        assert asked.err == f"inv {args[0]} takes arguments before its flags: inv --help {args[0]} shows its help\n"

@@ -56,8 +56,9 @@ class _Positional(Argument):
             ParseError: it is the flag that asks for help.
         """
         if value in ("-h", "--help"):
+            command = f"asst.{self._command}"
             raise ParseError(
-                f"asst.{self._command} takes arguments before its flags: inv --help asst.{self._command} shows its help"
+                spell_commands(f"inv {command} takes arguments before its flags: inv --help {command} shows its help")
             )
         super().set_value(value, cast)
 
