@@ -113,6 +113,17 @@ def test_a_misspelt_value_is_refused_with_the_right_one(platform: str, fields: d
     assert "did you mean" in problem
 
 
+@pytest.mark.parametrize(("fields", "expected"), MISSPELT, ids=str)
+def test_a_misspelt_value_of_one_environment_is_refused_there(fields: dict[str, Any], expected: str) -> None:
+    """What only production is configured with is checked as the rest: the message names the right value."""
+    declaration = Assistant("one", model="m", environments={"production": fields})
+    for environment in ("development", "production"):
+        payload = build_payload(declaration, environment)
+        desired = Desired("one", environment, 0, Location("agents", "x"), "p", payload, digest(payload))
+        found = find_problems(declaration, desired)
+        assert [expected in each and "did you mean" in each for each in found] == [True] * (environment == "production")
+
+
 @pytest.mark.parametrize("platform", ["agents", "local"])
 def test_a_misspelt_kind_of_tool_is_refused_with_the_right_one(platform: str) -> None:
     """The message names the tool's index."""
@@ -121,7 +132,7 @@ def test_a_misspelt_kind_of_tool_is_refused_with_the_right_one(platform: str) ->
     assert problem.endswith("; did you mean 'web_search'?")
     assert warned == []
     [problem], warned = check_offline("responses", tools=[{"type": "web_serch"}])
-    assert problem == "tools[0] is 'web_serch'; on responses these can be used: function, web_search"
+    assert problem == "tools[0] is 'web_serch'; on responses these can be used: function, web_search; did you mean 'web_search'?"
     assert warned == []
 
 

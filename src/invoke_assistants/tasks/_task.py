@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
-from invoke.exceptions import Exit
+from invoke.exceptions import Exit, ParseError
+from invoke.parser.argument import Argument
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
@@ -29,16 +30,37 @@ __all__ = [
     "task",
 ]  # fmt: skip
 
-ONLY = "act on this assistant alone; may be given several times"
-ENV = "act on this environment alone"
+ONLY = "act on this assistant only; may be given several times"
+ENV = "act on this environment only"
 JSON = "print one JSON document on stdout, everything else on stderr"
-DRY = "write nothing; exit with 2 where something would be"
-YES = "ask nothing; what has a flag of its own still needs it"
-OVERWRITE = "write over what was changed remotely"
+DRY = "write nothing; exit with 2 if something would be written"
+YES = "ask no question; what has a flag of its own still needs it"
+OVERWRITE = "overwrite instances that were changed remotely"
 WRITE = {"only": ONLY, "env": ENV, "json": JSON, "dry-run": DRY, "yes": YES}
-RECREATE = "go on where all instances of an environment are gone"
+RECREATE = "make all instances anew where an environment has lost them all"
 
 NAMES: set[str] = set()  # of all tasks of ours
+
+
+class _Positional(Argument):
+    """An argument without a flag, of a command. Invoke would take the ``--help`` of ``inv asst.run --help`` as its value."""
+
+    def __init__(self, command: str, plain: Argument) -> None:
+        super().__init__(names=plain.names, kind=plain.kind, help=plain.help, positional=True, attr_name=plain.attr_name)
+        self._command = command
+
+    def set_value(self, value: Any, cast: bool = True) -> None:
+        """Take the value.
+
+        Raises:
+            ParseError: it is the flag that asks for help.
+        """
+        if value in ("-h", "--help"):
+            command = f"asst.{self._command}"
+            raise ParseError(
+                spell_commands(f"inv {command} takes arguments before its flags: inv --help {command} shows its help")
+            )
+        super().set_value(value, cast)
 
 
 class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only in its stubs
@@ -46,11 +68,13 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
 
     def get_arguments(self, *args: Any, **kwargs: Any) -> Any:
         """Invoke's arguments, except that a repeatable one needs a value: a bare ``--only`` must not mean all."""
+        help = dict(self.help)
         arguments = super().get_arguments(*args, **kwargs)
+        self.help = help  # which Invoke has emptied: whoever asks again wants the same answer
         for argument in arguments:
             if argument.kind is list:
                 argument.raw_value = None
-        return arguments
+        return [_Positional(self.name, each) if each.positional else each for each in arguments]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the body.

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
     from ..ask.reply import Reply
 
-__all__ = ["console", "json_document", "print_raw_answer", "print_reply", "print_steps"]
+__all__ = [
+    "console",
+    "describe_answer_error",
+    "json_document",
+    "json_value",
+    "print_answer",
+    "print_raw_answer",
+    "print_reply",
+    "print_steps",
+    "tell_how_to_go_on",
+]
 
 _STYLES = {
     "in_sync": "green",
@@ -50,7 +60,12 @@ def json_document(command: str, steps: Sequence[Step], error: str | None, ok: bo
         for step in spell_steps(steps)
     ]
     document = {"command": command, "ok": ok, "error": error, "rows": rows, **more}
-    return json.dumps(_as_json(document), indent=2, allow_nan=False)
+    return json_value(document, indent=2)
+
+
+def json_value(value: Any, indent: int | None = None) -> str:
+    """A value as JSON in ASCII, on one line where there is no indent."""
+    return json.dumps(_as_json(value), indent=indent, allow_nan=False)
 
 
 def _as_json(value: Any) -> Any:
@@ -69,14 +84,31 @@ def print_reply(step: Step, reply: Reply[Any], output: Any, *, printed: bool) ->
         output: the answer as plain JSON.
         printed: the text was printed as it came, except for the end of its last line.
     """
-    print("" if printed else printable("\n".join(_lines(output)), prose=True), flush=True)
+    if printed:
+        print(flush=True)
+    else:
+        print_answer(output)
     tokens = f"{reply.usage.total_tokens} tokens; " if reply.usage else ""
-    following = f"go on with --session {reply.session}"
-    if reply.session.startswith(TEMPORARY_PREFIX):
-        following = "the server keeps no conversation to go on with"
-    elif not ID.fullmatch(reply.session):  # what people type into a shell must be an id and nothing else
-        following = "the session's id is not one to be typed"
-    print(f"{step.id}: {tokens}{following}", file=sys.stderr, flush=True)
+    print(f"{step.id}: {tokens}{tell_how_to_go_on(reply.session)}", file=sys.stderr, flush=True)
+
+
+def print_answer(output: Any) -> None:
+    """Print an answer, which is given as plain JSON, for people."""
+    print(printable("\n".join(_lines(output)), prose=True), flush=True)
+
+
+def tell_how_to_go_on(session: str, flags: str = "") -> str:
+    """What goes on in a conversation: the flags to type."""
+    if session.startswith(TEMPORARY_PREFIX):
+        return "the server keeps no conversation to go on with"
+    if not ID.fullmatch(session):  # what people type into a shell must be an id and nothing else
+        return "the session's id is not one to be typed"
+    return f"go on with {flags}--session {session}"
+
+
+def describe_answer_error(error: str) -> str:
+    """An error without the name of the attribute that holds the answer: people get that printed."""
+    return error.replace("; .answer holds it as it came", "")
 
 
 def print_raw_answer(text: str) -> None:
