@@ -10,9 +10,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ..ask.turn import TEMPORARY_PREFIX
 from ..text import printable
-from ..types import ID, Change, Step, short
-from .summary import outcome, summarize
-from .text_diff import diff_lines
+from ..types import ID, Change, JSONObject, Step, short
+from .schema_paths import readable_field
+from .summary import Scope, next_commands, outcome, outcome_title, summarize
+from .table import ABSENT, OUTCOME, fit_rows, width_of
+from .text_diff import diff_lines, mark_edits
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -112,33 +114,52 @@ def _scalar(value: Any) -> str:
 
 
 def print_steps(
-    command: str, steps: Sequence[Step], stream: IO[str], *, planned: bool, refused: bool = False, error: str | None = None
-) -> None:
-    """Print steps for people: a table, the differences below their rows, a last line that says what to do next.
+    command: str, steps: Sequence[Step], stream: IO[str], *, planned: bool, refused: bool = False, error: str | None = None,
+    scope: Scope | None = None,
+) -> None:  # fmt: skip
+    """Print steps for people: a table, the differences below their rows, how many there are of each, the next command.
 
     Args:
         planned: nothing was done, so actions are what a command would do.
         refused: the command refused to do it.
         error: the message that the command ends with; remarks that it repeats are left out.
+        scope: what the next command is narrowed to; without it, none is named.
     """
     planned = planned or refused
-    rows = [_cells(step, outcome(command, step, planned=planned)) for step in steps]
-    widths = [max((len(cells[column]) for cells in rows), default=0) for column in range(5)]
     out = console(stream)
     with out.capture() as captured:
-        for step, cells, remarks in zip(steps, rows, _remarks(command, steps, error), strict=True):
-            text = _text("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
-            text.highlight_words([cells[2]], "red" if step.error else _STYLES.get(step.state or "", "green"))
-            differences = step.changes if planned or step.action == "update" else ()
-            for line in (text, *remarks, *(line for change in differences for line in _difference(change))):
-                out.print(line, soft_wrap=True)
+        if steps:
+            _print_table(command, steps, out, width_of(stream), planned=planned, error=error)
         summary = summarize(command, steps, planned=planned)
-        out.print(_text(f"refused, nothing was written: {summary}" if refused else summary), soft_wrap=True)
+        if error != summary:
+            out.print(_text(f"refused, nothing was written: {summary}" if refused else summary), soft_wrap=True)
+        for following in next_commands(command, steps, scope, planned=planned) if scope and not (refused or error) else ():
+            out.print(_text("next: ", "dim") + _text(following, "bold"), soft_wrap=True)
     print(captured.get(), end="", file=stream, flush=True)  # in one piece: rich would exit by itself on a closed pipe
 
 
+def _print_table(command: str, steps: Sequence[Step], out: Console, width: int, *, planned: bool, error: str | None) -> None:
+    titles = "ASSISTANT", "ENVIRONMENT", outcome_title(command, steps, planned=planned), "ID", "DIGEST"
+    rows = [titles, *(_cells(step, outcome(command, step, planned=planned)) for step in steps)]
+    header, *lines = fit_rows(rows, width)
+    for line in header:
+        out.print(_row(line, "bold", "bold"), soft_wrap=True)
+    for step, row, remarks in zip(steps, lines, _remarks(command, steps, error), strict=True):
+        style = "red" if step.error else _STYLES.get(step.state or "", "green")
+        differences = _differences(step) if planned or step.action == "update" else ()
+        for text in (*(_row(line, "", style) for line in row), *remarks, *differences):
+            out.print(text, soft_wrap=True)
+
+
 def _cells(step: Step, outcome: str) -> tuple[str, ...]:
-    return step.name, step.environment, outcome, step.id or "-", short(step.digest) if step.digest else "-"
+    """A row of the table, safe to print: remote values must not steer the terminal."""
+    return tuple(map(printable, (step.name, step.environment, outcome, step.id or ABSENT, short(step.digest or ABSENT))))
+
+
+def _row(cells: Sequence[tuple[int, str]], style: str, outcome_style: str) -> Text:
+    from rich.text import Text
+
+    return Text.assemble(*((cell, outcome_style if column == OUTCOME else style) for column, cell in cells))
 
 
 def _remarks(command: str, steps: Sequence[Step], error: str | None) -> Iterator[list[Text]]:
@@ -149,22 +170,44 @@ def _remarks(command: str, steps: Sequence[Step], error: str | None) -> Iterator
         note = step.note if step.note and step.note not in (step.error or "") else None
         found = []
         for remark, style in ((step.error, "red"), (note, "dim")):
-            if remark and (whose, remark) not in printed and (whose or remark not in (error or "")):
+            if remark and (whose, remark) not in printed and remark not in (error or ""):
                 printed.add((whose, remark))
                 found.append(_text(f"    {remark}", style))
         yield found
 
 
+def _differences(step: Step) -> Iterator[Text]:
+    """The differences of a step; fields whose keyword changed in the same way share their lines."""
+    schemas = [_schema(step.remote), _schema(step.desired.payload if step.desired else None)]
+    shared: dict[str, list[Change]] = {}
+    for change in step.changes:
+        keyword = change.field.rpartition(".")[2]
+        shared.setdefault(json.dumps([keyword, change.before, change.after]), []).append(change)
+    for changes in shared.values():
+        yield from (_text(f"    {readable_field(change.field, schemas)}", "bold") for change in changes)
+        yield from _difference(changes[0])
+
+
+def _schema(instance: JSONObject | None) -> Any:
+    """The output schema that a payload or a remote object holds."""
+    text = (instance or {}).get("text") or {}
+    return (text.get("format") or {}).get("schema")
+
+
 def _difference(change: Change) -> Iterator[Text]:
-    yield _text(f"    {change.field}", "bold")
-    for line in diff_lines(change.before, change.after):
-        yield _text(f"      {line}", {"-": "red", "+": "green"}.get(line[0], "dim"))
+    """The lines of one difference, the words that differ marked on a terminal."""
+    indent = " " * 6
+    for line, edited in mark_edits(diff_lines(change.before, change.after)):
+        text = _text(f"{indent}{line}", {"-": "red", "+": "green"}.get(line[0], "dim"))
+        for start, end in edited:
+            text.stylize("reverse", len(indent) + start, len(indent) + end)
+        yield text
 
 
 def _text(text: str, style: str = "") -> Text:
     from rich.text import Text
 
-    return Text(printable(text), style=style)  # remote values must not steer the terminal
+    return Text(printable(text), style=style)
 
 
 def console(stream: IO[str]) -> Console:

@@ -16,7 +16,7 @@ from .output import console, print_steps
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["Terminal", "confirm", "waiting"]
+__all__ = ["Terminal", "can_ask", "confirm", "waiting"]
 
 
 class Terminal:
@@ -83,10 +83,13 @@ def waiting(label: str) -> Generator[Callable[[str], None]]:
         print(stream.rest(), end="", flush=True)
 
 
+def can_ask() -> bool:
+    """Whether there is a person at a terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def confirm(command: str, question: str, steps: Sequence[Step]) -> bool:
-    """Show the steps and ask the person at the terminal; no terminal and no answer mean no."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return False
+    """Show the steps and ask the person at the terminal; no answer means no."""
     print_steps(command, steps, sys.stderr, planned=True)
     if threading.current_thread() is not threading.main_thread():
         return _ask(question)
