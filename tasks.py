@@ -46,6 +46,12 @@ def check(c: Context) -> None:
         c.run(f"{sys.executable} -m {tool}")
 
 
+@task
+def pictures(c: Context) -> None:
+    """Draw the pictures of docs/pictures anew."""
+    c.run(f"{sys.executable} docs/pictures.py")
+
+
 @task(name="format")
 def format_(c: Context) -> None:
     """Format the code."""
@@ -53,4 +59,4 @@ def format_(c: Context) -> None:
         c.run(f"{sys.executable} -m {tool}")
 
 
-ns = Collection(asst, play, test, soak, check, format_)
+ns = Collection(asst, play, test, soak, check, pictures, format_)

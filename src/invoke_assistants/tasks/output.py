@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from ..ask.turn import TEMPORARY_PREFIX
@@ -126,15 +126,16 @@ def print_steps(
         scope: what the next command is narrowed to; without it, none is named.
     """
     planned = planned or refused
-    out = console(stream)
+    width = width_of(stream)
+    out = console(stream, width)
     with out.capture() as captured:
         if steps:
-            _print_table(command, steps, out, width_of(stream), planned=planned, error=error)
+            _print_table(command, steps, out, width, planned=planned, error=error)
         summary = summarize(command, steps, planned=planned)
         if error != summary:
-            out.print(_text(f"refused, nothing was written: {summary}" if refused else summary), soft_wrap=True)
+            _print(out, _text(f"refused, nothing was written: {summary}" if refused else summary))
         for following in next_commands(command, steps, scope, planned=planned) if scope and not (refused or error) else ():
-            out.print(_text("next: ", "dim") + _text(following, "bold"), soft_wrap=True)
+            out.print(_text("next: ").append(following, "bold"), soft_wrap=True)
     print(captured.get(), end="", file=stream, flush=True)  # in one piece: rich would exit by itself on a closed pipe
 
 
@@ -144,11 +145,48 @@ def _print_table(command: str, steps: Sequence[Step], out: Console, width: int, 
     header, *lines = fit_rows(rows, width)
     for line in header:
         out.print(_row(line, "bold", "bold"), soft_wrap=True)
+    shown: list[Step] = []
     for step, row, remarks in zip(steps, lines, _remarks(command, steps, error), strict=True):
         style = "red" if step.error else _STYLES.get(step.state or "", "green")
-        differences = _differences(step) if planned or step.action == "update" else ()
-        for text in (*(_row(line, "", style) for line in row), *remarks, *differences):
-            out.print(text, soft_wrap=True)
+        for line in row:
+            out.print(_row(line, "", style), soft_wrap=True)
+        for remark in remarks:
+            _print(out, remark, indent=4)
+        if step.changes and (planned or step.action == "update"):
+            _print_differences(step, shown, out)
+            shown.append(step)
+
+
+def _print_differences(step: Step, shown: Iterable[Step], out: Console) -> None:
+    """Print what changes; where it is the same for the same assistant in another environment, that alone."""
+    for other in shown:
+        if (other.name, other.changes) == (step.name, step.changes):
+            _print(out, _text(f"as in {other.environment}", "dim"), indent=4)
+            return
+    schemas = [_schema(step.remote), _schema(step.desired.payload if step.desired else None)]
+    shared: dict[str, list[Change]] = {}  # fields whose keyword changed in the same way share their lines
+    for change in step.changes:
+        keyword = change.field.rpartition(".")[2]
+        shared.setdefault(json.dumps([keyword, change.before, change.after]), []).append(change)
+    for changes in shared.values():
+        for change in changes:
+            _print(out, _text(readable_field(change.field, schemas), "bold"), indent=4)
+        for text in _difference(changes[0]):
+            _print(out, text, indent=6, hanging=2)
+
+
+def _schema(instance: JSONObject | None) -> Any:
+    """The output schema that a payload or a remote object holds."""
+    text = (instance or {}).get("text") or {}
+    return (text.get("format") or {}).get("schema")
+
+
+def _print(out: Console, text: Text, indent: int = 0, hanging: int = 0) -> None:
+    """Print a text behind an indent. A terminal gets its following lines behind the same; a pipe gets it on one line."""
+    room = out.width - indent - hanging
+    lines = text.wrap(out, room) if out.is_terminal and room > 20 else [text]
+    for number, line in enumerate(lines):
+        out.print(" " * (indent + (hanging if number else 0)), line, sep="", soft_wrap=True)
 
 
 def _cells(step: Step, outcome: str) -> tuple[str, ...]:
@@ -172,35 +210,16 @@ def _remarks(command: str, steps: Sequence[Step], error: str | None) -> Iterator
         for remark, style in ((step.error, "red"), (note, "dim")):
             if remark and (whose, remark) not in printed and remark not in (error or ""):
                 printed.add((whose, remark))
-                found.append(_text(f"    {remark}", style))
+                found.append(_text(remark, style))
         yield found
 
 
-def _differences(step: Step) -> Iterator[Text]:
-    """The differences of a step; fields whose keyword changed in the same way share their lines."""
-    schemas = [_schema(step.remote), _schema(step.desired.payload if step.desired else None)]
-    shared: dict[str, list[Change]] = {}
-    for change in step.changes:
-        keyword = change.field.rpartition(".")[2]
-        shared.setdefault(json.dumps([keyword, change.before, change.after]), []).append(change)
-    for changes in shared.values():
-        yield from (_text(f"    {readable_field(change.field, schemas)}", "bold") for change in changes)
-        yield from _difference(changes[0])
-
-
-def _schema(instance: JSONObject | None) -> Any:
-    """The output schema that a payload or a remote object holds."""
-    text = (instance or {}).get("text") or {}
-    return (text.get("format") or {}).get("schema")
-
-
 def _difference(change: Change) -> Iterator[Text]:
-    """The lines of one difference, the words that differ marked on a terminal."""
-    indent = " " * 6
+    """The lines of one difference, the words that differ marked for a terminal."""
     for line, edited in mark_edits(diff_lines(change.before, change.after)):
-        text = _text(f"{indent}{line}", {"-": "red", "+": "green"}.get(line[0], "dim"))
+        text = _text(line, {"-": "red", "+": "green"}.get(line[0], "dim"))
         for start, end in edited:
-            text.stylize("reverse", len(indent) + start, len(indent) + end)
+            text.stylize("reverse", start, end)
         yield text
 
 
@@ -210,8 +229,8 @@ def _text(text: str, style: str = "") -> Text:
     return Text(printable(text), style=style)
 
 
-def console(stream: IO[str]) -> Console:
+def console(stream: IO[str], width: int | None = None) -> Console:
     """A rich console that prints text as it is; colours are for terminals."""
     from rich.console import Console
 
-    return Console(file=stream, highlight=False, emoji=False, markup=False)
+    return Console(file=stream, highlight=False, emoji=False, markup=False, width=width)

@@ -32,7 +32,8 @@ def diff_lines(before: Any, after: Any) -> Iterator[str]:
     Texts of several lines are compared by lines. Everything else, and long lines, are compared by words.
     """
     if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
-        yield from _diff_by_lines(before.split("\n"), after.split("\n"))
+        both_end = before.endswith("\n") and after.endswith("\n")
+        yield from _diff_by_lines(*(text.removesuffix("\n" if both_end else "").split("\n") for text in (before, after)))
     elif (before is None or after is None) and len(_quoted(before) + _quoted(after)) > MAX_WHOLE:
         yield from _signed(_indented(before), _indented(after), "- ", "+ ")  # all of it came or went
     else:
