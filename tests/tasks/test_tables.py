@@ -196,7 +196,14 @@ def test_the_next_command_keeps_the_names_and_the_environment(local_host: Host) 
 
 def test_one_environment_leads_to_no_deploy(local_host: Host) -> None:
     """Where there is no environment after the first, update is the end."""
-    local_host.declare(THREE, 'environments = ["development"]\n')
+    local_host.declare(
+        THREE.replace(
+            """,
+              environments={"production": {"model": "gpt-6-astra"}}""",
+            "",
+        ),
+        'environments = ["development"]\n',
+    )
     local_host.inv("asst.create")
     local_host.edit("Plan it.", "Plan it well.")
     assert local_host.inv("asst.update").out.endswith("1 updated, 2 unchanged\n")

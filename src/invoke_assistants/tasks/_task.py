@@ -148,7 +148,7 @@ class CommandOutput:
             self.steps = list(raised.rows) if isinstance(raised, AsstError) else []
         elif self._check:
             error, code = self._join_errors(), exit_code_of(self.steps)
-        last = self._last_line(error, code)
+        last = self._last_line(error, code, raised=raised is not None)
         try:
             self._print(error, last, code)
             sys.stdout.flush()
@@ -158,11 +158,11 @@ class CommandOutput:
         if code:
             raise Exit(last, code) from None
 
-    def _last_line(self, error: str | None, code: int) -> str | None:
-        """What people read of an error at the end, where it was not shown before."""
+    def _last_line(self, error: str | None, code: int, *, raised: bool) -> str | None:
+        """What people read of an error at the end; what they have read already is not said again."""
         from .summary import summarize
 
-        if error and self._command == "check" and self.steps:
+        if error and self._command == "check" and not raised:
             return summarize(self._command, self.steps, planned=True)  # each error stands at its row
         if self._declined and code == Refused.exit_code:
             return error if error and error.startswith("not confirmed") else "not confirmed: nothing was written"
