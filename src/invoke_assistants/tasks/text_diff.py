@@ -21,7 +21,7 @@ MAX_COMPARISONS = 20_000_000  # comparisons; with more, frequent words and lines
 _WORD = re.compile(r"(?:[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\s\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+)\s*|\s+")
 # What is marked within a line: a word, a run of white space, a character that is neither.
 _PART = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|\s+|[^\w\s]")
-ALIKE = 0.5  # of two sides, from which on marks help; with less in common, nearly everything would be marked
+ALIKE = 0.3  # the share of letters in common from which on marks help; with less, nearly everything would be marked
 
 Spans = list[tuple[int, int]]  # where the marked parts of a line start and end
 
@@ -60,14 +60,20 @@ def mark_edits(lines: Iterable[str]) -> Iterator[tuple[str, Spans]]:
 def _edited_parts(old: Sequence[str], new: Sequence[str]) -> list[Spans]:
     """The edited parts of each old line, then of each new one."""
     sides = [[part for line in lines for part in (*_PART.findall(line[1:]), "\n")] for lines in (old, new)]
-    match = _match(*sides)
-    if match.ratio() < ALIKE:
+    codes = _match(*sides).get_opcodes()
+    edits = [each for each in codes if each[0] != "equal"]
+    same = sum(_letters(sides[0][start:end]) for kind, start, end, _, _ in codes if kind == "equal")
+    if 2 * same < ALIKE * (_letters(sides[0]) + _letters(sides[1])):
         return [[] for _ in (*old, *new)]
-    edits = [each for each in match.get_opcodes() if each[0] != "equal"]
     return [
         *_spans(sides[0], [(start, end) for _, start, end, _, _ in edits]),
         *_spans(sides[1], [(start, end) for _, _, _, start, end in edits]),
     ]
+
+
+def _letters(parts: Iterable[str]) -> int:
+    """How many letters and digits there are, which is what people compare."""
+    return sum(len(part) for part in parts if part[0].isalnum())
 
 
 def _spans(parts: Sequence[str], edits: Sequence[tuple[int, int]]) -> list[Spans]:
