@@ -135,7 +135,7 @@ def print_steps(
         if error != summary:
             _print(out, _text(f"refused, nothing was written: {summary}" if refused else summary))
         for following in next_commands(command, steps, scope, planned=planned) if scope and not (refused or error) else ():
-            out.print(_text("next: ").append(following, "bold"), soft_wrap=True)
+            _print(out, _text("next: ").append(following, "bold"))
     print(captured.get(), end="", file=stream, flush=True)  # in one piece: rich would exit by itself on a closed pipe
 
 
@@ -144,12 +144,12 @@ def _print_table(command: str, steps: Sequence[Step], out: Console, width: int, 
     rows = [titles, *(_cells(step, outcome(command, step, planned=planned)) for step in steps)]
     header, *lines = fit_rows(rows, width)
     for line in header:
-        out.print(_row(line, "bold", "bold"), soft_wrap=True)
+        _print(out, _row(line, "bold", "bold"))
     shown: list[Step] = []
     for step, row, remarks in zip(steps, lines, _remarks(command, steps, error), strict=True):
         style = "red" if step.error else _STYLES.get(step.state or "", "green")
         for line in row:
-            out.print(_row(line, "", style), soft_wrap=True)
+            _print(out, _row(line, "", style))
         for remark in remarks:
             _print(out, remark, indent=4)
         if step.changes and (planned or step.action == "update"):
@@ -172,7 +172,7 @@ def _print_differences(step: Step, shown: Iterable[Step], out: Console) -> None:
         for change in changes:
             _print(out, _text(readable_field(change.field, schemas), "bold"), indent=4)
         for text in _difference(changes[0]):
-            _print(out, text, indent=6, hanging=2)
+            _print_wrapped(out, text, indent=6)
 
 
 def _schema(instance: JSONObject | None) -> Any:
@@ -181,12 +181,17 @@ def _schema(instance: JSONObject | None) -> Any:
     return (text.get("format") or {}).get("schema")
 
 
-def _print(out: Console, text: Text, indent: int = 0, hanging: int = 0) -> None:
-    """Print a text behind an indent. A terminal gets its following lines behind the same; a pipe gets it on one line."""
-    room = out.width - indent - hanging
+def _print(out: Console, text: Text, indent: int = 0) -> None:
+    """Print a text on one line, however long: a command in it must be whole when it is copied."""
+    out.print(" " * indent, text, sep="", soft_wrap=True)
+
+
+def _print_wrapped(out: Console, text: Text, indent: int) -> None:
+    """Print a text behind an indent; what does not fit a terminal's line goes to further lines, two columns to the right."""
+    room = out.width - indent - 2
     lines = text.wrap(out, room) if out.is_terminal and room > 20 else [text]
     for number, line in enumerate(lines):
-        out.print(" " * (indent + (hanging if number else 0)), line, sep="", soft_wrap=True)
+        _print(out, line, indent + 2 * bool(number))
 
 
 def _cells(step: Step, outcome: str) -> tuple[str, ...]:
