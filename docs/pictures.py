@@ -34,7 +34,8 @@ EXAMPLE = ("app", "tasks.py", "pyproject.toml", ".env", "assistants_store.json")
 WIDTH, HEIGHT = 80, 24  # of the terminal
 _PROMPT = "\x1b[32m$\x1b[0m \x1b[1m"
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_PIECES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r?\n|\r|[^\x1b\r\n]+|\x1b")
+_PIECES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r?\n|\r|[^\x1b\r\n]+")
+_CUT_OFF = re.compile(r"\x1b(?:\[[0-9;?]*)?\Z")  # an escape sequence whose end has not come yet
 KEPT = ("PATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT", "TMPDIR")  # variables that the commands see
 
 THEME = TerminalTheme(
@@ -84,7 +85,7 @@ def copy_example(folder: Path) -> None:
 def _settled(shown: str) -> str:
     """What stays on a terminal: rich takes a line back by clearing it, or by going up to it and clearing it."""
     lines, at = [""], 0
-    for piece in _PIECES.findall(shown):
+    for piece in _PIECES.findall(_CUT_OFF.sub("", shown)):
         if piece.endswith("\n"):
             at += 1
             lines += [""] * (at == len(lines))
@@ -160,11 +161,11 @@ class Project:
         with Path(os.devnull).open() as nothing:
             process = self._start([nothing.fileno(), inside, inside], shlex.split(command)[1:], self.folder, environment)
         os.close(inside)
-        shown = ""
-        with os.fdopen(outside, encoding="utf-8", newline="") as terminal, contextlib.suppress(OSError):  # EIO is the end
-            while piece := terminal.read(1):
+        shown = b""
+        with io.FileIO(outside) as terminal, contextlib.suppress(OSError):  # EIO is the end of a terminal
+            while piece := terminal.read(65536):
                 shown += piece
-                yield f"{_PROMPT}{command}\x1b[0m\n{_settled(shown)}"
+                yield f"{_PROMPT}{command}\x1b[0m\n{_settled(shown.decode(errors='ignore'))}"
         process.wait()
 
 
