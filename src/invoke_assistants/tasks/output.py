@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from ..ask.turn import TEMPORARY_PREFIX
@@ -145,7 +145,7 @@ def _print_table(command: str, steps: Sequence[Step], out: Console, width: int, 
     header, *lines = fit_rows(rows, width)
     for line in header:
         _print(out, _row(line, "bold", "bold"))
-    shown: list[Step] = []
+    shown: dict[str, str] = {}
     for step, row, remarks in zip(steps, lines, _remarks(command, steps, error), strict=True):
         style = "red" if step.error else _STYLES.get(step.state or "", "green")
         for line in row:
@@ -153,16 +153,17 @@ def _print_table(command: str, steps: Sequence[Step], out: Console, width: int, 
         for remark in remarks:
             _print(out, remark, indent=4)
         if step.changes and (planned or step.action == "update"):
-            _print_differences(step, shown, out)
-            shown.append(step)
+            # As JSON, in which 1 and true differ.
+            same = json.dumps([step.name, *((change.field, change.before, change.after) for change in step.changes)])
+            if same in shown:
+                _print(out, _text(f"as in {shown[same]}", "dim"), indent=4)
+            else:
+                _print_differences(step, out)
+            shown.setdefault(same, step.environment)
 
 
-def _print_differences(step: Step, shown: Iterable[Step], out: Console) -> None:
-    """Print what changes; where it is the same for the same assistant in another environment, that alone."""
-    for other in shown:
-        if (other.name, other.changes) == (step.name, step.changes):
-            _print(out, _text(f"as in {other.environment}", "dim"), indent=4)
-            return
+def _print_differences(step: Step, out: Console) -> None:
+    """Print what changes, field by field."""
     schemas = [_schema(step.remote), _schema(step.desired.payload if step.desired else None)]
     shared: dict[str, list[Change]] = {}  # fields whose keyword changed in the same way share their lines
     for change in step.changes:
