@@ -12,6 +12,7 @@ from ..ask.turn import TEMPORARY_PREFIX
 from ..text import printable
 from ..types import ID, Change, JSONObject, Step, short
 from .schema_paths import readable_field
+from .spelling import spell_commands, spell_steps
 from .summary import Scope, next_commands, outcome, outcome_title, summarize
 from .table import ABSENT, OUTCOME, fit_rows, width_of
 from .text_diff import diff_lines, mark_edits
@@ -48,7 +49,7 @@ def json_document(command: str, steps: Sequence[Step], error: str | None, ok: bo
             "changes": [{"field": each.field, "before": each.before, "after": each.after} for each in step.changes],
             "error": step.error,
         }
-        for step in steps
+        for step in spell_steps(steps)
     ]
     document = {"command": command, "ok": ok, "error": error, "rows": rows, **more}
     return json.dumps(_as_json(document), indent=2, allow_nan=False)
@@ -125,7 +126,7 @@ def print_steps(
         error: the message that the command ends with; remarks that it repeats are left out.
         scope: what the next command is narrowed to; without it, none is named.
     """
-    planned = planned or refused
+    planned, steps = planned or refused, spell_steps(steps)
     width = width_of(stream)
     out = console(stream, width)
     with out.capture() as captured:
@@ -133,9 +134,9 @@ def print_steps(
             _print_table(command, steps, out, width, planned=planned, error=error)
         summary = summarize(command, steps, planned=planned)
         if error != summary:
-            _print(out, _text(f"refused, nothing was written: {summary}" if refused else summary))
+            _print(out, _text(spell_commands(f"refused, nothing was written: {summary}" if refused else summary)))
         for following in next_commands(command, steps, scope, planned=planned) if scope and not (refused or error) else ():
-            _print(out, _text("next: ").append(following, "bold"))
+            _print(out, _text("next: ").append(spell_commands(following), "bold"))
     print(captured.get(), end="", file=stream, flush=True)  # in one piece: rich would exit by itself on a closed pipe
 
 
