@@ -227,7 +227,7 @@ def test_check_shows_a_warning_and_goes_on(host: Host) -> None:
     done = host.inv("asst.check")
     assert (done.code, done.err) == (0, "")
     assert f"unknown to openai-python {SDK_VERSION}" in done.out
-    assert done.out.splitlines()[-1] == "none of 4 would be refused, 2 with a warning"
+    assert done.out.splitlines()[-2:] == ["none of 4 would be refused, 2 with a warning", "next: inv asst.plan"]
     assert host.inv("asst.plan").code == 0
     done = host.inv("asst.check", "--json")
     assert (done.code, done.json["ok"]) == (0, True)
@@ -236,14 +236,14 @@ def test_check_shows_a_warning_and_goes_on(host: Host) -> None:
 
 @pytest.mark.parametrize("value", ["loud", "lwo", "hihg"])
 def test_check_shows_which_assistant_a_warning_is_about(host: Host, value: str) -> None:
-    """A warning or an error stands below the first row of each assistant that it is about."""
+    """A warning or an error stands below the first row of each assistant that it is about, and nowhere else."""
     declared = [f'Assistant("{name}", model="m", verbosity="{value}")' for name in ("one", "two")]
     host.declare(f"{MODELS}ASSISTANTS = [{', '.join(declared)}]\n")
     lines = host.inv("asst.check").out.splitlines()
     for name in ("one", "two"):
-        [at] = [index for index, line in enumerate(lines) if line.startswith(f"{name}  development")]
+        [at] = [index for index, line in enumerate(lines) if line.split()[:2] == [name, "development"]]
         assert f"    verbosity: '{value}' is unknown" in lines[at + 1]
-        assert lines[at + 2].startswith(f"{name}  production")
+        assert lines[at + 2].split()[:2] == [name, "production"]
 
 
 def test_check_refuses_for_the_embedded_platform_what_it_would_refuse(local_host: Host) -> None:
@@ -251,9 +251,11 @@ def test_check_refuses_for_the_embedded_platform_what_it_would_refuse(local_host
     local_host.declare(DOUBTFUL)
     done = local_host.inv("asst.check")
     assert done.code == 1
-    assert done.out.splitlines()[-1] == "2 of 4 would be refused"
-    assert done.err.startswith("one in development: verbosity: 'loud' is unknown")
-    assert "; one in production: verbosity: 'loud' is unknown" in done.err
+    assert done.out.count("verbosity: 'loud' is unknown") == 1
+    assert done.err == "2 of 4 would be refused\n"
+    error = local_host.inv("asst.check", "--json").json["error"]
+    assert error.startswith("one in development: verbosity: 'loud' is unknown")
+    assert "; one in production: verbosity: 'loud' is unknown" in error
     done = local_host.inv("asst.create")
     assert done.code == 1
     assert "one in development: verbosity: 'loud' is unknown" in done.err

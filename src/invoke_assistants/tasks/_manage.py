@@ -39,6 +39,7 @@ def create(
 
     dry = is_dry_run(c, dry_run)
     with CommandOutput("create", json, planned=dry, check=dry) as output:
+        output.narrow(only, env)
         output.steps = commands.create(
             find_root(c), only or (), env, dry_run=dry, recreate=recreate, confirm=output.confirm(yes), reporter=output.terminal
         )
@@ -60,12 +61,15 @@ def update(
     Example: inv asst.update --only judge_answer
     """
     from .. import commands
+    from ..config.settings import Settings
 
     dry = is_dry_run(c, dry_run)
     with CommandOutput("update", json, planned=dry, check=dry) as output:
+        root = find_root(c)
         output.steps = commands.update(
-            find_root(c), only or (), env, dry_run=dry, overwrite=overwrite, confirm=output.confirm(yes), reporter=output.terminal
+            root, only or (), env, dry_run=dry, overwrite=overwrite, confirm=output.confirm(yes), reporter=output.terminal
         )
+        output.narrow(only, env, later=len(Settings.load(root).environments) > 1)
     return output.steps
 
 
@@ -89,6 +93,7 @@ def deploy(
 
     dry = is_dry_run(c, dry_run)
     with CommandOutput("deploy", json, planned=dry, check=dry) as output:
+        output.narrow(only, env)
         output.steps = commands.deploy(
             find_root(c), only or (), env, dry_run=dry, overwrite=overwrite, confirm=output.confirm(yes), reporter=output.terminal
         )
@@ -123,6 +128,7 @@ def delete(
 
     dry = is_dry_run(c, dry_run)
     with CommandOutput("delete", json, planned=dry, check=dry) as output:
+        output.narrow(only, env, [*(["--undeclared"] if undeclared else ()), *(["--id", id] if id else ())])
         output.steps = commands.delete(
             find_root(c), only or (), env, undeclared=undeclared, id=id, dry_run=dry, yes=yes, confirm=output.confirm(yes),
             reporter=output.terminal,
@@ -139,6 +145,7 @@ def adopt(c: Context, name: str, env: str, id: str, json: bool = False) -> list[
     from .. import commands
 
     with CommandOutput("adopt", json) as output:
+        output.narrow()
         output.steps = commands.adopt(name, env, id, find_root(c), reporter=output.terminal)
     return output.steps
 
@@ -181,6 +188,7 @@ def plan(
     from .. import commands
 
     with CommandOutput("plan", json, planned=True, check=check) as output:
+        output.narrow(only, env)
         output.steps = commands.plan(find_root(c), only or (), env, from_store=offline, reporter=output.terminal)
     return output.steps
 
@@ -194,6 +202,7 @@ def status(c: Context, only: Iterable[str] | None = None, env: str | None = None
     from .. import commands
 
     with CommandOutput("status", json, planned=True) as output:
+        output.narrow(only, env)
         output.steps = commands.status(find_root(c), only or (), env, reporter=output.terminal)
     return output.steps
 
@@ -207,6 +216,7 @@ def check(c: Context, only: Iterable[str] | None = None, json: bool = False) -> 
     from .. import commands
 
     with CommandOutput("check", json, planned=True, check=True) as output:
+        output.narrow(only)
         output.steps = commands.check(find_root(c), only or ())
     return output.steps
 
@@ -226,6 +236,7 @@ def resolve(c: Context, ours: Iterable[str] | None = None, theirs: Iterable[str]
     from .. import commands
 
     with CommandOutput("resolve", json) as output:
+        output.narrow()
         output.steps = commands.resolve(find_root(c), ours=ours or (), theirs=theirs or (), reporter=output.terminal)
     return output.steps
 

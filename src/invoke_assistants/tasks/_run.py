@@ -64,5 +64,5 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
     elif reply is None:
         print(f"would ask {step.name} in {step.environment}, {step.id}; nobody was asked")
     else:
-        print_reply(step, reply, result.output, printed=streams)
+        print_reply(step, reply, result.output, printed=result.shown)
     return reply
