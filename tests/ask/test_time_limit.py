@@ -116,7 +116,8 @@ def slow(
     compatible.seen.clear()
     service = server.service
     if request.param == "local":
-        [(service, _)] = process_cache().clients()._embedded.values()
+        [(transport, _)] = process_cache().clients()._embedded.values()
+        service = transport.service
     service._sessions._responder = model
     monkeypatch.setenv("ASST_TIMEOUT", "1")
 
@@ -188,7 +189,7 @@ def test_a_later_turn_has_the_limit_too(host: Host, server: Loopback, monkeypatc
     session = talker.run("Hello.").session
     monkeypatch.setenv("ASST_TIMEOUT", "1")
     monkeypatch.setattr("openai._constants.INITIAL_RETRY_DELAY", 0.01)
-    server.service._sessions._responder = model = Slow()
+    server.transport.service._sessions._responder = model = Slow()
     for way in [ways(talker, "Go on.", session=session)[name] for name in ("run", "arun")]:
         with pytest.raises(PlatformError, match=LATE.format("talker")):
             way()
@@ -296,8 +297,8 @@ def test_a_cancelled_run_leaves_nothing_behind(local_host: Host, monkeypatch: py
 
     asyncio.run(many())
     assert eventually(lambda: not turn_threads()), turn_threads()
-    [(service, _)] = process_cache().clients()._embedded.values()
-    sessions = service.handle("GET", "/agents/sessions", {"limit": "100"}, b"")[1]["data"]  # type: ignore[call-overload, index]
+    [(transport, _)] = process_cache().clients()._embedded.values()
+    sessions = transport.service.handle("GET", "/agents/sessions", {"limit": "100"}, b"")[1]["data"]  # type: ignore[call-overload, index]
     assert len(sessions) >= 20
     assert {session["status"] for session in sessions} == {"idle"}
 
@@ -310,7 +311,7 @@ def test_a_stream_that_its_reader_leaves_is_cancelled(
     """A stream that is left early cancels its turn, even if the garbage collector closes it."""
     talker = on_agents(request.getfixturevalue(project), monkeypatch)["talker"]
     monkeypatch.setattr("invoke_assistants.emulator.api.SampleResponder", Slow)
-    server.service._sessions._responder = Slow()
+    server.transport.service._sessions._responder = Slow()
 
     async def one_piece() -> bool:
         async for piece in talker.stream("Hello."):

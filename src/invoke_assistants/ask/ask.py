@@ -43,7 +43,7 @@ def ask(question: Question[Any]) -> Iterator[str | Reply[Any]]:
         PlatformError: a request failed, or the turn took too long.
         AsstError: the settings or the store are wrong, or the session is another assistant's or environment's.
     """
-    prepared = _PreparedQuestion(question, find_instance(question.assistant.name, question.environment, question.root))
+    prepared = _PreparedQuestion(question, find_instance(question.assistant, question.environment, question.root))
     client = prepared.process.clients().sync_client(prepared.instance)
     with prepared.errors():
         for piece in prepared.api.ask(client, prepared.turn):
@@ -52,7 +52,7 @@ def ask(question: Question[Any]) -> Iterator[str | Reply[Any]]:
 
 async def aask(question: Question[Any]) -> AsyncIterator[str | Reply[Any]]:
     """As ``ask``, on the running event loop."""
-    prepared = _PreparedQuestion(question, await afind_instance(question.assistant.name, question.environment, question.root))
+    prepared = _PreparedQuestion(question, await afind_instance(question.assistant, question.environment, question.root))
     client = await prepared.process.clients().async_client(prepared.instance)
     with prepared.errors():
         async with aclosing(prepared.api.aask(client, prepared.turn)) as pieces:

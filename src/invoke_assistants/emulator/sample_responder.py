@@ -16,11 +16,10 @@ from typing import Any
 import rstr
 
 from ..types import JSONObject
-from .responder import Conversation, FunctionCall, ResponderAnswer, ResponderError
+from .responder import Conversation, FunctionCall, ResponderAnswer, ResponderError, count_input, write_answer
 
 __all__ = ["SampleResponder", "sample"]
 
-PIECES = 20  # in which an answer is streamed
 EXCERPT = 80  # characters of the prompt that an answer in plain text repeats
 ITEMS = 2  # in a list of any length
 TRIES = 300  # strings made from a pattern, in search of one with an allowed length
@@ -34,22 +33,21 @@ Schema = Mapping[str, Any]
 class SampleResponder:
     """Answers with samples. It calls a function once in a turn whose prompt contains the function's name as a word."""
 
+    def accept(self, conversation: Conversation) -> None:
+        """See ``Responder``; every turn is accepted."""
+
     def answer(self, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         """See ``Responder``."""
         prompt, schema, turn = conversation.prompt, conversation.schema, conversation.turn
         outputs = [item["output"] for item in conversation.turn_items if item["type"] == "function_call_output"]
-        input_tokens = len(str(conversation.items).split()) + len((conversation.agent["instructions"] or "").split())
         words = re.findall(r"[\w-]+", prompt)
         named = [tool for tool in conversation.functions if tool["name"] in words]
         if named and not outputs:
             arguments = sample(named[0]["parameters"], turn)
             call = FunctionCall(named[0]["name"], arguments)
-            return ResponderAnswer(input_tokens, 1 + len(str(arguments).split()), (call,))
+            return ResponderAnswer(count_input(conversation), 1 + len(str(arguments).split()), (call,))
         text = _sample_text(prompt, outputs) if schema is None else json.dumps(sample(schema, turn), ensure_ascii=False)
-        size = math.ceil(len(text) / PIECES)
-        for start in range(0, len(text), size):
-            on_text(text[start : start + size])
-        return ResponderAnswer(input_tokens, len(text.split()))
+        return write_answer(text, conversation, on_text)
 
 
 def _sample_text(prompt: str, outputs: list[Any]) -> str:
