@@ -16,11 +16,12 @@ from ..config.settings import Settings
 from ..config.sources import Sources, Variables
 from ..declare.declaration import Declaration
 from ..declare.digest import digest
-from ..declare.payload import build_payload
+from ..declare.payload import build_payload, find_problems
 from ..emulator.api import EmbeddedAPI
 from ..emulator.responder import Responder
 from ..emulator.transport import Transport
-from ..types import LOCAL, LocalModel, Record, State
+from ..errors import DeclarationError
+from ..types import LOCAL, Desired, LocalModel, Record, State
 from .clients import Clients
 from .instance import Instance
 from .process_cache import ProcessCache
@@ -100,6 +101,9 @@ def _read_settings() -> Settings:
 def _record(assistant: Declaration[Any], environment: str) -> tuple[Record, State]:
     """A record of an assistant as it is declared, and a store with it alone."""
     payload = build_payload(assistant, environment)
-    id = "agent_" + hashlib.sha256(f"{assistant.name} {environment}".encode()).hexdigest()[:24]
-    record = Record(id, LOCAL, digest(payload))
-    return record, State({(assistant.name, environment): record}, {record.digest: payload})
+    desired = Desired(assistant.name, environment, 0, LOCAL, PROJECT, payload, digest(payload))
+    if problem := next(iter(find_problems(assistant, desired)), None):
+        raise DeclarationError(f"{desired.title}: {problem}: run inv asst.check")
+    id = "agent_" + hashlib.sha256(desired.remote_name.encode()).hexdigest()[:24]
+    record = Record(id, LOCAL, desired.digest)
+    return record, State({desired.key: record}, {record.digest: payload})
