@@ -34,6 +34,7 @@ OWNERS = {
     "openai": {"ask", "emulator", "platforms", "sdk"},
     "psycopg": {"store"},
     "pydantic": {"ask", "declare", "emulator"},
+    "pytest": {"testing"},
     "redis": {"store"},
     "rich": {"tasks"},
     "rstr": {"emulator"},

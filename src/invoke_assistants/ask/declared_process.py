@@ -18,7 +18,7 @@ from ..declare.declaration import Declaration
 from ..declare.digest import digest
 from ..declare.payload import build_payload, find_problems
 from ..emulator.api import EmbeddedAPI
-from ..emulator.responder import Responder
+from ..emulator.scripted_responder import ScriptedResponder
 from ..emulator.transport import Transport
 from ..errors import DeclarationError
 from ..types import LOCAL, Desired, LocalModel, Record, State
@@ -38,10 +38,10 @@ class DeclaredProcess(ProcessCache):
     Of the project, if there is one, only its ``pyproject.toml`` is read, for its environments; the first one is the current.
 
     Args:
-        make_responder: makes what answers every question; in a forked child again.
+        make_responder: makes what answers every question; a forked child makes one again.
     """
 
-    def __init__(self, make_responder: Callable[[], Responder]) -> None:
+    def __init__(self, make_responder: Callable[[], ScriptedResponder]) -> None:
         super().__init__()
         self._make_responder = make_responder
         self._settings: Settings | None = None
@@ -69,7 +69,8 @@ class DeclaredProcess(ProcessCache):
 
     def make_clients(self) -> Clients:
         """Make the clients; what they ask is answered by the responder."""
-        transport = _Transport(EmbeddedAPI(None, responder=self._make_responder()))
+        responder = self._make_responder()
+        transport = _Transport(EmbeddedAPI(None, responder=responder, accept=responder.accept))
 
         def open_embedded(file: Path, model: LocalModel | None) -> Transport:
             return transport

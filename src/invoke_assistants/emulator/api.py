@@ -19,7 +19,7 @@ from ..store import atomic_write
 from ..store.file_lock import lock_file
 from ..types import JSONObject, LocalModel, State
 from .agent_models import Agent, AgentUpdate, fill_defaults, merge_update, request_fields
-from .responder import Responder
+from .responder import Conversation, Responder
 from .restore import restore_agents
 from .sample_responder import SampleResponder
 from .session_files import SessionFiles, SessionMemory
@@ -39,9 +39,16 @@ class EmbeddedAPI:
             sessions in memory.
         clock: seconds since 1970, for ``created_at``.
         responder: answers in sessions; None means samples.
+        accept: takes each new turn of a session before it begins; its ``RequestError`` refuses the turn.
     """
 
-    def __init__(self, path: Path | None, clock: Callable[[], float] = time.time, responder: Responder | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        clock: Callable[[], float] = time.time,
+        responder: Responder | None = None,
+        accept: Callable[[Conversation], None] | None = None,
+    ) -> None:
         self.path = path
         self.clock = clock
         self._thread_lock = threading.Lock()
@@ -50,7 +57,7 @@ class EmbeddedAPI:
         if path:
             atomic_write.restrict_to_owner(path.parent)
         sessions = SessionFiles(path.parent / "sessions") if path else SessionMemory()
-        self._sessions = Sessions(sessions, self._retrieve, responder or SampleResponder(), clock)
+        self._sessions = Sessions(sessions, self._retrieve, responder or SampleResponder(), clock, accept)
 
     def handle(
         self, method: str, path: str, query: Mapping[str, str], body: bytes, headers: Mapping[str, str] = MappingProxyType({})

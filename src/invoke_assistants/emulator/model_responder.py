@@ -53,9 +53,6 @@ class ModelResponder:
         self._supports_tools = True
         self._where = model.address.partition("?")[0]
 
-    def accept(self, conversation: Conversation) -> None:
-        """See ``Responder``; every turn is accepted."""
-
     def answer(self, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         """See ``Responder``."""
         calls = sum(item["type"] == "function_call_output" for item in conversation.turn_items)

@@ -88,14 +88,6 @@ class ResponderAnswer:
 class Responder(Protocol):
     """Answers in sessions; called from several threads at once."""
 
-    def accept(self, conversation: Conversation) -> None:
-        """Accept a turn before it begins.
-
-        Raises:
-            RequestError: the request for the turn is refused.
-        """
-        ...
-
     def answer(self, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         """Answer, or call functions.
 

@@ -29,9 +29,6 @@ Schema = Mapping[str, Any]
 class SampleResponder:
     """Answers with samples. It calls a function once in a turn whose prompt contains the function's name as a word."""
 
-    def accept(self, conversation: Conversation) -> None:
-        """See ``Responder``; every turn is accepted."""
-
     def answer(self, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         """See ``Responder``."""
         prompt, schema, turn = conversation.prompt, conversation.schema, conversation.turn

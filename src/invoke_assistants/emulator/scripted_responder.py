@@ -42,7 +42,7 @@ class ScriptedTurn:
 
 
 class ScriptedResponder:
-    """Answers each turn as it is scripted.
+    """Answers each turn as it is scripted, once it was accepted.
 
     Args:
         script: returns what happens in a new turn.
@@ -54,7 +54,11 @@ class ScriptedResponder:
         self._samples = SampleResponder()
 
     def accept(self, conversation: Conversation) -> None:
-        """See ``Responder``."""
+        """Look up what happens in a new turn.
+
+        Raises:
+            RequestError: the request for the turn is refused.
+        """
         turn = self._turns[conversation.turn_id] = self._script(conversation)
         if turn.failure and turn.failure.status is not None:
             raise RequestError(turn.failure.status, turn.failure.message, code=turn.failure.code)
