@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
-import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -160,10 +161,8 @@ def test_an_answer_that_does_not_fit(asst_answers: Answers) -> None:
 def test_a_failure(asst_answers: Answers, status: int | None, code: str) -> None:
     """The app gets PlatformError at once: nothing is asked again, whatever the status."""
     asst_answers.once(talker).fail("Too much.", code=code, status=status)
-    began = time.monotonic()
     with pytest.raises(PlatformError) as raised:
         talker.run("?")
-    assert time.monotonic() - began < 0.4
     assert (raised.value.status, raised.value.code) == (status, code)
     assert len(asst_answers.asked) == 1
 
@@ -256,18 +255,26 @@ def test_a_forked_child_asks_no_platform(asst_answers: Answers) -> None:
     """A child has the answers of its parent, also where a thread of the parent held the lock."""
     asst_answers.always(talker).give("offline")
     assert talker.run("?").output == "offline"
-    held = threading.Event()
+    held, forked = threading.Event(), threading.Event()
 
     def hold() -> None:
         with asst_answers._lock:
             held.set()
-            time.sleep(0.2)
+            forked.wait()
 
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait()
-    if not (child := os.fork()):
-        os._exit(0 if talker.run("?").output == "offline" else 1)
+    with warnings.catch_warnings(action="ignore"):  # from Python 3.12 on, of the thread
+        child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.alarm(30)
+            code = 0 if talker.run("?").output == "offline" else 2
+        finally:
+            os._exit(code)
+    forked.set()
     thread.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 

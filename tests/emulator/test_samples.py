@@ -295,3 +295,10 @@ def test_a_float_keeps_its_bounds(bounds: dict[str, float]) -> None:
                 lt=bounds.get("exclusiveMaximum"), multiple_of=bounds.get("multipleOf"),
             )]
         ).validate_python(number)  # fmt: skip
+
+
+def test_a_step_is_exact() -> None:
+    """Multiples of a decimal step are those of the decimal, not of its nearest float."""
+    made = [sample({"type": "number", "exclusiveMinimum": 0.3, "maximum": 0.6, "multipleOf": 0.1}, 1) for _ in range(2)]
+    assert made == [0.4, 0.4]
+    assert sample({"type": "integer", "minimum": 4, "multipleOf": 1.5}, 1) == 6
