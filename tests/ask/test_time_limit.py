@@ -189,7 +189,7 @@ def test_a_later_turn_has_the_limit_too(host: Host, server: Loopback, monkeypatc
     session = talker.run("Hello.").session
     monkeypatch.setenv("ASST_TIMEOUT", "1")
     monkeypatch.setattr("openai._constants.INITIAL_RETRY_DELAY", 0.01)
-    server.transport.service._sessions._responder = model = Slow()
+    server.service._sessions._responder = model = Slow()
     for way in [ways(talker, "Go on.", session=session)[name] for name in ("run", "arun")]:
         with pytest.raises(PlatformError, match=LATE.format("talker")):
             way()
@@ -311,7 +311,7 @@ def test_a_stream_that_its_reader_leaves_is_cancelled(
     """A stream that is left early cancels its turn, even if the garbage collector closes it."""
     talker = on_agents(request.getfixturevalue(project), monkeypatch)["talker"]
     monkeypatch.setattr("invoke_assistants.emulator.api.SampleResponder", Slow)
-    server.transport.service._sessions._responder = Slow()
+    server.service._sessions._responder = Slow()
 
     async def one_piece() -> bool:
         async for piece in talker.stream("Hello."):
