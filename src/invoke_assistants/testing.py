@@ -95,7 +95,7 @@ class Answers:
         return Script(self._rules.append, assistant, prompt, repeated=False)
 
     def always(self, assistant: Declaration[Given], prompt: Prompt | None = None) -> Script[Given]:
-        """What an assistant answers whenever it is asked. The last one written counts, as does a ``once`` before it.
+        """What an assistant answers whenever it is asked. Of several, the last one counts; a ``once`` goes before it.
 
         Args:
             prompt: the questions that it is for: by default any.
