@@ -53,4 +53,12 @@ def format_(c: Context) -> None:
         c.run(f"{sys.executable} -m {tool}")
 
 
-ns = Collection(asst, play, test, soak, check, format_)
+@task
+def docs(c: Context) -> None:
+    """Bring the generated pages up to date, and build the documentation into site/."""
+    for script in ("docs/rooms.py", "docs/reference.py"):
+        c.run(f"{sys.executable} {script}")
+    c.run(f"{sys.executable} -m zensical build --strict")
+
+
+ns = Collection(asst, play, test, soak, check, format_, docs)

@@ -32,6 +32,7 @@ OWNERS = {
     "invoke": {"tasks"},
     "obstore": {"store"},
     "openai": {"ask", "emulator", "platforms", "sdk"},
+    "opentelemetry": {"sdk"},
     "psycopg": {"store"},
     "pydantic": {"ask", "declare", "emulator"},
     "pytest": {"testing"},
@@ -39,6 +40,7 @@ OWNERS = {
     "rich": {"tasks"},
     "rstr": {"emulator"},
     "tinydb": {"store"},
+    "tomlkit": {"tasks"},
     "watchfiles": {"tasks"},
     "xllamacpp": {"emulator"},
 }
