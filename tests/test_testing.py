@@ -219,11 +219,11 @@ def test_what_no_model_could_answer_is_refused(asst_answers: Answers) -> None:
     anything: Any = BAD
     with pytest.raises(TypeError, match="talker cannot answer with this: Verdict"):
         asst_answers.once(talker).give(anything)
-    with pytest.raises(TypeError, match="judge cannot answer with this: 'yes' is no Verdict"):
+    with pytest.raises(TypeError, match="judge cannot answer with this: 'yes' is not an object of Verdict"):
         asst_answers.once(judge).give("yes")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="its JSON does not fit the output model: in: Field required"):
         asst_answers.once(Assistant("shower", output=Shown, model="m")).give(Shown.model_validate({"in": "x"}))
-    with pytest.raises(ValueError, match="200 is no HTTP status of an error"):
+    with pytest.raises(ValueError, match="200 is not the HTTP status of an error"):
         asst_answers.once(judge).fail(status=200)
 
 

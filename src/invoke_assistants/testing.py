@@ -233,7 +233,7 @@ class Script(Generic[Given]):
             ValueError: it is no status of an error.
         """
         if status is not None and not 400 <= status <= 599:
-            raise ValueError(f"{status} is no HTTP status of an error, which are 400 to 599")
+            raise ValueError(f"{status} is not the HTTP status of an error, which is 400 to 599")
         self._fail(message, code, status)
 
     def _fail(self, message: str, code: str, status: int | None = None, text: str = "") -> None:

@@ -63,7 +63,7 @@ def encode_answer(output: type[Any] | None, value: Any) -> str:
     """
     expected = str if output is None else output
     if not isinstance(value, expected):
-        raise TypeError(f"{value!r:.80} is no {expected.__name__}")
+        raise TypeError(f"{value!r:.80} is not an object of {expected.__name__}")
     if expected is str:
         return str(value)
     text = _adapter(cast("Any", output)).dump_json(value, by_alias=True, round_trip=True).decode()
