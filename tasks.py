@@ -46,6 +46,12 @@ def check(c: Context) -> None:
         c.run(f"{sys.executable} -m {tool}")
 
 
+@task
+def pictures(c: Context) -> None:
+    """Draw the pictures of docs/pictures anew."""
+    c.run(f"{sys.executable} docs/pictures.py")
+
+
 @task(name="format")
 def format_(c: Context) -> None:
     """Format the code."""
@@ -61,4 +67,4 @@ def docs(c: Context) -> None:
     c.run(f"{sys.executable} -m zensical build --strict")
 
 
-ns = Collection(asst, play, test, soak, check, format_, docs)
+ns = Collection(asst, play, test, soak, check, pictures, format_, docs)

@@ -21,7 +21,7 @@ from invoke_assistants.ask import process_cache
 ROOT = Path(__file__).parent.parent
 CANARY = "sk-canary-0000000000"  # the key of every client; it must be in no output and no file
 READ_AT_THE_START = ("PYTHON", "OPENAI_LOG", "LANG", "LC_", "LD_")  # variables that a running process reads no more
-FOREIGN = ("OPENAI_", "ASST_", "APP_ENV", "ACTION", "INVOKE_", "NO_COLOR", "FORCE_COLOR")
+FOREIGN = ("OPENAI_", "ASST_", "APP_ENV", "ACTION", "INVOKE_", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
 
 MODELS = '''
 from pydantic import BaseModel, Field

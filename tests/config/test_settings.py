@@ -158,6 +158,10 @@ def test_base_urls_are_https_or_loopback(tmp_path: Path, url: str, message: str)
     ("asst", "message"),
     [
         ('plattform = "local"', "did you mean 'platform'"),
+        (
+            '[tool.asst.environments.development]\nbase_ulr = "https://h/v1"',
+            "'base_ulr' must be one of .*; did you mean 'base_url'",
+        ),
         ('openai_api_key = "sk-x"', "unknown key 'openai_api_key'"),
         ('platform = "locall"', "did you mean 'local'"),
         ('platform = "assistants"', "shut the Assistants API down on 2026-08-26"),

@@ -113,6 +113,17 @@ def test_a_misspelt_value_is_refused_with_the_right_one(platform: str, fields: d
     assert "did you mean" in problem
 
 
+@pytest.mark.parametrize(("fields", "expected"), MISSPELT, ids=str)
+def test_a_misspelt_value_of_one_environment_is_refused_there(fields: dict[str, Any], expected: str) -> None:
+    """What only production is configured with is checked as the rest: the message names the right value."""
+    declaration = Assistant("one", model="m", environments={"production": fields})
+    for environment in ("development", "production"):
+        payload = build_payload(declaration, environment)
+        desired = Desired("one", environment, 0, Location("agents", "x"), "p", payload, digest(payload))
+        found = find_problems(declaration, desired)
+        assert [expected in each and "did you mean" in each for each in found] == [True] * (environment == "production")
+
+
 @pytest.mark.parametrize("platform", ["agents", "local"])
 def test_a_misspelt_kind_of_tool_is_refused_with_the_right_one(platform: str) -> None:
     """The message names the tool's index."""
@@ -121,7 +132,7 @@ def test_a_misspelt_kind_of_tool_is_refused_with_the_right_one(platform: str) ->
     assert problem.endswith("; did you mean 'web_search'?")
     assert warned == []
     [problem], warned = check_offline("responses", tools=[{"type": "web_serch"}])
-    assert problem == "tools[0] is 'web_serch'; on responses these can be used: function, web_search"
+    assert problem == "tools[0] is 'web_serch'; on responses these can be used: function, web_search; did you mean 'web_search'?"
     assert warned == []
 
 
@@ -216,7 +227,7 @@ def test_check_shows_a_warning_and_goes_on(host: Host) -> None:
     done = host.inv("asst.check")
     assert (done.code, done.err) == (0, "")
     assert f"unknown to openai-python {SDK_VERSION}" in done.out
-    assert done.out.splitlines()[-1] == "none of 4 would be refused, 2 with a warning"
+    assert done.out.splitlines()[-2:] == ["none of 4 would be refused, 2 with a warning", "next: inv asst.plan"]
     assert host.inv("asst.plan").code == 0
     done = host.inv("asst.check", "--json")
     assert (done.code, done.json["ok"]) == (0, True)
@@ -225,14 +236,14 @@ def test_check_shows_a_warning_and_goes_on(host: Host) -> None:
 
 @pytest.mark.parametrize("value", ["loud", "lwo", "hihg"])
 def test_check_shows_which_assistant_a_warning_is_about(host: Host, value: str) -> None:
-    """A warning or an error stands below the first row of each assistant that it is about."""
+    """A warning or an error stands below the first row of each assistant that it is about, and nowhere else."""
     declared = [f'Assistant("{name}", model="m", verbosity="{value}")' for name in ("one", "two")]
     host.declare(f"{MODELS}ASSISTANTS = [{', '.join(declared)}]\n")
     lines = host.inv("asst.check").out.splitlines()
     for name in ("one", "two"):
-        [at] = [index for index, line in enumerate(lines) if line.startswith(f"{name}  development")]
+        [at] = [index for index, line in enumerate(lines) if line.split()[:2] == [name, "development"]]
         assert f"    verbosity: '{value}' is unknown" in lines[at + 1]
-        assert lines[at + 2].startswith(f"{name}  production")
+        assert lines[at + 2].split()[:2] == [name, "production"]
 
 
 def test_check_refuses_for_the_embedded_platform_what_it_would_refuse(local_host: Host) -> None:
@@ -240,9 +251,11 @@ def test_check_refuses_for_the_embedded_platform_what_it_would_refuse(local_host
     local_host.declare(DOUBTFUL)
     done = local_host.inv("asst.check")
     assert done.code == 1
-    assert done.out.splitlines()[-1] == "2 of 4 would be refused"
-    assert done.err.startswith("one in development: verbosity: 'loud' is unknown")
-    assert "; one in production: verbosity: 'loud' is unknown" in done.err
+    assert done.out.count("verbosity: 'loud' is unknown") == 1
+    assert done.err == "2 of 4 would be refused\n"
+    error = local_host.inv("asst.check", "--json").json["error"]
+    assert error.startswith("one in development: verbosity: 'loud' is unknown")
+    assert "; one in production: verbosity: 'loud' is unknown" in error
     done = local_host.inv("asst.create")
     assert done.code == 1
     assert "one in development: verbosity: 'loud' is unknown" in done.err

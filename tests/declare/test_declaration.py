@@ -68,7 +68,11 @@ def test_an_output_that_is_no_model_is_refused(output: Any) -> None:
         ({"metadata": {str(i): "" for i in range(12)}}, "more than 11 pairs"),
         ({"reasoning": "low"}, "reasoning must be a mapping"),
         ({"environments": {"production": {"name": "x"}}}, "a in production: 'name' cannot differ; these can: model"),
+        ({"environments": {"production": {"modle": "x"}}}, "'modle' cannot differ; these can: model, .*; did you mean 'model'"),
+        ({"environments": {"production": {"verbosty": "low"}}}, "did you mean 'verbosity'"),
+        ({"environments": {"production": {3: "low", "model": "x"}}}, "a in production: 3 cannot differ; these can: model"),
         ({"environments": {"production": {"model": 1}}}, "a in production: model must be a string"),
+        ({"environments": {"production": "gpt-6-astra"}}, "environments must map a name to the fields that differ there"),
     ],
 )
 def test_what_cannot_be_right_is_refused_at_once(fields: dict[str, Any], message: str) -> None:

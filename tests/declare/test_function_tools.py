@@ -240,10 +240,7 @@ long.__name__ = "l" * 65
         (print, "function print: parameter args is variadic positional"),
         (underscore, "function underscore: parameter _word begins with an underscore"),
         (lost, "function lost: parameter word: the annotation 'Decimal' cannot be resolved: name 'Decimal' is not defined"),
-        (
-            broken,
-            "function broken: parameter word: the annotation .* cannot be resolved: Forward reference must be an expression",
-        ),
+        (broken, "function broken: parameter word: the annotation .* cannot be resolved: Forward reference must be an expr"),
         (opaque, "function opaque: parameter word has no JSON schema: Unable to generate pydantic-core schema"),
         (hidden, "function hidden: parameter word has no JSON schema: Cannot generate a JsonSchema"),
         (infinite, "function infinite: parameter word has no JSON schema: .*default is inf, which is not JSON"),

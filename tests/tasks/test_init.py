@@ -641,4 +641,5 @@ def test_inv_is_spelled_as_ever(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert spelling.spell_commands("run inv asst.create; inv --debug shows") == (
         "run python -m invoke_assistants create; python -m invoke_assistants --debug shows"
     )
+    assert spelling.spell_commands("inv --help asst.run shows") == "python -m invoke_assistants --help run shows"
     assert spelling.spell_commands("inv build, asst.project") == "inv build, asst.project"

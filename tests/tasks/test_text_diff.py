@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import time
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_assistants.tasks.text_diff import diff_lines
+from invoke_assistants.tasks.text_diff import diff_lines, mark_edits
 
 VOCABULARY = [f"word{number}" for number in range(400)]
 PROMPT = " ".join(random.Random(1).choices(VOCABULARY, k=1400))  # about 10,000 characters
@@ -98,7 +99,7 @@ def test_json_is_compared_by_words() -> None:
     assert '"field40": {"type": "string"}' in old[0]
     assert '"field40": {"type": "integer", "maximum": 7}' in new[0]
     assert '"new": {"type": "null"}' in new[1]
-    assert sides(None, schema)[1] == [str(schema).replace("'", '"')]
+    assert sides(None, schema)[1] == [line.strip() for line in json.dumps(schema, indent=2).split("\n")]
     assert sides(3, "3") == (["3"], ['"3"'])
     assert sides(True, None) == (["true"], ["null"])
 
@@ -179,3 +180,55 @@ def test_two_texts_never_look_the_same(before: str, after: str) -> None:
     lines = list(diff_lines(before, after))
     assert [line[1:] for line in lines if line.startswith("-")] != [line[1:] for line in lines if line.startswith("+")]
     assert all(line.isprintable() for line in lines)
+
+
+def without(line: str, spans: list[tuple[int, int]]) -> str:
+    for start, end in reversed(spans):
+        line = line[:start] + line[end:]
+    return line[1:]
+
+
+@given(edited())
+def test_what_is_not_marked_is_the_same_on_both_sides(texts: tuple[str, str]) -> None:
+    """The lines are those of the difference; taking the marked words out of ``-`` and ``+`` lines leaves the same text."""
+    marked = list(mark_edits(diff_lines(*texts)))
+    assert [line for line, _ in marked] == list(diff_lines(*texts))
+    assert all(not spans for line, spans in marked if line[0] not in "-+")
+    for edit in re.findall(r"(-+)(\++)", "".join(line[0] for line, _ in marked)):
+        old, marked = marked_run(marked, "-", len(edit[0]))
+        new, marked = marked_run(marked, "+", len(edit[1]))
+        if any(spans for _, spans in (*old, *new)):
+            assert "".join(without(*each) for each in old) == "".join(without(*each) for each in new)
+
+
+def marked_run(marked: list[Any], sign: str, many: int) -> tuple[list[Any], list[Any]]:
+    """The next lines of a sign, and the lines behind them."""
+    start = next(index for index, (line, _) in enumerate(marked) if line[0] == sign)
+    return marked[start : start + many], marked[start + many :]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "old", "new"),
+    [
+        ("Be kind.", "Be very kind.", [], ["very "]),
+        ("Be kind. Be brief.", "Be cruel. Be brief.", ["kind"], ["cruel"]),
+        (["easy", "hard"], ["easy", "harder"], ["hard"], ["harder"]),
+        ("one\ntwo three four\n", "one\ntwo 3 four\n", ["three"], ["3"]),
+        ("簡潔に答えてください。", "必ず簡潔に答えてください。", [], ["必ず"]),
+        ("nothing in common", "other words here", [], []),
+        (None, "new", [], []),
+    ],
+)
+def test_the_words_that_differ_are_marked(before: Any, after: Any, old: list[str], new: list[str]) -> None:
+    """Those words and no other; none where nearly everything differs, or a side is missing."""
+    found: dict[str, list[str]] = {"-": [], "+": []}
+    for line, spans in mark_edits(diff_lines(before, after)):
+        found.get(line[0], []).extend(line[start:end] for start, end in spans)
+    assert [text.strip() for text in found["-"]] == [text.strip() for text in old]
+    assert [text.strip() for text in found["+"]] == [text.strip() for text in new]
+
+
+def test_a_final_line_break_on_both_sides_is_no_line() -> None:
+    """No empty line of context is shown for it; where it came or went, it is."""
+    assert list(diff_lines("one\ntwo\n", "one\n2\n"))[-1] == "+2"
+    assert list(diff_lines("one\n", "one")) != []

@@ -51,7 +51,7 @@ class AgentsAPI:
             PlatformError: a request or the turn failed.
             AsstError: the session is another assistant's, or another environment's.
         """
-        handlers = sync_handlers(turn.functions, turn.where, turn.deadline)
+        handlers = sync_handlers(turn)
         progress = TurnProgress(turn, handlers)
         try:
             with contextlib.closing(self._begin(client, turn, handlers)) as events:
@@ -80,7 +80,7 @@ class AgentsAPI:
 
     async def aask(self, client: openai.AsyncOpenAI, turn: Turn) -> AsyncGenerator[str | Answer]:
         """As ``ask``, on the running event loop."""
-        handlers = async_handlers(turn.functions, turn.where)
+        handlers = async_handlers(turn)
         progress = TurnProgress(turn, handlers)
         # Shielded where this task is cancelled: a turn whose session is not known yet could not be cancelled.
         beginning = asyncio.ensure_future(self._abegin(client, turn, handlers, progress))

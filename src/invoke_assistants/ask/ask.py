@@ -90,6 +90,7 @@ class _PreparedQuestion:
             has_structure=lambda text: has_structure(question.assistant.output, text),
             streamed=question.streamed,
             deadline=deadline,
+            on_call=question.on_call,
         )
         check_owner(turn, known_owner)
         return turn

@@ -22,12 +22,13 @@ __all__ = ["RunResult", "named_question", "run"]
 class RunResult:
     """What a run gave: the instance that answered, as a step; the reply; its output as plain JSON.
 
-    A dry run has the step alone.
+    A dry run has the step alone. ``shown`` says whether the text was shown as it came.
     """
 
     step: Step
     reply: Reply[Any] | None = None
     output: Any = None
+    shown: bool = False
 
 
 def named_question(root: Path, name: str, prompt: str, session: str | None, environment: str | None) -> Question[Any]:
@@ -58,7 +59,7 @@ def run(question: Question[Any], show: Callable[[str], None] | None = None, *, d
     streamed = show is not None and (output is None or output is str)
     for piece in ask(replace(question, streamed=streamed)):
         if not isinstance(piece, str):
-            return RunResult(replace(step, id=piece.id), piece, dump_output(output, piece.output))
+            return RunResult(replace(step, id=piece.id), piece, dump_output(output, piece.output), streamed)
         if show and streamed:
             show(piece)
     raise AssertionError("unreachable")

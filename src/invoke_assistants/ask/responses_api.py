@@ -44,7 +44,7 @@ class ResponsesAPI:
             PlatformError: a request failed.
             AsstError: the session is another assistant's, or another environment's.
         """
-        sender = _sender(client, turn, sync_handlers(turn.functions, turn.where, turn.deadline))
+        sender = _sender(client, turn, sync_handlers(turn))
         requests = TurnRequests(model_turn(turn, self.server, self.translator), self.translator, turn.deadline)
         text_came = False
         while (request := requests.current) is not None:
@@ -65,7 +65,7 @@ class ResponsesAPI:
 
     async def aask(self, client: openai.AsyncOpenAI, turn: Turn) -> AsyncGenerator[str | Answer]:
         """As ``ask``, on the running event loop."""
-        sender = _sender(client, turn, async_handlers(turn.functions, turn.where))
+        sender = _sender(client, turn, async_handlers(turn))
         requests = TurnRequests(model_turn(turn, self.server, self.translator), self.translator, turn.deadline)
         text_came = False
         while (request := requests.current) is not None:

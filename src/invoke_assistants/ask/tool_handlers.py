@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from contextvars import copy_context
@@ -17,43 +17,48 @@ from openai.lib.beta.agents import FunctionTool, function_tool
 from ..sdk.deadline import Deadline
 from ..sdk.event_loop import is_running
 from ..sdk.spans import span
+from ..types import JSONObject
+from .turn import ToolCall, Turn
 
 __all__ = ["Handler", "async_handlers", "sync_handlers"]
 
 FAILURE_OUTPUT = "the tool failed"  # the model learns no more: an exception's text may be confidential
-Handler = Callable[[dict[str, Any] | str], Any]
+Handler = Callable[[JSONObject | str], Any]
 log = logging.getLogger("invoke_assistants")
 
 
-def sync_handlers(functions: Mapping[str, Callable[..., Any]], where: str, deadline: Deadline) -> dict[str, Handler]:
+def sync_handlers(turn: Turn) -> dict[str, Handler]:
     """The handlers to call with arguments, by tool name; an async function runs to its end, or until the deadline."""
-    return {name: _sync_handler(_tool(function), name, where, deadline) for name, function in functions.items()}
+    return {name: _sync_handler(_tool(function), name, turn) for name, function in turn.functions.items()}
 
 
-def async_handlers(functions: Mapping[str, Callable[..., Any]], where: str) -> dict[str, Handler]:
+def async_handlers(turn: Turn) -> dict[str, Handler]:
     """The handlers to await with arguments, by tool name; sync functions run in a thread, so that the loop goes on."""
-    return {name: _async_handler(_tool(function), function, name, where) for name, function in functions.items()}
+    return {name: _async_handler(_tool(function), function, name, turn) for name, function in turn.functions.items()}
 
 
 def _tool(function: Callable[..., Any]) -> FunctionTool[Any]:
     return function if isinstance(function, FunctionTool) else function_tool(function)
 
 
-def _sync_handler(tool: FunctionTool[Any], name: str, where: str, deadline: Deadline) -> Handler:
-    def call(arguments: dict[str, Any] | str) -> Any:
+def _sync_handler(tool: FunctionTool[Any], name: str, turn: Turn) -> Handler:
+    def output_of(arguments: JSONObject | str) -> Any:
         try:
             with _tool_span(name):
                 output = tool(_parse_arguments(arguments))
-                return _wait_for(output, deadline) if inspect.isawaitable(output) else output
+                return _wait_for(output, turn.deadline) if inspect.isawaitable(output) else output
         except (Exception, asyncio.CancelledError):  # outside of a task, only the function itself can have cancelled
-            log.exception("%s: tool %s failed", where, name)
+            log.exception("%s: tool %s failed", turn.where, name)
             return FAILURE_OUTPUT
+
+    def call(arguments: JSONObject | str) -> Any:
+        return _reported(turn, ToolCall(name, arguments, output_of(arguments)))
 
     return call
 
 
-def _async_handler(tool: FunctionTool[Any], function: Callable[..., Any], name: str, where: str) -> Handler:
-    async def call(arguments: dict[str, Any] | str) -> Any:
+def _async_handler(tool: FunctionTool[Any], function: Callable[..., Any], name: str, turn: Turn) -> Handler:
+    async def output_of(arguments: JSONObject | str) -> Any:
         try:
             with _tool_span(name):
                 if inspect.iscoroutinefunction(function):
@@ -64,10 +69,20 @@ def _async_handler(tool: FunctionTool[Any], function: Callable[..., Any], name: 
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
                 raise  # the turn is cancelled, not only what the function waits for
-            log.exception("%s: tool %s failed", where, name)
+            log.exception("%s: tool %s failed", turn.where, name)
             return FAILURE_OUTPUT
 
+    async def call(arguments: JSONObject | str) -> Any:
+        return _reported(turn, ToolCall(name, arguments, await output_of(arguments)))
+
     return call
+
+
+def _reported(turn: Turn, call: ToolCall) -> Any:
+    """Tell whoever asked of a call, and return its output."""
+    if turn.on_call is not None:
+        turn.on_call(call)
+    return call.output
 
 
 def _tool_span(name: str) -> AbstractContextManager[Any]:
@@ -76,7 +91,7 @@ def _tool_span(name: str) -> AbstractContextManager[Any]:
     return span(f"execute_tool {name}", attributes)
 
 
-def _parse_arguments(arguments: dict[str, Any] | str) -> dict[str, Any]:
+def _parse_arguments(arguments: JSONObject | str) -> JSONObject:
     found = json.loads(arguments) if isinstance(arguments, str) else arguments
     if not isinstance(found, dict):
         raise ValueError("the model's arguments are not a JSON object")

@@ -15,9 +15,24 @@ from .reply import Usage
 if TYPE_CHECKING:
     from pathlib import Path  # every app imports this module: pathlib is most of what it would load
 
-__all__ = ["TEMPORARY_PREFIX", "Answer", "Owner", "Question", "Turn"]
+__all__ = ["TEMPORARY_PREFIX", "Answer", "Owner", "Question", "ToolCall", "Turn"]
 
 TEMPORARY_PREFIX = "chat_"  # of the ids of conversations that end with their process
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A call of one of the app's functions, once it is over.
+
+    Args:
+        name: the tool's name.
+        arguments: what the model gave, as JSON text or as an object.
+        output: what the model gets.
+    """
+
+    name: str
+    arguments: JSONObject | str
+    output: Any
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,7 @@ class Question(Generic[Output]):
         environment: whose instance is asked; None is the current environment.
         streamed: whether the text is wanted as it comes, not only at the end.
         root: the project's root folder; None is that of the project that the process runs in.
+        on_call: is told of each call of one of the app's functions, in the thread that waits for the answer.
     """
 
     assistant: Declaration[Output]
@@ -39,6 +55,7 @@ class Question(Generic[Output]):
     environment: str | None = None
     streamed: bool = False
     root: Path | None = None
+    on_call: Callable[[ToolCall], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +90,7 @@ class Turn:
         has_structure: tells whether a text has the structure that the payload asks for.
         streamed: whether the text is wanted as it comes, not only at the end.
         deadline: when the turn must have ended.
+        on_call: is told of each call of a function.
     """
 
     owner: Owner
@@ -85,6 +103,7 @@ class Turn:
     has_structure: Callable[[str], bool]
     streamed: bool
     deadline: Deadline
+    on_call: Callable[[ToolCall], None] | None = None
 
     @property
     def where(self) -> str:

@@ -90,7 +90,9 @@ class TurnProgress:
         if isinstance(error, AgentTurnResultError):
             return self._unfinished(error, translator)
         if isinstance(error, ValueError) and "idle" in str(error):  # raised by the SDK before it sends anything
-            return translator.error(f"session {self.session} is busy with another turn: wait for it, or begin a new session")
+            return translator.error(
+                f"session {self.session} is busy with another turn: wait for it, or begin a new session", transient=True
+            )
         if isinstance(error, SDK_ERRORS):
             error = translator.translate(error)
         if not isinstance(error, PlatformError):

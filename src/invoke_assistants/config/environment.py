@@ -107,8 +107,10 @@ def _resolve(sources: Sources, name: str, position: int, table: Mapping[str, str
         raise SettingsError(f"environment name {name!r:.80} is not a slug: {SLUG_RULE}")
     for key, value in table.items():
         if key not in KEYS or not isinstance(value, str):
+            hint = "" if key in KEYS else did_you_mean(key, KEYS)
             raise SettingsError(
                 f"[tool.asst.environments.{name}] in pyproject.toml: {key!r:.80} must be one of {', '.join(KEYS)}, and a string"
+                f"{hint}"
             )
     own_table = f"[tool.asst.environments.{name}]"
     platform = _read_platform(sources, table, own_table)

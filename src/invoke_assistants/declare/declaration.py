@@ -10,6 +10,7 @@ from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any, Generic
 
 from ..errors import DeclarationError
+from ..text import did_you_mean
 from ..types import SLUG
 from .tags import RESERVED
 
@@ -116,13 +117,15 @@ class Declaration(Generic[Output]):
                 f"assistant {self.name}: output is {self.output!r:.80}, which is neither a Pydantic model nor a dataclass"
             )
         _check_fields({key: getattr(self, key) for key in OVERRIDES}, self.name)
-        if not isinstance(self.environments, Mapping):
+        if not isinstance(self.environments, Mapping) or not all(
+            isinstance(each, Mapping) for each in self.environments.values()
+        ):
             raise DeclarationError(f"assistant {self.name}: environments must map a name to the fields that differ there")
         for environment, override in self.environments.items():
             where = f"{self.name} in {environment}"
-            odd = sorted(set(override) - set(OVERRIDES)) if isinstance(override, Mapping) else [override]
-            if odd:
-                raise DeclarationError(f"assistant {where}: {odd[0]!r:.80} cannot differ; these can: {', '.join(OVERRIDES)}")
+            if odd := [key for key in override if key not in OVERRIDES]:
+                known = f"{', '.join(OVERRIDES)}{did_you_mean(str(odd[0]), OVERRIDES)}"
+                raise DeclarationError(f"assistant {where}: {odd[0]!r:.80} cannot differ; these can: {known}")
             _check_fields(override, where)
         for key in ("tools", "reasoning", "metadata", "environments"):
             object.__setattr__(self, key, frozen(getattr(self, key)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..text import did_you_mean
 from ..types import Desired, JSONObject
 from .declaration import Declaration, plain
 from .digest import canonical, json_size
@@ -103,7 +104,8 @@ def _type_errors(desired: Desired) -> Iterator[tuple[str, bool]]:
         where, kind = f"tools[{index}]", tool.get("type")
         if kind not in list(SUPPORTED_TOOLS):  # a list: the kind may be unhashable
             unusable.add(where)
-            yield f"{where} is {kind!r:.80}; on responses these can be used: {', '.join(sorted(SUPPORTED_TOOLS))}", False
+            usable = f"{', '.join(sorted(SUPPORTED_TOOLS))}{did_you_mean(str(kind), SUPPORTED_TOOLS)}"
+            yield f"{where} is {kind!r:.80}; on responses these can be used: {usable}", False
     typed = {key: payload[key] for key in ("text", "reasoning", "tools", "service_tier") if key in payload}
     for error in validate(Pinned if platform == "responses" else Configuration, typed):
         if error.param not in unusable:

@@ -36,7 +36,7 @@ async def apply_update(plan: Plan, world: World) -> Plan:
         if incomplete := incomplete_before(environment, order, plan):
             plan = plan.updated(executor.skipped(step, f"not started, since {incomplete} is not whole") for step in here)
         elif here:
-            executor.reporter.start("updating", len(here))
+            executor.reporter.start(f"updating {environment}", len(here))
             async with executor.buffer.flushing():
                 plan = plan.updated(await executor.all(_update(step, executor) for step in here))
             plan = executor.mark_replaced(plan)

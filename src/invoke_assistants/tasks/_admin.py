@@ -34,8 +34,8 @@ ACTIONS: dict[str, AsstTask] = {
         "env": ENV,
         "json": JSON,
         "dry-run": DRY,
-        "check": "as for plan",
-        "offline": "as for plan",
+        "check": "as for asst.plan",
+        "offline": "as for asst.plan",
         "overwrite": OVERWRITE,
         "recreate": RECREATE,
         "yes": YES,
@@ -53,9 +53,12 @@ def admin(
     recreate: bool = False,
     yes: bool = False,
 ) -> list[Step]:
-    """Do what the variable ACTION says: create, update, deploy, plan, status or check.
+    """Do what the variable ACTION says: create, update, deploy, plan, status, check.
 
-    With ACTION=update, APP_ENV says how far: an environment after the first means deploy up to it.
+    With ACTION=update, an APP_ENV that names an environment after the first
+    means: deploy up to that one.
+
+    Example: ACTION=deploy inv asst.admin --dry-run
     """
     flags = {
         "only": only, "env": env, "json": json, "dry_run": dry_run, "check": check, "offline": offline, "overwrite": overwrite,

@@ -32,18 +32,21 @@ def create(
     """Make an instance of every assistant in every environment that has none.
 
     What exists is left alone; running it again writes nothing.
+
+    Example: inv asst.create --env development --dry-run
     """
     from .. import commands
 
     dry = is_dry_run(c, dry_run)
     with CommandOutput("create", json, planned=dry, check=dry) as output:
+        output.narrow(only, env)
         output.steps = commands.create(
             find_root(c), only or (), env, dry_run=dry, recreate=recreate, confirm=output.confirm(yes), reporter=output.terminal
         )
     return output.steps
 
 
-@task(iterable=["only"], help=WRITE | {"env": "the first environment", "overwrite": OVERWRITE})
+@task(iterable=["only"], help=WRITE | {"env": "the first environment; any other is an error", "overwrite": OVERWRITE})
 def update(
     c: Context,
     only: Iterable[str] | None = None,
@@ -53,14 +56,20 @@ def update(
     overwrite: bool = False,
     yes: bool = False,
 ) -> list[Step]:
-    """Bring the first environment's instances to the code."""
+    """Bring the first environment's instances up to date with the code.
+
+    Example: inv asst.update --only judge_answer
+    """
     from .. import commands
+    from ..config.settings import Settings
 
     dry = is_dry_run(c, dry_run)
     with CommandOutput("update", json, planned=dry, check=dry) as output:
+        root = find_root(c)
         output.steps = commands.update(
-            find_root(c), only or (), env, dry_run=dry, overwrite=overwrite, confirm=output.confirm(yes), reporter=output.terminal
+            root, only or (), env, dry_run=dry, overwrite=overwrite, confirm=output.confirm(yes), reporter=output.terminal
         )
+        output.narrow(only, env, later=len(Settings.load(root).environments) > 1)
     return output.steps
 
 
@@ -74,14 +83,17 @@ def deploy(
     overwrite: bool = False,
     yes: bool = False,
 ) -> list[Step]:
-    """Bring every environment to the code, in order.
+    """Bring every environment up to date with the code, one after another.
 
-    One starts only when the one before is whole. Nothing is created.
+    One starts only once the one before it is whole. Nothing is created.
+
+    Example: inv asst.deploy --only judge_answer --dry-run
     """
     from .. import commands
 
     dry = is_dry_run(c, dry_run)
     with CommandOutput("deploy", json, planned=dry, check=dry) as output:
+        output.narrow(only, env)
         output.steps = commands.deploy(
             find_root(c), only or (), env, dry_run=dry, overwrite=overwrite, confirm=output.confirm(yes), reporter=output.terminal
         )
@@ -92,10 +104,10 @@ def deploy(
     iterable=["only"],
     help=WRITE
     | {
-        "undeclared": "what is recorded and no longer declared",
-        "id": "this one object that carries this project's tags, recorded or not",
-        "env": "act on this environment alone; with --id: look for the object there",
-        "yes": "ask nothing: it is confirmed",
+        "undeclared": "delete what is recorded and no longer declared",
+        "id": "delete this object with this project's tags, recorded or not",
+        "env": "act on this environment only; with --id: look there",
+        "yes": "ask no question: delete",
     },
 )
 def delete(
@@ -108,11 +120,15 @@ def delete(
     dry_run: bool = False,
     yes: bool = False,
 ) -> list[Step]:
-    """Delete instances: of an environment, of some assistants, what is no longer declared, or one by its id."""
+    """Delete instances of an environment, of some assistants, or one by its id.
+
+    Example: inv asst.delete --undeclared --dry-run
+    """
     from .. import commands
 
     dry = is_dry_run(c, dry_run)
     with CommandOutput("delete", json, planned=dry, check=dry) as output:
+        output.narrow(only, env, [*(["--undeclared"] if undeclared else ()), *(["--id", id] if id else ())])
         output.steps = commands.delete(
             find_root(c), only or (), env, undeclared=undeclared, id=id, dry_run=dry, yes=yes, confirm=output.confirm(yes),
             reporter=output.terminal,
@@ -122,17 +138,24 @@ def delete(
 
 @task(help={"name": "the assistant", "env": "the environment", "id": "the id of the existing object", "json": JSON})
 def adopt(c: Context, name: str, env: str, id: str, json: bool = False) -> list[Step]:
-    """Make an existing remote object the instance of an assistant in an environment, as it is."""
+    """Make an existing remote object, as it is, the instance of an assistant.
+
+    Example: inv asst.adopt judge_answer production agent_0123456789abcdef
+    """
     from .. import commands
 
     with CommandOutput("adopt", json) as output:
+        output.narrow()
         output.steps = commands.adopt(name, env, id, find_root(c), reporter=output.terminal)
     return output.steps
 
 
 @task(help={"name": "the assistant", "env": "the environment", "json": JSON})
 def forget(c: Context, name: str, env: str, json: bool = False) -> list[Step]:
-    """Drop what is recorded of an assistant in an environment; touch nothing remotely."""
+    """Drop the record of an assistant's instance; touch nothing remotely.
+
+    Example: inv asst.forget judge_answer production
+    """
     from .. import commands
 
     with CommandOutput("forget", json) as output:
@@ -146,8 +169,8 @@ def forget(c: Context, name: str, env: str, json: bool = False) -> list[Step]:
         "only": ONLY,
         "env": ENV,
         "json": JSON,
-        "check": "exit with 2 where changes are pending, with 3 where deploy would refuse",
-        "offline": "compare with the store alone, without a request",
+        "check": "exit with 2 if changes are pending, with 3 if deploy would refuse",
+        "offline": "compare with the store only, without a request",
     },
 )
 def plan(
@@ -158,53 +181,72 @@ def plan(
     check: bool = False,
     offline: bool = False,
 ) -> list[Step]:
-    """Show what deploy would do, field by field; write nothing."""
+    """Show what deploy would do, field by field; write nothing.
+
+    Example: inv asst.plan --env production --check
+    """
     from .. import commands
 
     with CommandOutput("plan", json, planned=True, check=check) as output:
+        output.narrow(only, env)
         output.steps = commands.plan(find_root(c), only or (), env, from_store=offline, reporter=output.terminal)
     return output.steps
 
 
 @task(iterable=["only"], help={"only": ONLY, "env": ENV, "json": JSON})
 def status(c: Context, only: Iterable[str] | None = None, env: str | None = None, json: bool = False) -> list[Step]:
-    """Show what is, per assistant and environment (also plain: inv asst)."""
+    """Show the state of every instance; a plain inv asst does the same.
+
+    Example: inv asst.status --only judge_answer --json
+    """
     from .. import commands
 
     with CommandOutput("status", json, planned=True) as output:
+        output.narrow(only, env)
         output.steps = commands.status(find_root(c), only or (), env, reporter=output.terminal)
     return output.steps
 
 
 @task(iterable=["only"], help={"only": ONLY, "json": JSON})
 def check(c: Context, only: Iterable[str] | None = None, json: bool = False) -> list[Step]:
-    """Validate every declaration offline."""
+    """Validate every declaration offline.
+
+    Example: inv asst.check --only judge_answer
+    """
     from .. import commands
 
     with CommandOutput("check", json, planned=True, check=True) as output:
+        output.narrow(only)
         output.steps = commands.check(find_root(c), only or ())
     return output.steps
 
 
-_SIDE = "where both sides changed a record, take {} of NAME:ENV, of NAME, or of all; may be given several times"
+_SIDE = "where both sides changed a record, take {} of NAME:ENV, NAME or all; may be given several times"
 
 
 @task(iterable=["ours", "theirs"], help={"ours": _SIDE.format("our side"), "theirs": _SIDE.format("their side"), "json": JSON})
 def resolve(c: Context, ours: Iterable[str] | None = None, theirs: Iterable[str] | None = None, json: bool = False) -> list[Step]:
     """Settle a git merge of the store, record by record.
 
-    What only one side changed needs no choice; while a choice is missing, nothing is written.
+    What only one side changed needs no choice. While a choice is missing,
+    nothing is written.
+
+    Example: inv asst.resolve --ours judge_answer:production --theirs all
     """
     from .. import commands
 
     with CommandOutput("resolve", json) as output:
+        output.narrow()
         output.steps = commands.resolve(find_root(c), ours=ours or (), theirs=theirs or (), reporter=output.terminal)
     return output.steps
 
 
 @task(help={"port": "the port on 127.0.0.1, 8787 by default; 0 takes a free one"})
 def serve(c: Context, port: str = "8787") -> None:
-    """Serve the embedded platform over HTTP on 127.0.0.1, until Ctrl-C."""
+    """Serve the embedded platform over HTTP on 127.0.0.1, until Ctrl-C.
+
+    Example: inv asst.serve --port 8788
+    """
     from .. import commands
 
     # Invoke's own conversion to int would end in a traceback.

@@ -27,15 +27,18 @@ __all__ = ["migrate", "read_export"]
 
 @task(
     help={
-        "file": "JSON: the body of GET /v1/assistants, one assistant object, or a list of them, once or several times",
-        "to": "write the source into this new file and the report to stdout; without it, the source goes to stdout",
+        "file": "JSON: the body of GET /v1/assistants, an assistant object or a list of them, once or several times",
+        "to": "write the source to this new file; without it, the source goes to stdout and the report to stderr",
         "json": JSON,
     }
 )
 def migrate(c: Context, file: str, to: str | None = None, json: bool = False) -> None:
-    """Turn an export of OpenAI's old Assistants API into declarations, and tell what has no successor.
+    """Turn an export of OpenAI's old Assistants API into declarations.
 
-    It needs no settings, no key and no network, and creates nothing.
+    It says what has no successor. It needs no settings, no key and no network,
+    and creates nothing.
+
+    Example: inv asst.migrate assistants.json --to app/migrated.py
     """
     from ..migrate.migration import Migration
 

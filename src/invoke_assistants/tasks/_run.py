@@ -3,66 +3,51 @@
 from __future__ import annotations
 
 import sys
-import warnings
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 
 from ..ask.turn import TEMPORARY_PREFIX
-from ..errors import AnswerError, SchemaWarning
-from ..text import one_line
+from ..errors import AnswerError
 from ._task import JSON, find_root, is_dry_run, task
 from .exit_codes import format_error
-from .spelling import spell_commands
 
 __all__ = ["run"]
-
-
-@contextmanager
-def _plain_warnings() -> Generator[None]:
-    """Print our warnings as one line on stderr, without the line of source that Python adds."""
-    with warnings.catch_warnings():
-        python = warnings.showwarning
-
-        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if issubclass(category, SchemaWarning):
-                print(f"warning: {spell_commands(one_line(str(message)))}", file=sys.stderr, flush=True)
-            else:
-                python(message, category, *where, **more)
-
-        warnings.showwarning = show
-        yield
 
 
 @task(
     help={
         "name": "the assistant",
-        "prompt": "what to say to it",
-        "env": "whose instance to ask, by default what ASST_ENV or APP_ENV says, else the first environment's",
+        "prompt": "what to say to it; - reads stdin, @FILE a file; @@ begins a prompt that begins with @",
+        "env": "whose instance to ask; by default what ASST_ENV or APP_ENV says, else the first environment's",
         "session": "go on in this conversation",
         "json": JSON,
     }
 )
 def run(c: Context, name: str, prompt: str, env: str | None = None, session: str | None = None, json: bool = False) -> Any:
-    """Ask an assistant, and print its answer."""
+    """Ask an assistant, and print its answer.
+
+    Example: inv asst.run judge_answer @answer.txt --env production
+    """
     from ..ask import by_name
-    from .output import json_document, print_raw_answer, print_reply
+    from .output import describe_answer_error, json_document, print_raw_answer, print_reply
+    from .plain_messages import plain_messages
+    from .prompts import read_prompt
     from .terminal import waiting
 
     streams = sys.stdout.isatty() and not json
     try:
-        with _plain_warnings(), waiting(f"asking {name}") as show:
-            question = by_name.named_question(find_root(c), name, prompt, session, env)
+        text = read_prompt(prompt)
+        with plain_messages(), waiting(f"asking {name}") as show:
+            question = by_name.named_question(find_root(c), name, text, session, env)
             result = by_name.run(question, show if streams else None, dry=is_dry_run(c))
     except (Exception, KeyboardInterrupt) as raised:
         error, code = format_error(raised)
         if isinstance(raised, KeyboardInterrupt):
             error = "interrupted"
         if not json:
-            error = error.replace("; .answer holds it as it came", "")  # it is printed here
+            error = describe_answer_error(error)
         answer = raised.answer if isinstance(raised, AnswerError) else None
         if json:
             print(json_document("run", [], error, False, output=None, session=None, usage=None, answer=answer), flush=True)
@@ -79,5 +64,5 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
     elif reply is None:
         print(f"would ask {step.name} in {step.environment}, {step.id}; nobody was asked")
     else:
-        print_reply(step, reply, result.output, printed=streams)
+        print_reply(step, reply, result.output, printed=result.shown)
     return reply

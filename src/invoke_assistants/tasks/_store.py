@@ -24,9 +24,9 @@ __all__ = ["store"]
     help={
         "copy-to": "copy the store to this URL or path, read it back and compare; the store in use stays as it is",
         "history": "list the earlier revisions of a shared store, 20 at most",
-        "restore": "put this revision back, as a new one",
-        "unlock": "release the lock of this id; safe once the process that holds it has ended",
-        "recover": "bring in this file, .asst/unsaved-….json, of a run that could not write to the store",
+        "restore": "put this earlier revision back, as a new one",
+        "unlock": "release the lock with this id; safe once the process that holds it has ended",
+        "recover": "bring in .asst/unsaved-….json, the file of a run that could not write to the store",
         "json": JSON,
         "yes": "copy over an older copy that records instances which the store does not",
     }
@@ -41,9 +41,12 @@ def store(
     json: bool = False,
     yes: bool = False,
 ) -> StoreReport:
-    """Say where the store is and who holds it; copy it, or bring an earlier revision back.
+    """Say where the store is and who holds it; copy it or restore a revision.
 
-    One flag at a time. The store may be a file, or at redis://, postgresql:// or s3://.
+    One flag at a time. The store may be a file, or at redis://, postgresql://
+    or s3://.
+
+    Example: inv asst.store --copy-to redis://localhost/0
     """
     from .. import commands
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
-from invoke.exceptions import Exit
+from invoke.exceptions import Exit, ParseError
+from invoke.parser.argument import Argument
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
@@ -23,22 +23,44 @@ from .spelling import spell_commands
 if TYPE_CHECKING:
     from ..reconcile.reporter import Confirm
     from ..types import Step
+    from .summary import Scope
 
 __all__ = [
     "DRY", "ENV", "JSON", "ONLY", "OVERWRITE", "RECREATE", "WRITE", "YES", "AsstTask", "CommandOutput", "find_root", "is_dry_run",
     "task",
 ]  # fmt: skip
 
-ONLY = "act on this assistant alone; may be given several times"
-ENV = "act on this environment alone"
+ONLY = "act on this assistant only; may be given several times"
+ENV = "act on this environment only"
 JSON = "print one JSON document on stdout, everything else on stderr"
-DRY = "write nothing; exit with 2 where something would be"
-YES = "ask nothing; what has a flag of its own still needs it"
-OVERWRITE = "write over what was changed remotely"
+DRY = "write nothing; exit with 2 if something would be written"
+YES = "ask no question; what has a flag of its own still needs it"
+OVERWRITE = "overwrite instances that were changed remotely"
 WRITE = {"only": ONLY, "env": ENV, "json": JSON, "dry-run": DRY, "yes": YES}
-RECREATE = "go on where all instances of an environment are gone"
+RECREATE = "make all instances anew where an environment has lost them all"
 
 NAMES: set[str] = set()  # of all tasks of ours
+
+
+class _Positional(Argument):
+    """An argument without a flag, of a command. Invoke would take the ``--help`` of ``inv asst.run --help`` as its value."""
+
+    def __init__(self, command: str, plain: Argument) -> None:
+        super().__init__(names=plain.names, kind=plain.kind, help=plain.help, positional=True, attr_name=plain.attr_name)
+        self._command = command
+
+    def set_value(self, value: Any, cast: bool = True) -> None:
+        """Take the value.
+
+        Raises:
+            ParseError: it is the flag that asks for help.
+        """
+        if value in ("-h", "--help"):
+            command = f"asst.{self._command}"
+            raise ParseError(
+                spell_commands(f"inv {command} takes arguments before its flags: inv --help {command} shows its help")
+            )
+        super().set_value(value, cast)
 
 
 class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only in its stubs
@@ -46,11 +68,13 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
 
     def get_arguments(self, *args: Any, **kwargs: Any) -> Any:
         """Invoke's arguments, except that a repeatable one needs a value: a bare ``--only`` must not mean all."""
+        help = dict(self.help)
         arguments = super().get_arguments(*args, **kwargs)
+        self.help = help  # which Invoke has emptied: whoever asks again wants the same answer
         for argument in arguments:
             if argument.kind is list:
                 argument.raw_value = None
-        return arguments
+        return [_Positional(self.name, each) if each.positional else each for each in arguments]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the body.
@@ -105,24 +129,45 @@ class CommandOutput:
         self.steps: list[Step] = []
         self.lines: list[str] | None = None  # what is printed for people in the place of the steps
         self.more: dict[str, Any] = {}  # keys that this command adds to the JSON document
+        self.scope: Scope | None = None  # what the next command is narrowed to; without it, none is named
         self.terminal = Terminal()
+        self._declined = False  # somebody saw the steps and said no
         self._command = command
         self._json = json
         self._planned = planned
         self._check = check
 
+    def narrow(
+        self, only: Iterable[str] | None = None, env: str | None = None, more: Sequence[str] = (), later: bool = False
+    ) -> None:
+        """Let the end name the next command, narrowed to the same assistants and environment.
+
+        Args:
+            more: other flags to repeat.
+            later: whether there are environments after the first.
+        """
+        from .summary import Scope
+
+        names = (only,) if isinstance(only, str) else tuple(only) if isinstance(only, Sequence) else ()
+        self.scope = Scope(names, env, tuple(more), later)
+
     def confirm(self, yes: bool) -> Confirm | None:
         """Who is asked before something is lost: the person at the terminal, or nobody."""
-        from .terminal import confirm
+        return None if yes or self._json else self._ask
 
-        return None if yes or self._json else functools.partial(confirm, self._command)
+    def _ask(self, question: str, steps: Sequence[Step]) -> bool:
+        from .terminal import confirm, has_person
+
+        if not has_person():
+            return False
+        confirmed = confirm(self._command, question, steps)
+        self._declined = not confirmed
+        return confirmed
 
     def __enter__(self) -> CommandOutput:
         return self
 
     def __exit__(self, kind: object, raised: BaseException | None, traceback: TracebackType | None) -> None:
-        from .output import json_document, print_steps
-
         self.terminal.stop()
         if raised is not None and not isinstance(raised, Exception | KeyboardInterrupt):
             return
@@ -134,20 +179,38 @@ class CommandOutput:
         elif self._check:
             error, code = self._join_errors(), exit_code_of(self.steps)
         describe_steps(self.steps, planned=self._planned)
+        last = self._last_line(error, code, raised=raised is not None)
         try:
-            stream, refused = sys.stderr if self._json else sys.stdout, code == Refused.exit_code and not self._planned
-            if self.lines is not None:
-                print("\n".join(spell_commands(printable(line)) for line in self.lines), file=stream, flush=True)
-            elif self.steps or not error:
-                print_steps(self._command, self.steps, stream, planned=self._planned, refused=refused, error=error)
-            if self._json:
-                print(json_document(self._command, self.steps, error, code in (0, PENDING), **self.more), flush=True)
+            self._print(error, last, code)
             sys.stdout.flush()
         except BrokenPipeError:  # head has read enough: what was done, and the exit code, stay
-            discard_output(error)
-            error = None
+            discard_output(last)
+            last = None
         if code:
-            raise Exit(error, code) from None
+            raise Exit(last, code) from None
+
+    def _last_line(self, error: str | None, code: int, *, raised: bool) -> str | None:
+        """What people read of an error at the end; what they have read already is not said again."""
+        from .summary import summarize
+
+        if error and self._command == "check" and not raised:
+            return summarize(self._command, self.steps, planned=True)  # each error stands at its row
+        if self._declined and code == Refused.exit_code:
+            return error if error and error.startswith("not confirmed") else "not confirmed: nothing was written"
+        return error
+
+    def _print(self, error: str | None, last: str | None, code: int) -> None:
+        from .output import json_document, print_steps
+
+        stream, refused = sys.stderr if self._json else sys.stdout, code == Refused.exit_code and not self._planned
+        if self.lines is not None:
+            print("\n".join(spell_commands(printable(line)) for line in self.lines), file=stream, flush=True)
+        elif (self.steps or not error) and not (self._declined and refused):
+            print_steps(
+                self._command, self.steps, stream, planned=self._planned, refused=refused, error=last, scope=self.scope
+            )  # fmt: skip
+        if self._json:
+            print(json_document(self._command, self.steps, error, code in (0, PENDING), **self.more), flush=True)
 
     def _join_errors(self) -> str | None:
         named = self._command == "check"  # its errors do not name the assistant

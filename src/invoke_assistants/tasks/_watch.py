@@ -17,7 +17,10 @@ __all__ = ["watch"]
 
 @task(iterable=["only"], help={"only": ONLY})
 def watch(c: Context, only: Iterable[str] | None = None) -> None:
-    """Check what you save and bring the first environment's instances to it, until Ctrl-C."""
+    """Check every save and update the first environment, until Ctrl-C.
+
+    Example: inv asst.watch --only judge_answer
+    """
     from .watch_loop import watch_project
 
     if is_dry_run(c):

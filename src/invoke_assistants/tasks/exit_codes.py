@@ -19,7 +19,7 @@ from .spelling import spell_commands
 if TYPE_CHECKING:
     from ..types import Step
 
-__all__ = ["PENDING", "discard_output", "end_at_next_signal", "exit_code_of", "format_error", "interruptible"]
+__all__ = ["PENDING", "discard_output", "end_at_next_signal", "exit_code_of", "format_error", "interruptible", "is_terminated"]
 
 PENDING = 2  # changes are pending
 INTERRUPTED, TERMINATED = 130, 143
@@ -61,6 +61,11 @@ def interruptible() -> Generator[None]:
         if signal.getsignal(signal.SIGTERM) is terminate:  # else the command was interrupted and is ending
             signal.signal(signal.SIGINT, before[0])
             signal.signal(signal.SIGTERM, before[1])
+
+
+def is_terminated() -> bool:
+    """Whether SIGTERM came: then an interruption is no wish of the person at the terminal, and the process ends."""
+    return _terminated.is_set()
 
 
 def end_at_next_signal() -> None:

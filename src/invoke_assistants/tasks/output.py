@@ -10,10 +10,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ..ask.turn import TEMPORARY_PREFIX
 from ..text import printable
-from ..types import ID, Change, Step, short
+from ..types import ID, Change, JSONObject, Step, short
+from .schema_paths import readable_field
 from .spelling import spell_commands, spell_steps
-from .summary import outcome, summarize
-from .text_diff import diff_lines
+from .summary import Scope, next_commands, outcome, outcome_title, summarize
+from .table import ABSENT, OUTCOME, fit_rows, width_of
+from .text_diff import diff_lines, mark_edits
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +23,17 @@ if TYPE_CHECKING:
 
     from ..ask.reply import Reply
 
-__all__ = ["console", "json_document", "print_raw_answer", "print_reply", "print_steps"]
+__all__ = [
+    "console",
+    "describe_answer_error",
+    "json_document",
+    "json_value",
+    "print_answer",
+    "print_raw_answer",
+    "print_reply",
+    "print_steps",
+    "tell_how_to_go_on",
+]
 
 _STYLES = {
     "in_sync": "green",
@@ -50,7 +62,12 @@ def json_document(command: str, steps: Sequence[Step], error: str | None, ok: bo
         for step in spell_steps(steps)
     ]
     document = {"command": command, "ok": ok, "error": error, "rows": rows, **more}
-    return json.dumps(_as_json(document), indent=2, allow_nan=False)
+    return json_value(document, indent=2)
+
+
+def json_value(value: Any, indent: int | None = None) -> str:
+    """A value as JSON in ASCII, on one line where there is no indent."""
+    return json.dumps(_as_json(value), indent=indent, allow_nan=False)
 
 
 def _as_json(value: Any) -> Any:
@@ -69,14 +86,31 @@ def print_reply(step: Step, reply: Reply[Any], output: Any, *, printed: bool) ->
         output: the answer as plain JSON.
         printed: the text was printed as it came, except for the end of its last line.
     """
-    print("" if printed else printable("\n".join(_lines(output)), prose=True), flush=True)
+    if printed:
+        print(flush=True)
+    else:
+        print_answer(output)
     tokens = f"{reply.usage.total_tokens} tokens; " if reply.usage else ""
-    following = f"go on with --session {reply.session}"
-    if reply.session.startswith(TEMPORARY_PREFIX):
-        following = "the server keeps no conversation to go on with"
-    elif not ID.fullmatch(reply.session):  # what people type into a shell must be an id and nothing else
-        following = "the session's id is not one to be typed"
-    print(f"{step.id}: {tokens}{following}", file=sys.stderr, flush=True)
+    print(f"{step.id}: {tokens}{tell_how_to_go_on(reply.session)}", file=sys.stderr, flush=True)
+
+
+def print_answer(output: Any) -> None:
+    """Print an answer, which is given as plain JSON, for people."""
+    print(printable("\n".join(_lines(output)), prose=True), flush=True)
+
+
+def tell_how_to_go_on(session: str, flags: str = "") -> str:
+    """What goes on in a conversation: the flags to type."""
+    if session.startswith(TEMPORARY_PREFIX):
+        return "the server keeps no conversation to go on with"
+    if not ID.fullmatch(session):  # what people type into a shell must be an id and nothing else
+        return "the session's id is not one to be typed"
+    return f"go on with {flags}--session {session}"
+
+
+def describe_answer_error(error: str) -> str:
+    """An error without the name of the attribute that holds the answer: people get that printed."""
+    return error.replace("; .answer holds it as it came", "")
 
 
 def print_raw_answer(text: str) -> None:
@@ -113,33 +147,96 @@ def _scalar(value: Any) -> str:
 
 
 def print_steps(
-    command: str, steps: Sequence[Step], stream: IO[str], *, planned: bool, refused: bool = False, error: str | None = None
-) -> None:
-    """Print steps for people: a table, the differences below their rows, a last line that says what to do next.
+    command: str, steps: Sequence[Step], stream: IO[str], *, planned: bool, refused: bool = False, error: str | None = None,
+    scope: Scope | None = None,
+) -> None:  # fmt: skip
+    """Print steps for people: a table, the differences below their rows, how many there are of each, the next command.
 
     Args:
         planned: nothing was done, so actions are what a command would do.
         refused: the command refused to do it.
         error: the message that the command ends with; remarks that it repeats are left out.
+        scope: what the next command is narrowed to; without it, none is named.
     """
     planned, steps = planned or refused, spell_steps(steps)
-    rows = [_cells(step, outcome(command, step, planned=planned)) for step in steps]
-    widths = [max((len(cells[column]) for cells in rows), default=0) for column in range(5)]
-    out = console(stream)
+    width = width_of(stream)
+    out = console(stream, width)
     with out.capture() as captured:
-        for step, cells, remarks in zip(steps, rows, _remarks(command, steps, error), strict=True):
-            text = _text("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
-            text.highlight_words([cells[2]], "red" if step.error else _STYLES.get(step.state or "", "green"))
-            differences = step.changes if planned or step.action == "update" else ()
-            for line in (text, *remarks, *(line for change in differences for line in _difference(change))):
-                out.print(line, soft_wrap=True)
-        summary = spell_commands(summarize(command, steps, planned=planned))
-        out.print(_text(f"refused, nothing was written: {summary}" if refused else summary), soft_wrap=True)
+        if steps:
+            _print_table(command, steps, out, width, planned=planned, error=error)
+        summary = summarize(command, steps, planned=planned)
+        if error != summary:
+            _print(out, _text(spell_commands(f"refused, nothing was written: {summary}" if refused else summary)))
+        for following in next_commands(command, steps, scope, planned=planned) if scope and not (refused or error) else ():
+            _print(out, _text("next: ").append(spell_commands(following), "bold"))
     print(captured.get(), end="", file=stream, flush=True)  # in one piece: rich would exit by itself on a closed pipe
 
 
+def _print_table(command: str, steps: Sequence[Step], out: Console, width: int, *, planned: bool, error: str | None) -> None:
+    titles = "ASSISTANT", "ENVIRONMENT", outcome_title(command, steps, planned=planned), "ID", "DIGEST"
+    rows = [titles, *(_cells(step, outcome(command, step, planned=planned)) for step in steps)]
+    header, *lines = fit_rows(rows, width)
+    for line in header:
+        _print(out, _row(line, "bold", "bold"))
+    shown: dict[str, str] = {}
+    for step, row, remarks in zip(steps, lines, _remarks(command, steps, error), strict=True):
+        style = "red" if step.error else _STYLES.get(step.state or "", "green")
+        for line in row:
+            _print(out, _row(line, "", style))
+        for remark in remarks:
+            _print(out, remark, indent=4)
+        if step.changes and (planned or step.action == "update"):
+            # As JSON, in which 1 and true differ.
+            same = json.dumps([step.name, *((change.field, change.before, change.after) for change in step.changes)])
+            if same in shown:
+                _print(out, _text(f"as in {shown[same]}", "dim"), indent=4)
+            else:
+                _print_differences(step, out)
+            shown.setdefault(same, step.environment)
+
+
+def _print_differences(step: Step, out: Console) -> None:
+    """Print what changes, field by field."""
+    schemas = [_schema(step.remote), _schema(step.desired.payload if step.desired else None)]
+    shared: dict[str, list[Change]] = {}  # fields whose keyword changed in the same way share their lines
+    for change in step.changes:
+        keyword = change.field.rpartition(".")[2]
+        shared.setdefault(json.dumps([keyword, change.before, change.after]), []).append(change)
+    for changes in shared.values():
+        for change in changes:
+            _print(out, _text(readable_field(change.field, schemas), "bold"), indent=4)
+        for text in _difference(changes[0]):
+            _print_wrapped(out, text, indent=6)
+
+
+def _schema(instance: JSONObject | None) -> Any:
+    """The output schema that a payload or a remote object holds."""
+    text = (instance or {}).get("text") or {}
+    return (text.get("format") or {}).get("schema")
+
+
+def _print(out: Console, text: Text, indent: int = 0) -> None:
+    """Print a text on one line, however long: a command in it must be whole when it is copied."""
+    out.print(" " * indent, text, sep="", soft_wrap=True)
+
+
+def _print_wrapped(out: Console, text: Text, indent: int) -> None:
+    """Print a text behind an indent; what does not fit a terminal's line goes to further lines, two columns to the right."""
+    room = out.width - indent - 2
+    lines = text.wrap(out, room) if out.is_terminal and room > 20 else [text]
+    for number, line in enumerate(lines):
+        _print(out, line, indent + 2 * bool(number))
+
+
 def _cells(step: Step, outcome: str) -> tuple[str, ...]:
-    return step.name, step.environment, outcome, step.id or "-", short(step.digest) if step.digest else "-"
+    """A row of the table, safe to print: remote values must not steer the terminal."""
+    return tuple(map(printable, (step.name, step.environment, outcome, step.id or ABSENT, short(step.digest or ABSENT))))
+
+
+def _row(cells: Sequence[tuple[int, str]], style: str, outcome_style: str) -> Text:
+    from rich.text import Text
+
+    return Text.assemble(*((cell, outcome_style if column == OUTCOME else style) for column, cell in cells))
 
 
 def _remarks(command: str, steps: Sequence[Step], error: str | None) -> Iterator[list[Text]]:
@@ -150,26 +247,29 @@ def _remarks(command: str, steps: Sequence[Step], error: str | None) -> Iterator
         note = step.note if step.note and step.note not in (step.error or "") else None
         found = []
         for remark, style in ((step.error, "red"), (note, "dim")):
-            if remark and (whose, remark) not in printed and (whose or remark not in (error or "")):
+            if remark and (whose, remark) not in printed and remark not in (error or ""):
                 printed.add((whose, remark))
-                found.append(_text(f"    {remark}", style))
+                found.append(_text(remark, style))
         yield found
 
 
 def _difference(change: Change) -> Iterator[Text]:
-    yield _text(f"    {change.field}", "bold")
-    for line in diff_lines(change.before, change.after):
-        yield _text(f"      {line}", {"-": "red", "+": "green"}.get(line[0], "dim"))
+    """The lines of one difference, the words that differ marked for a terminal."""
+    for line, edited in mark_edits(diff_lines(change.before, change.after)):
+        text = _text(line, {"-": "red", "+": "green"}.get(line[0], "dim"))
+        for start, end in edited:
+            text.stylize("reverse", start, end)
+        yield text
 
 
 def _text(text: str, style: str = "") -> Text:
     from rich.text import Text
 
-    return Text(printable(text), style=style)  # remote values must not steer the terminal
+    return Text(printable(text), style=style)
 
 
-def console(stream: IO[str]) -> Console:
+def console(stream: IO[str], width: int | None = None) -> Console:
     """A rich console that prints text as it is; colours are for terminals."""
     from rich.console import Console
 
-    return Console(file=stream, highlight=False, emoji=False, markup=False)
+    return Console(file=stream, highlight=False, emoji=False, markup=False, width=width)

@@ -26,7 +26,7 @@ def spell_commands(text: str) -> str:
     """A message of ours, in which ``inv asst.X`` is ``python -m invoke_assistants X`` where only that works."""
     if "inv " not in text or not _as_module or _inv_works(Path.cwd()):
         return text
-    return re.sub(r"\binv (?:asst\.(?=[a-z])|(?=--))", _MODULE, text)
+    return re.sub(r"\binv (--help )?(?:asst\.(?=[a-z])|(?=--))", lambda found: f"{_MODULE}{found[1] or ''}", text)
 
 
 def spell_steps(steps: Sequence[Step]) -> list[Step]:

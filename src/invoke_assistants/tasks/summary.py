@@ -1,13 +1,15 @@
-"""The words for steps: what each is or became, and the last line, which says what to do next. Pure."""
+"""The words for steps: what each is or became, how many of each there are, and the command to type next. Pure."""
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from ..types import Step
 
-__all__ = ["outcome", "summarize"]
+__all__ = ["Scope", "next_commands", "outcome", "outcome_title", "summarize"]
 
 _OUTCOMES = {
     "create": "created",
@@ -18,6 +20,36 @@ _OUTCOMES = {
     "none": "unchanged",
 }
 _DIFFERENT = ("drifted", "changed")  # states that create leaves as they are
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a command was narrowed to, which holds for the next one, too.
+
+    Args:
+        only: names of assistants; none means all.
+        env: an environment; None means all.
+        more: other flags, as they are typed.
+        later: whether there are environments after the first.
+    """
+
+    only: tuple[str, ...] = ()
+    env: str | None = None
+    more: tuple[str, ...] = ()
+    later: bool = False
+
+    def flags(self) -> str:
+        """The flags as they are typed, with a space before each."""
+        words = [word for name in self.only for word in ("--only", name)]
+        words += ["--env", self.env] if self.env else []
+        return "".join(f" {shlex.quote(word)}" for word in (*words, *self.more))
+
+
+def outcome_title(command: str, steps: Iterable[Step], *, planned: bool) -> str:
+    """What stands above the outcomes."""
+    if not planned or command in ("check", "resolve", "forget"):
+        return "RESULT"
+    return "STATE -> ACTION" if any(step.action != "none" and step.state for step in steps) else "STATE"
 
 
 def outcome(command: str, step: Step, *, planned: bool) -> str:
@@ -36,7 +68,7 @@ def outcome(command: str, step: Step, *, planned: bool) -> str:
 
 
 def summarize(command: str, steps: Sequence[Step], *, planned: bool) -> str:
-    """The last line of a command's output."""
+    """How many steps have which outcome."""
     outcomes = Counter(outcome(command, step, planned=planned) for step in steps)
     if command == "check":
         return _summarize_check(outcomes)
@@ -47,11 +79,13 @@ def summarize(command: str, steps: Sequence[Step], *, planned: bool) -> str:
     if command == "forget":
         return _summarize_forget(steps)
     if not planned:
-        different = command == "adopt" or outcomes.keys() & set(_DIFFERENT)
-        return f"{_counted(outcomes)}; next: inv asst.plan" if different else _counted(outcomes)
+        return _counted(outcomes)
     if command == "delete":
         return f"{sum(step.action == 'delete' for step in steps)} to delete"
-    return _summarize_states(command, steps)
+    states, elsewhere = _counted(Counter(str(step.state) for step in steps)), _elsewhere(steps)
+    if elsewhere:
+        return f"{states} here; {elsewhere}: is it the right platform or URL? inv asst.create makes new ones"
+    return states
 
 
 def _counted(words: Counter[str]) -> str:
@@ -75,18 +109,56 @@ def _summarize_forget(steps: Iterable[Step]) -> str:
     return "; ".join(["nothing was changed remotely", *undo])
 
 
-def _summarize_states(command: str, steps: Sequence[Step]) -> str:
-    states = Counter(str(step.state) for step in steps)
-    elsewhere = list(dict.fromkeys(step.note or "" for step in steps if step.state == "not_created"))
-    if len(elsewhere) == len(states) == 1 and elsewhere[0].startswith("recorded on "):
-        question = f"{elsewhere[0]}: is it the right platform or URL?"
-        return f"{_counted(states)} here; {question} next: inv asst.create makes new ones"
-    following = []
-    absent = (step for step in steps if step.state in ("not_created", "missing"))
+def _elsewhere(steps: Sequence[Step]) -> str | None:
+    """The one other location where all of the steps' instances are recorded, as their note says it."""
+    notes = {step.note or "" if step.state == "not_created" else "" for step in steps}
+    return notes.pop() if len(notes) == 1 and all(note.startswith("recorded on ") for note in notes) else None
+
+
+def next_commands(command: str, steps: Sequence[Step], scope: Scope, *, planned: bool) -> list[str]:
+    """The commands to type after one that ended well; none where nothing is left to do, or a person must choose."""
+    if command == "resolve":
+        return ["git commit"] if steps and not any(step.error for step in steps) else []
+    if command == "check":
+        return [f"inv asst.plan{scope.flags()}"] if steps and not any(step.error for step in steps) else []
+    if command == "delete":
+        return [f"inv asst.delete{scope.flags()}"] if planned and any(step.action == "delete" for step in steps) else []
+    if command == "forget":
+        return []
+    return list(_after_looking(command, steps, scope) if planned else _after_writing(command, steps, scope))
+
+
+def _after_writing(command: str, steps: Sequence[Step], scope: Scope) -> Iterator[str]:
+    made = [step for step in steps if step.action in ("create", "recreate", "adopt") and _is_first(step)]
+    if command == "adopt" or any(step.state in _DIFFERENT and step.action == "none" for step in steps):
+        yield f"inv asst.plan{scope.flags()}"
+    elif command == "create" and made:
+        yield f'inv asst.run {made[0].name} "…"'
+    elif command == "update" and scope.later and any(step.action == "update" for step in steps):
+        yield f"inv asst.deploy{replace(scope, env=None).flags()}"
+
+
+def _after_looking(command: str, steps: Sequence[Step], scope: Scope) -> Iterator[str]:
+    absent = [step for step in steps if step.state in ("not_created", "missing")]
+    differing = [step for step in steps if step.state in _DIFFERENT]
     if any("--recreate" not in (step.error or step.note or "") for step in absent):
-        following.append("inv asst.create")
-    elif command == "status" and states["changed"] + states["drifted"]:
-        following.append("inv asst.plan")
-    if states["undeclared"]:
-        following.append("inv asst.delete --undeclared")
-    return f"{_counted(states)}; next: {', '.join(following)}" if following else _counted(states)
+        if not _elsewhere(steps):
+            yield f"inv asst.create{scope.flags()}"
+    elif differing and not (absent or any(step.needs_confirmation for step in steps)):  # else the rows say what can be done
+        yield f"inv asst.{_verb_for(command, differing)}{scope.flags()}"
+    if any(step.state == "undeclared" for step in steps):
+        yield f"inv asst.delete --undeclared{scope.flags()}"
+
+
+def _verb_for(command: str, differing: Sequence[Step]) -> str:
+    """What brings instances to the code that differ from it, as a command found."""
+    if command == "plan":
+        return "update" if any(map(_is_first, differing)) else "deploy"
+    if command in ("update", "deploy"):
+        return f"{command} --overwrite" if any(step.state == "drifted" for step in differing) else command
+    return "plan"
+
+
+def _is_first(step: Step) -> bool:
+    """Whether a step is of the first environment, which is where ``asst.update`` works."""
+    return step.desired is not None and step.desired.position == 0

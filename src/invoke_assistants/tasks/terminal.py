@@ -85,9 +85,7 @@ def waiting(label: str) -> Generator[Callable[[str], None]]:
 
 
 def confirm(command: str, question: str, steps: Sequence[Step]) -> bool:
-    """Show the steps and ask the person at the terminal; no terminal and no answer mean no."""
-    if not has_person():
-        return False
+    """Show the steps and ask the person at the terminal; no answer means no."""
     print_steps(command, steps, sys.stderr, planned=True)
     return ask(question)
 

@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
+from itertools import groupby
 from typing import Any
 
 from ..text import printable
 
-__all__ = ["diff_lines"]
+__all__ = ["diff_lines", "mark_edits"]
 
 MAX_WHOLE = 100  # characters of a text that is shown whole
 CONTEXT = 40  # characters shown before and after an edit of a longer text
 MAX_COMPARISONS = 20_000_000  # comparisons; with more, frequent words and lines are no anchors, so that no text takes minutes
 # A word and the white space behind it; scripts without spaces are compared character by character.
 _WORD = re.compile(r"(?:[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\s\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+)\s*|\s+")
+# What is marked within a line: a word, a run of white space, a character that is neither.
+_PART = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|\s+|[^\w\s]")
+ALIKE = 0.3  # the share of letters in common from which on marks help; with less, nearly everything would be marked
+
+Spans = list[tuple[int, int]]  # where the marked parts of a line start and end
 
 
 def diff_lines(before: Any, after: Any) -> Iterator[str]:
@@ -26,9 +32,71 @@ def diff_lines(before: Any, after: Any) -> Iterator[str]:
     Texts of several lines are compared by lines. Everything else, and long lines, are compared by words.
     """
     if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
-        yield from _diff_by_lines(before.split("\n"), after.split("\n"))
+        both_end = before.endswith("\n") and after.endswith("\n")
+        yield from _diff_by_lines(*(text.removesuffix("\n" if both_end else "").split("\n") for text in (before, after)))
+    elif (before is None or after is None) and len(_quoted(before) + _quoted(after)) > MAX_WHOLE:
+        yield from _signed(_indented(before), _indented(after), "- ", "+ ")  # all of it came or went
     else:
         yield from _diff_by_words(_quoted(before), _quoted(after), "- ", "+ ")
+
+
+def mark_edits(lines: Iterable[str]) -> Iterator[tuple[str, Spans]]:
+    """Each line of ``diff_lines`` with where the words are that differ between ``-`` lines and the ``+`` lines behind them.
+
+    What is not marked is the same on both sides. Nothing is marked where the sides have little in common, or one is missing.
+    """
+    old: list[str] = []
+    for sign, group in groupby(lines, key=lambda line: line[0]):
+        run = list(group)
+        if sign == "-":
+            old = run
+            continue
+        both = [*old, *run]
+        yield from zip(both, _edited_parts(old, run) if sign == "+" and old else [[]] * len(both), strict=True)
+        old = []
+    yield from ((line, []) for line in old)
+
+
+def _edited_parts(old: Sequence[str], new: Sequence[str]) -> list[Spans]:
+    """The edited parts of each old line, then of each new one."""
+    sides = [[part for line in lines for part in (*_PART.findall(line[1:]), "\n")] for lines in (old, new)]
+    codes = _match(*sides).get_opcodes()
+    edits = [each for each in codes if each[0] != "equal"]
+    same = sum(_letters(sides[0][start:end]) for kind, start, end, _, _ in codes if kind == "equal")
+    if 2 * same < ALIKE * (_letters(sides[0]) + _letters(sides[1])):
+        return [[] for _ in (*old, *new)]
+    return [
+        *_spans(sides[0], [(start, end) for _, start, end, _, _ in edits]),
+        *_spans(sides[1], [(start, end) for _, _, _, start, end in edits]),
+    ]
+
+
+def _letters(parts: Iterable[str]) -> int:
+    """How many letters and digits there are, which is what people compare."""
+    return sum(len(part) for part in parts if part[0].isalnum())
+
+
+def _spans(parts: Sequence[str], edits: Sequence[tuple[int, int]]) -> list[Spans]:
+    """The edited parts as positions in their lines, each of which ends with a line break."""
+    edited = {index for start, end in edits for index in range(start, end)}
+    spans: list[Spans] = []
+    line: Spans = []
+    at = 1  # behind the sign
+    for index, part in enumerate(parts):
+        if part == "\n":
+            spans.append(line)
+            line, at = [], 1
+            continue
+        if index in edited:
+            begins = line.pop()[0] if line and line[-1][1] == at else at
+            line.append((begins, at + len(part)))
+        at += len(part)
+    return spans
+
+
+def _indented(value: Any) -> list[str]:
+    text = _quoted(value) if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    return text.split("\n")
 
 
 def _quoted(value: Any) -> str:

@@ -1,0 +1,355 @@
+"""What commands print for people: a table that fits, each error once, the next command, schemas by their place in an answer."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+import termios
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from conftest import THREE, Host
+from hypothesis import given
+from hypothesis import strategies as st
+
+from invoke_assistants.tasks.output import print_steps
+from invoke_assistants.tasks.schema_paths import SCHEMA, readable_field
+from invoke_assistants.tasks.summary import Scope, next_commands
+from invoke_assistants.tasks.table import ENVIRONMENT, ID, NAME, OUTCOME, fit_rows, shorten
+from invoke_assistants.tasks.terminal import confirm
+from invoke_assistants.types import LOCAL, Change, Desired, Step
+
+TITLES = ("ASSISTANT", "ENVIRONMENT", "STATE -> ACTION", "ID", "DIGEST")
+
+
+def step(name: str = "judge", environment: str = "development", **fields: Any) -> Step:
+    """A step of a declared instance."""
+    position = ["development", "staging", "production"].index(environment)
+    desired = Desired(name, environment, position, LOCAL, "p", {}, "sha256:" + "ab" * 32)
+    plain = {"state": "in_sync", "id": f"agent_{'0123456789abcdef' * 2}", "digest": desired.digest}
+    return Step(name, environment, "local", desired=desired, **{**plain, **fields})
+
+
+def printed(command: str, *steps: Step, planned: bool = True, **more: Any) -> list[str]:
+    """What a pipe of 80 columns gets."""
+    stream = io.StringIO()
+    print_steps(command, steps, stream, planned=planned, scope=Scope(), **more)
+    return stream.getvalue().splitlines()
+
+
+def lines_of(rows: list[list[list[tuple[int, str]]]]) -> list[str]:
+    return ["".join(text for _, text in line) for row in rows for line in row]
+
+
+@pytest.fixture(autouse=True)
+def no_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable COLUMNS says nothing."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
+names = st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,63}", fullmatch=True)
+ids = st.from_regex(r"[A-Za-z0-9_-]{3,128}", fullmatch=True) | st.just("-")
+cells = st.tuples(names, names, st.sampled_from(["in_sync", "not_created -> create", "created anew"]), ids, st.just("0123abcd"))
+
+
+@given(st.lists(cells, min_size=1, max_size=6), st.integers(1, 260))
+def test_every_row_fits_and_names_are_whole(rows: list[tuple[str, ...]], width: int) -> None:
+    """No line is wider than the width but one that holds nothing else than what must not be cut; ids keep both ends."""
+    laid_out = fit_rows([TITLES, *rows], width)
+    for row, lines in zip(rows, laid_out[1:], strict=True):
+        shown = {column: text.strip() for line in lines for column, text in line}
+        assert [shown[column] for column in (NAME, ENVIRONMENT, OUTCOME)] == list(row[:3])
+        if ID in shown:
+            first, _, last = shown[ID].partition("…")
+            assert row[ID].startswith(first)
+            assert row[ID].endswith(last)
+        for line in lines:
+            assert len(line) == 1 or len("".join(text for _, text in line)) <= width
+
+
+@given(st.lists(cells, min_size=2, max_size=6))
+def test_where_names_leave_room_a_row_is_one_line(rows: list[tuple[str, ...]]) -> None:
+    """With room for names, states and 14 characters of the ids, each row is one line, and the columns are straight."""
+    width = sum(max(map(len, column)) + 2 for column in list(zip(TITLES, *rows, strict=True))[:3]) + 14
+    laid_out = fit_rows([TITLES, *rows], width)
+    assert all(len(lines) == 1 for lines in laid_out)
+    assert len({len(line[0][0][1]) for line in laid_out}) == 1
+
+
+def test_the_digest_goes_first_then_the_middle_of_the_ids() -> None:
+    """As the width shrinks: all, no digests, shorter ids, several lines."""
+    rows = [TITLES, ("judge", "production", "changed -> update", "agent_b3ace7a0a8e40f37053e40b7", "0123abcd")]
+    by_width = {width: lines_of(fit_rows(rows, width))[len(fit_rows(rows, width)[0]) :] for width in (87, 80, 57, 56)}
+    assert by_width == {
+        87: ["judge      production   changed -> update  agent_b3ace7a0a8e40f37053e40b7  0123abcd"],
+        80: ["judge      production   changed -> update  agent_b3ace7a0a8e40f37053e40b7"],
+        57: ["judge      production   changed -> update  agent_b3ac…0b7"],
+        56: ["judge  production  changed -> update", "  agent_b3ace7a0a8e40f37053e40b7"],
+    }
+    assert shorten("agent_b3ace7a0a8e40f37053e40b7", 14) == "agent_b3ac…0b7"
+
+
+def test_a_table_has_a_header_and_no_empty_column() -> None:
+    """The third title says what stands below it; without ids or digests, their columns are not there."""
+    assert printed("status", step(id="agent_1"))[0] == "ASSISTANT  ENVIRONMENT  STATE    ID       DIGEST"
+    assert printed("plan", step(state="changed", action="update"))[0].split("  ")[2].strip() == "STATE -> ACTION"
+    assert printed("create", step(action="create"), planned=False)[0].split()[2] == "RESULT"
+    assert printed("check", step(state=None, id=None))[0].split() == ["ASSISTANT", "ENVIRONMENT", "RESULT", "DIGEST"]
+    assert printed("resolve", step(state=None, digest=None), planned=False)[0].split() == [
+        "ASSISTANT",
+        "ENVIRONMENT",
+        "RESULT",
+        "ID",
+    ]
+    assert printed("forget", step(), planned=False)[0].split()[2] == "RESULT"
+    assert printed("delete", step(action="delete"))[0].split("  ")[2].strip() == "STATE -> ACTION"
+    assert printed("delete") == ["nothing to delete"]
+
+
+def test_columns_says_how_wide_a_pipe_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """80 columns without it; what is no number, or nothing, does not count."""
+    row = step("a" * 30)
+    assert "…" in printed("status", row)[1]
+    for said, whole in (("120", True), ("0", False), ("wide", False), ("", False)):
+        monkeypatch.setenv("COLUMNS", said)
+        assert (row.id in printed("status", row)[1]) is whole, said
+
+
+ALONE = "judge in production: agent_1 was edited by hand"
+
+
+def test_each_error_is_printed_once() -> None:
+    """Not in a row where the command ends with it, and not in two rows."""
+    rows = step("a", error=ALONE), step("b", error=ALONE, note=ALONE), step("c", note=ALONE)
+    assert "\n".join(printed("plan", *rows)).count(ALONE) == 1
+    assert "\n".join(printed("deploy", *rows, refused=True, error=f"{ALONE}; another")).count(ALONE) == 0
+
+
+def test_check_prints_its_errors_once_and_its_end_once(local_host: Host) -> None:
+    """Each error below its row on stdout, how many there are on stderr."""
+    local_host.declare(THREE.replace('verbosity="low"', 'verbosity="loud"'))
+    done = local_host.inv("asst.check")
+    assert (done.code, done.err) == (1, "2 of 6 would be refused\n")
+    assert done.out.count("'loud' is unknown") == 1
+    assert "would be refused" not in done.out
+
+
+FIRST, LATER = step(), step(environment="production")
+CHANGED = {"state": "changed", "action": "update"}
+GONE = {"state": "not_created", "action": "create", "id": None}
+
+
+@pytest.mark.parametrize(
+    ("command", "planned", "steps", "expected"),
+    [
+        ("create", False, [FIRST, LATER], []),
+        ("create", False, [replace(FIRST, action="create"), LATER], ['inv asst.run judge "…"']),
+        ("create", False, [FIRST, replace(LATER, action="create")], []),
+        ("create", False, [replace(FIRST, state="changed"), LATER], ["inv asst.plan"]),
+        ("create", True, [replace(FIRST, **GONE)], ["inv asst.create"]),
+        ("plan", True, [FIRST, LATER], []),
+        ("plan", True, [replace(FIRST, **CHANGED), replace(LATER, **CHANGED)], ["inv asst.update"]),
+        ("plan", True, [FIRST, replace(LATER, **CHANGED)], ["inv asst.deploy"]),
+        ("plan", True, [replace(FIRST, **GONE), replace(LATER, **CHANGED)], ["inv asst.create"]),
+        ("plan", True, [replace(FIRST, **CHANGED), replace(LATER, error="drifted", needs_confirmation=True)], []),
+        ("plan", True, [FIRST, replace(LATER, state="undeclared")], ["inv asst.delete --undeclared"]),
+        ("status", True, [FIRST, replace(LATER, state="drifted")], ["inv asst.plan"]),
+        ("update", False, [replace(FIRST, state="changed", action="update")], ["inv asst.deploy"]),
+        ("update", False, [FIRST], []),
+        ("update", True, [replace(FIRST, **CHANGED)], ["inv asst.update"]),
+        ("deploy", False, [replace(FIRST, **CHANGED)], []),
+        ("deploy", True, [replace(FIRST, **CHANGED)], ["inv asst.deploy"]),
+        ("deploy", True, [replace(FIRST, state="drifted", action="update")], ["inv asst.deploy --overwrite"]),
+        ("adopt", False, [replace(FIRST, state="not_created", action="adopt")], ["inv asst.plan"]),
+        ("check", True, [FIRST], ["inv asst.plan"]),
+        ("delete", True, [replace(FIRST, action="delete")], ["inv asst.delete"]),
+        ("delete", False, [replace(FIRST, action="delete")], []),
+        ("forget", False, [FIRST], []),
+        ("resolve", False, [FIRST], ["git commit"]),
+        ("resolve", False, [replace(FIRST, error="both changed it")], []),
+    ],
+)
+def test_the_next_command_of_each_ending(command: str, planned: bool, steps: list[Step], expected: list[str]) -> None:
+    """The command that goes on is named; none where nothing is left to do, or where a person must choose."""
+    assert next_commands(command, steps, Scope(later=True), planned=planned) == expected
+
+
+def test_the_next_command_keeps_the_names_and_the_environment(local_host: Host) -> None:
+    """What was narrowed stays narrowed; update leads to deploy, and not back to its own environment."""
+    assert local_host.inv("asst.plan", "--only", "judge", "--env", "production").out.endswith(
+        "next: inv asst.create --only judge --env production\n"
+    )
+    assert local_host.inv("asst.create").out.endswith('6 created\nnext: inv asst.run planner "…"\n')
+    assert local_host.inv("asst.create").out.endswith("6 unchanged\n")
+    local_host.edit("Plan it.", "Plan it well.")
+    assert local_host.inv("asst.plan", "--only", "planner").out.endswith("next: inv asst.update --only planner\n")
+    done = local_host.inv("asst.update", "--only", "planner", "--env", "development")
+    assert done.out.endswith("1 updated\nnext: inv asst.deploy --only planner\n")
+    assert local_host.inv("asst.deploy").out.endswith("5 unchanged, 1 updated\n")
+    assert local_host.inv("asst.delete", "--env", "production", "--dry-run").out.endswith(
+        "next: inv asst.delete --env production\n"
+    )
+
+
+def test_one_environment_leads_to_no_deploy(local_host: Host) -> None:
+    """Where there is no environment after the first, update is the end."""
+    local_host.declare(
+        THREE.replace(
+            """,
+              environments={"production": {"model": "gpt-6-astra"}}""",
+            "",
+        ),
+        'environments = ["development"]\n',
+    )
+    local_host.inv("asst.create")
+    local_host.edit("Plan it.", "Plan it well.")
+    assert local_host.inv("asst.update").out.endswith("1 updated, 2 unchanged\n")
+
+
+QUESTION = {"type": "object", "properties": {"a.b": {"type": "string"}, "choices": {"type": "array", "maxItems": 4}}}
+GAME = {
+    "type": "object",
+    "properties": {
+        "topic": {"type": "string"},
+        "questions": {"type": "array", "items": {"$ref": "#/$defs/Question"}},
+        "hint": {"anyOf": [{"$ref": "#/$defs/Hint"}, {"type": "null"}]},
+        "first": {"$ref": "#/$defs/Twice"},
+        "last": {"$ref": "#/$defs/Twice"},
+    },
+    "required": ["topic", "questions", "hint", "first", "last"],
+    "$defs": {
+        "Question": QUESTION,
+        "Hint": {"type": "object", "properties": {"words": {"type": "array", "items": {"$ref": "#/$defs/Word"}}}},
+        "Word": {"type": "object", "properties": {"text": {"type": "string"}}},
+        "Twice": {"type": "object", "properties": {"score": {"type": "integer"}, "next": {"$ref": "#/$defs/Twice"}}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        ("properties.topic.description", "output topic: description"),
+        ("properties.topic", "output topic"),
+        ("properties.questions.maxItems", "output questions: maxItems"),
+        ("$defs.Question.properties.choices.maxItems", "output questions[].choices: maxItems"),
+        ("$defs.Question.properties.a.b.type", "output questions[].a.b: type"),
+        ("$defs.Question.properties", "output questions[]: properties"),
+        ("$defs.Hint.properties.words.items", "output hint.words: items"),
+        ("$defs.Word.properties.text.type", "output hint.words[].text: type"),
+        ("$defs.Twice.properties.score.maximum", "output Twice.score: maximum"),
+        ("properties.hint.anyOf[1].type", "output hint: anyOf[1].type"),
+        ("required", "output: required"),
+        ("required[0]", "output: required[0]"),
+    ],
+)
+def test_a_changed_schema_is_shown_by_its_place_in_the_answer(field: str, shown: str) -> None:
+    """References and branches add nothing; a model that is used twice is called by its name."""
+    before = {**GAME, "$defs": {**GAME["$defs"], "Question": {"properties": {}}}}
+    after = {**GAME, "properties": {**GAME["properties"], "topic": {"type": "string", "description": "d"}}}
+    after["properties"]["questions"] = {**GAME["properties"]["questions"], "maxItems": 3}
+    after["$defs"] = {**GAME["$defs"], "Twice": {"properties": {"score": {"maximum": 3}}}}
+    assert readable_field(f"{SCHEMA}.{field}", [before, after]) == shown
+
+
+def test_what_is_no_schema_and_what_is_not_in_it_keep_their_field() -> None:
+    """Other fields, a schema as a whole, and a path that neither schema has are shown as they are."""
+    for field in ("instructions", "metadata.asst.digest", SCHEMA, f"{SCHEMA}.properties.gone", f"{SCHEMA}.x[9]"):
+        assert readable_field(field, [GAME, None]) == field
+    assert readable_field(f"{SCHEMA}.properties.topic", [None, None]) == f"{SCHEMA}.properties.topic"
+
+
+json_values = st.recursive(
+    st.none() | st.integers() | st.text(max_size=3), lambda below: st.lists(below, max_size=2), max_leaves=4
+)
+fields = st.sampled_from(["model", "instructions", "text.verbosity", f"{SCHEMA}.required", f"{SCHEMA}.properties.x.enum"])
+
+
+@given(st.lists(st.builds(Change, fields, json_values, json_values), min_size=1, max_size=6, unique_by=lambda each: each.field))
+def test_every_changed_field_is_printed(changes: list[Change]) -> None:
+    """Fields that share their lines are named each; another environment refers only to the same changes."""
+    lines = [line.strip() for line in printed("plan", step(**CHANGED, changes=tuple(changes)))]
+    assert all(lines.count(change.field) == 1 for change in changes)
+    twice = printed(
+        "plan", step(**CHANGED, changes=tuple(changes)), step(environment="production", **CHANGED, changes=tuple(changes))
+    )
+    assert twice.count("    as in development") == 1
+    other = (*changes[1:], replace(changes[0], after="other"))
+    apart = printed("plan", step(**CHANGED, changes=tuple(changes)), step(environment="production", **CHANGED, changes=other))
+    assert "    as in development" not in apart
+
+
+def test_an_edit_of_the_output_model_is_shown_by_its_place(local_host: Host) -> None:
+    """A bound, a new field and the order of the fields, each below the name of where it is."""
+    local_host.inv("asst.create")
+    local_host.edit("    minutes: int", "    minutes: int = Field(le=90)\n    done: bool")
+    lines = local_host.inv("asst.plan", "--only", "planner").out.splitlines()
+    assert lines[2:].index("    output steps[].minutes: maximum") < lines[2:].index("    output steps[].done")
+    assert lines.count("    as in development") == 1
+    assert SCHEMA not in "\n".join(lines)
+    document = local_host.inv("asst.plan", "--only", "planner", "--json").json
+    assert f"{SCHEMA}.$defs.Step.properties.minutes.maximum" in {each["field"] for each in document["rows"][0]["changes"]}
+
+
+def on_a_terminal(host: Host, *args: str, width: int = 80, env: dict[str, str] | None = None, typed: str = "") -> str:
+    """What a command shows on a terminal of so many columns."""
+    outside, inside = pty.openpty()
+    termios.tcsetwinsize(inside, (24, width))
+    process = host.start_on([inside] * 3, *args, env={"TERM": "xterm-256color", **(env or {})})
+    os.close(inside)
+    os.write(outside, typed.encode())
+    shown = b""
+    while True:
+        try:
+            shown += os.read(outside, 65536)
+        except OSError:  # the end of a terminal
+            break
+    os.close(outside)
+    process.wait()
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_its_width_bold_titles_and_marked_words(local_host: Host) -> None:
+    """The header and the next command are bold, differing words reversed, long lines wrapped behind their indent."""
+    local_host.edit("Judge it.", "Judge what they say, be it long or short, by what is true, and tell them why in a sentence.")
+    local_host.inv("asst.create")
+    local_host.edit("by what is true", "by what is proven")
+    shown = on_a_terminal(local_host, "asst.plan", "--only", "judge", "--env", "development", width=72)
+    assert shown.startswith("\x1b[1mASSISTANT")
+    assert "\x1b[7;31mtrue\x1b[0m" in shown
+    assert "\x1b[7;32mproven\x1b[0m" in shown
+    assert "next: \x1b[1minv asst.update" in shown
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert all(len(line) <= 72 for line in plain.splitlines())
+    assert re.search(r"^      - \"Judge .*\n {8}\S", plain, re.M)
+    bare = on_a_terminal(local_host, "asst.plan", "--only", "judge", env={"NO_COLOR": "1"})
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", bare)
+    assert "\x1b[7mproven\x1b[0m" in bare
+    assert local_host.ids()["judge", "development"] in on_a_terminal(local_host, "asst.status", "--only", "judge", width=200)
+
+
+def test_who_says_no_is_not_shown_the_same_again(local_host: Host) -> None:
+    """The table and its errors stand above the question; after it only what came of it."""
+    local_host.inv("asst.create")
+    shown = on_a_terminal(local_host, "asst.delete", "--env", "production", typed="n\n")
+    assert shown.count("ENVIRONMENT") == 1
+    assert shown.endswith("[y/N] not confirmed: 3 instances would be deleted; --yes goes on\n")
+    assert "next:" not in shown
+
+
+def test_a_typed_answer_is_shown_on_a_terminal(local_host: Host) -> None:
+    """An answer that fits an output model, which is not shown as it comes, is shown at the end."""
+    local_host.inv("asst.create")
+    shown = on_a_terminal(local_host, "asst.run", "judge", "Well?")
+    assert re.search(r"\x1b\[2Kgood: (true|false)\n", shown)
+    assert len(re.findall(r"sample", on_a_terminal(local_host, "asst.run", "talker", "Hello."))) == 1
+
+
+def test_a_question_names_no_next_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is to be typed next is the answer."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert confirm("deploy", "Go on?", [step(**CHANGED)]) is True
+    assert "next:" not in capsys.readouterr().err
