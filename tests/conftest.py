@@ -211,9 +211,7 @@ def as_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _close_connections() -> None:
-    clients = process_cache.process_cache()._clients
-    for client in clients._clients.values() if clients else ():
-        client.close()
+    process_cache.process_cache().close()
 
 
 @pytest.fixture

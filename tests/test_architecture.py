@@ -35,6 +35,7 @@ OWNERS = {
     "opentelemetry": {"sdk"},
     "psycopg": {"store"},
     "pydantic": {"ask", "declare", "emulator"},
+    "pytest": {"testing"},
     "redis": {"store"},
     "rich": {"tasks"},
     "rstr": {"emulator"},

@@ -1,38 +1,33 @@
-"""The trivia game in the terminal, against assistants of the embedded platform and a scripted model."""
+"""The trivia game in the terminal: against answers that the tests give, and against samples of the embedded platform."""
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from compatible import Compatible, ModelAnswer, ModelRequest
 from conftest import ROOT, Host
 
+from app.assistants import create_trivia_game, judge_answer
 from app.trivia.game import play
-from invoke_assistants import NotCreated, commands
+from app.trivia.models import AnswerVerdict, Difficulty, TriviaGame, TriviaQuestion
+from invoke_assistants import AnswerRefused, NotCreated, commands
+from invoke_assistants.testing import Answers
+
+NEARLY = AnswerVerdict(verdict="close", points=1, comment="Nearly.")
 
 
-def questions(*texts: str) -> str:
-    each = {"choices": ["Paris", "Rome", "Oslo", "Bonn"], "answer": "Rome", "difficulty": "easy", "explanation": None}
-    return json.dumps({"topic": "Capitals", "questions": [{"question": text, **each} for text in texts]})
-
-
-@pytest.fixture
-def model() -> Iterator[Compatible]:
-    games = iter([questions("One?", "Two?", "Three?"), questions("Two?", "FOUR?", "one?"), questions("Four?", "Two?", "One?")])
-
-    def answer(asked: ModelRequest) -> ModelAnswer:
-        if asked.schema and "verdict" in asked.schema["properties"]:
-            return ModelAnswer(json.dumps({"verdict": "close", "points": 1, "comment": "Nearly."}))
-        return ModelAnswer(next(games, questions("One?", "Two?", "Three?")))
-
-    server = Compatible(answer)
-    yield server
-    server.shutdown()
-    server.server_close()
+def game_of(*questions: str) -> TriviaGame:
+    """A game with these questions, to all of which the answer is Rome."""
+    choices = ["Paris", "Rome", "Oslo", "Bonn"]
+    return TriviaGame(
+        topic="Capitals",
+        questions=[
+            TriviaQuestion(question=each, choices=choices, answer="Rome", difficulty=Difficulty.EASY, explanation=None)
+            for each in questions
+        ],
+    )
 
 
 @pytest.fixture
@@ -63,35 +58,51 @@ def played(*lines: str) -> tuple[int, list[str], list[str]]:
     return result.points, result.asked, said
 
 
-def test_the_game_asks_judges_counts_and_repeats_nothing(
-    project: Host, model: Compatible, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The game judges letters and choices itself, the assistant other words; a second round asks only new questions."""
-    for name, value in model.env().items():
-        monkeypatch.setenv(name, value)
-    commands.create(project.root)
-    points, asked, said = played("capitals", "b", "rome", "the eternal city", "y", "a", "y")
-    assert points == 2 + 2 + 1 + 0
-    assert asked == ["One?", "Two?", "Three?", "FOUR?"]
+def test_the_game_asks_judges_and_counts(asst_answers: Answers) -> None:
+    """The game judges letters and choices itself, the assistant other words."""
+    asst_answers.once(create_trivia_game, "Create a new trivia game about capitals.").give(game_of("One?", "Two?", "Three?"))
+    asst_answers.once(judge_answer, re.compile("The player answered: the eternal city")).give(NEARLY)
+    points, asked, said = played("capitals", "b", "rome", "the eternal city", "n")
+    assert points == 2 + 2 + 1
+    assert asked == ["One?", "Two?", "Three?"]
     assert "   Nearly." in said
-    assert "\n5 of 6 points so far." in said
-    assert said[-2:] == ["After 4 questions no new ones came.", "You have 5 of 8 points. Goodbye!"]
-    assert "capitals" in model.asked[0].prompts[0]
-    assert "The player answered: the eternal city" in model.asked[1].prompts[0]
+    assert said[-1] == "You have 5 of 6 points. Goodbye!"
 
 
-def test_what_a_model_says_does_not_steer_the_terminal(project: Host, model: Compatible, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_game_repeats_no_question(asst_answers: Answers) -> None:
+    """Rounds go on in one conversation and ask only new questions; where none come, the assistant is asked once more."""
+    asst_answers.once(create_trivia_game).give(game_of("One?", "Two?", "Three?"))
+    asst_answers.once(create_trivia_game).give(game_of("Two?", "FOUR?", "one?"))
+    asst_answers.always(create_trivia_game).give(game_of("Four?", "Two?", "One?"))
+    _, asked, said = played("", "a", "a", "a", "y", "a", "y")
+    assert asked == ["One?", "Two?", "Three?", "FOUR?"]
+    assert said[-2:] == ["After 4 questions no new ones came.", "You have 0 of 8 points. Goodbye!"]
+    assert [each.prompt.splitlines()[0] for each in asst_answers.asked] == [
+        "Create a new trivia game.",
+        "Another, with new questions.",
+        "Another, with new questions.",
+        "Those were asked already. Ask none of these:",
+    ]
+    assert len({each.session for each in asst_answers.asked}) == 1
+
+
+def test_a_refused_topic_ends_the_game(asst_answers: Answers) -> None:
+    """The refusal reaches whoever started the game, with its words."""
+    asst_answers.once(create_trivia_game).refuse("Not about that.")
+    with pytest.raises(AnswerRefused) as refused:
+        played("secrets")
+    assert refused.value.answer == "Not about that."
+
+
+def test_what_a_model_says_does_not_steer_the_terminal(asst_answers: Answers) -> None:
     """Control characters in topic, questions, choices and comments are escaped."""
     nasty = "\x1b]0;owned\x07\n::error::x\u202e"
-    game = json.loads(questions(f"One?{nasty}", "Two?", "Three?"))
-    game["topic"] += nasty
-    for question in game["questions"]:
-        question |= {"explanation": nasty, "choices": [f"Rome{nasty}", "Paris", "Oslo", "Bonn"]}
-    verdict = {"verdict": "close", "points": 1, "comment": nasty}
-    model.model = lambda asked: ModelAnswer(json.dumps(verdict if "verdict" in asked.schema["properties"] else game))
-    for name, value in model.env().items():
-        monkeypatch.setenv(name, value)
-    commands.create(project.root)
+    game = game_of(f"One?{nasty}", "Two?", "Three?")
+    game.topic += nasty
+    for question in game.questions:
+        question.explanation, question.choices = nasty, [f"Rome{nasty}", "Paris", "Oslo", "Bonn"]
+    asst_answers.once(create_trivia_game).give(game)
+    asst_answers.always(judge_answer).give(NEARLY.model_copy(update={"comment": nasty}))
     _, _, said = played("", "the eternal city", "a", "")
     text = "\n".join(said)
     assert text.count("owned") > 8

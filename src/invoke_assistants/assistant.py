@@ -66,7 +66,7 @@ class Assistant(Declaration[Output]):
         """
         from .ask.process_cache import find_instance
 
-        return find_instance(self.name, environment).record.id
+        return find_instance(self, environment).record.id
 
     def run(self, prompt: str, *, session: str | None = None, environment: str | None = None) -> Reply[Output]:
         """Ask the assistant and wait for its answer.

@@ -288,7 +288,7 @@ def test_an_app_whose_threads_all_wait_is_answered(app: Host, monkeypatch: pytes
         loop.set_default_executor(ThreadPoolExecutor(1))
 
         def wait() -> str:
-            return asyncio.run_coroutine_threadsafe(afind_instance("talker", None), loop).result(30).record.id
+            return asyncio.run_coroutine_threadsafe(afind_instance(TALKER, None), loop).result(30).record.id
 
         return await asyncio.to_thread(wait)
 

@@ -116,7 +116,8 @@ def slow(
     compatible.seen.clear()
     service = server.service
     if request.param == "local":
-        [(service, _)] = process_cache().clients()._embedded.values()
+        [(transport, _)] = process_cache().clients()._embedded.values()
+        service = transport.service
     service._sessions._responder = model
     monkeypatch.setenv("ASST_TIMEOUT", "1")
 
@@ -296,8 +297,8 @@ def test_a_cancelled_run_leaves_nothing_behind(local_host: Host, monkeypatch: py
 
     asyncio.run(many())
     assert eventually(lambda: not turn_threads()), turn_threads()
-    [(service, _)] = process_cache().clients()._embedded.values()
-    sessions = service.handle("GET", "/agents/sessions", {"limit": "100"}, b"")[1]["data"]  # type: ignore[call-overload, index]
+    [(transport, _)] = process_cache().clients()._embedded.values()
+    sessions = transport.service.handle("GET", "/agents/sessions", {"limit": "100"}, b"")[1]["data"]  # type: ignore[call-overload, index]
     assert len(sessions) >= 20
     assert {session["status"] for session in sessions} == {"idle"}
 

@@ -354,7 +354,7 @@ def test_a_servers_url_obeys_the_rules_of_a_base_url(
 def test_a_cancelled_turn_ends_the_request(tmp_path: Path, chat: Chat) -> None:
     """The connection closes even before the first word, and the server stops generating."""
     chat.stalls = True
-    service = EmbeddedAPI(tmp_path / ".asst" / "local.json", local_model=LocalModel(chat.url))
+    service = EmbeddedAPI(tmp_path / ".asst" / "local.json", responder=ModelResponder(LocalModel(chat.url)))
     body = {"agent": {"model": "m"}, "environment": {"type": "none"}, "input": "Hello."}
     _, session = service.handle("POST", "/v1/agents/sessions", {}, json.dumps(body).encode())
     assert isinstance(session, dict)

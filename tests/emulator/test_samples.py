@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import json
 import re
 import uuid
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import jsonschema
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel, Field, TypeAdapter, create_model
 
 from invoke_assistants.declare.strict_schema import output_schema
 from invoke_assistants.emulator.responder import Conversation, ResponderAnswer, ResponderError
 from invoke_assistants.emulator.sample_responder import SampleResponder, sample
+from invoke_assistants.emulator.sample_strings import FORMATS, FREE_FORMATS
+
+CHECKER = jsonschema.Draft202012Validator.FORMAT_CHECKER
 
 PATTERNS = [
     r"^[A-Z]{3}-\d{4}$",
@@ -156,3 +163,142 @@ def test_a_schema_without_a_finite_value_is_an_error(schema: dict[str, Any]) -> 
     ) as failed:
         sample({**schema, "$defs": {"Node": NODE}}, 1)
     assert failed.value.code == "invalid_request"
+
+
+STRINGS = [r"^[A-Z]{2,4}-[0-9]+$", r"^[a-z]+( [a-z]+)*$", r"^(red|green|blue)$", r"[0-9]", r"^(ab|cde)+$", r"^[^@]+@[^@]+$"]
+PLAIN: list[Any] = [
+    bool, dt.date, dt.datetime, dt.time, dt.timedelta, uuid.UUID, ipaddress.IPv4Address, ipaddress.IPv6Address,
+    Literal["a", 1], str,
+]  # fmt: skip
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> Any:
+    """A string with a length, or a pattern that leaves room for it."""
+    shortest = draw(st.integers(0, 60))
+    longest = draw(st.none() | st.integers(shortest, 80))
+    pattern = draw(st.sampled_from([None, *STRINGS]))
+    if pattern and pattern.endswith("blue)$"):
+        shortest, longest = 3, draw(st.integers(3, 5))
+    elif pattern:
+        shortest, longest = max(shortest, 6), max(longest, shortest + 1, 10) if longest else None
+    return Annotated[str, Field(min_length=shortest, max_length=longest, pattern=pattern)]
+
+
+@st.composite
+def numbers(draw: st.DrawFn) -> Any:
+    """A number with bounds, and a step that has a multiple between them."""
+    kind = draw(st.sampled_from([int, float]))
+    step = draw(st.sampled_from([None, 2, 5] if kind is int else [None, 0.1, 0.25, 3]))
+    lower = draw(st.integers(-(10**6), 10**6)) / draw(st.sampled_from([1, 3, 10]))
+    upper = lower + (step or 1) * draw(st.integers(2, 5))
+    bounds: dict[str, Any] = {draw(st.sampled_from(["ge", "gt"])): kind(lower), draw(st.sampled_from(["le", "lt"])): kind(upper)}
+    kept = draw(st.sets(st.sampled_from(sorted(bounds))))
+    return Annotated[kind, Field(multiple_of=step, **{key: bounds[key] for key in kept})]
+
+
+def lists(items: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    ends = st.tuples(st.integers(0, 4), st.integers(0, 3))
+    return st.builds(lambda item, ends: Annotated[list[item], Field(min_length=ends[0], max_length=sum(ends))], items, ends)
+
+
+def models(fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(fields, min_size=1, max_size=4).map(
+        lambda kinds: create_model("Inner", **{f"field_{index}": (kind, ...) for index, kind in enumerate(kinds)})
+    )
+
+
+kinds = st.recursive(
+    st.sampled_from(PLAIN) | texts() | numbers(),
+    lambda inner: lists(inner) | models(inner) | inner.map(lambda kind: kind | None),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(models(kinds))
+def test_a_sample_of_a_model_is_valid(model: type[BaseModel]) -> None:
+    """Pydantic takes the samples of any model of bounds, patterns, formats and lengths, in several turns."""
+    schema = output_schema(model)
+    for turn in (1, 2, 7):
+        model.model_validate_json(json.dumps(sample(schema, turn)))
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+@pytest.mark.parametrize("bounds", [{}, {"minLength": 40}, {"maxLength": 20}], ids=str)
+def test_a_format_is_held_within_a_length(form: str, bounds: dict[str, int]) -> None:
+    """Formats of a free length have an allowed one, three turns differ, and what ``jsonschema`` can check is valid."""
+    schema = {"type": "string", "format": form, **bounds}
+    made = [sample(schema, turn) for turn in (1, 2, 3)]
+    assert len(set(made)) == 3
+    assert all(jsonschema.Draft202012Validator({"format": form}, format_checker=CHECKER).is_valid(text) for text in made)
+    if form in FREE_FORMATS:
+        assert all(bounds.get("minLength", 0) <= len(text) <= bounds.get("maxLength", len(text)) for text in made)
+
+
+def test_a_pattern_goes_with_a_format() -> None:
+    """Both hold where both can."""
+    email = {"type": "string", "format": "email", "pattern": "@e", "minLength": 30}
+    assert re.fullmatch(r"[a-z]+101@e[a-z]+\.com", sample(email, 1))
+    assert re.fullmatch(r"2030-..-.1", sample({"type": "string", "format": "date", "pattern": "1$"}, 1))
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "integer", "minimum": 7, "maximum": 10},
+        {"type": "number", "exclusiveMaximum": -3, "multipleOf": 0.5},
+        {"type": "string", "maxLength": 1},
+        {"enum": ["a", "b", "c", "d"]},
+        {"type": "string", "pattern": "^[ab]{2}$"},
+        {"type": "object", "properties": {"at": {"type": "integer", "minimum": 2}}},
+    ],
+    ids=str,
+)
+def test_the_items_of_a_set_differ(item: dict[str, Any]) -> None:
+    """A list of unique items has as many as it must, all valid."""
+    schema = {"type": "array", "items": item, "uniqueItems": True, "minItems": 4, "maxItems": 4}
+    for turn in (1, 2, 3):
+        jsonschema.Draft202012Validator(schema).validate(sample(schema, turn))
+
+
+def test_a_set_of_few_values_has_no_more() -> None:
+    """A list of unique items ends where there is no other value."""
+    assert sample({"type": "array", "items": {"const": 1}, "uniqueItems": True}, 1) == [1]
+
+
+def test_a_tuple_has_its_items() -> None:
+    """Each of the first items is of its own schema."""
+    schema = TypeAdapter(tuple[int, str, bool]).json_schema()
+    jsonschema.Draft202012Validator(schema).validate(sample(schema, 1))
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"exclusiveMinimum": 0.3, "multipleOf": 0.1},
+        {"minimum": 1e-12, "multipleOf": 1e-13},
+        {"exclusiveMinimum": 0.1, "exclusiveMaximum": 0.2},
+        {"exclusiveMinimum": 1e300},
+        {"exclusiveMaximum": -1e300},
+        {"minimum": 1.5, "maximum": 1.5},
+    ],
+    ids=str,
+)
+def test_a_float_keeps_its_bounds(bounds: dict[str, float]) -> None:
+    """Rounding moves no number over a bound."""
+    for turn in (1, 2):
+        number = sample({"type": "number", **bounds}, turn)
+        TypeAdapter(
+            Annotated[float, Field(
+                ge=bounds.get("minimum"), gt=bounds.get("exclusiveMinimum"), le=bounds.get("maximum"),
+                lt=bounds.get("exclusiveMaximum"), multiple_of=bounds.get("multipleOf"),
+            )]
+        ).validate_python(number)  # fmt: skip
+
+
+def test_a_step_is_exact() -> None:
+    """Multiples of a decimal step are those of the decimal, not of its nearest float."""
+    made = [sample({"type": "number", "exclusiveMinimum": 0.3, "maximum": 0.6, "multipleOf": 0.1}, 1) for _ in range(2)]
+    assert made == [0.4, 0.4]
+    assert sample({"type": "integer", "minimum": 4, "multipleOf": 1.5}, 1) == 6

@@ -1,4 +1,5 @@
 """Types that type checkers must infer; nothing here is run."""
+# pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import Any, assert_type
 from app.assistants import create_trivia_game, judge_answer
 from app.trivia.models import AnswerVerdict, TriviaGame
 from invoke_assistants import Assistant, Reply
+from invoke_assistants.testing import Answers, Asked, Script, answering
 
 assert_type(create_trivia_game, Assistant[TriviaGame])
 assert_type(judge_answer, Assistant[AnswerVerdict])
@@ -37,3 +39,17 @@ async def asked() -> None:
     assert_type(create_trivia_game.stream("Another.").reply.output, TriviaGame)
     assert_type(Assistant("plain", model="m").run("Hello.").output, str)
     assert_type(create_trivia_game.id(), str)
+
+
+def answered(asst_answers: Answers, game: TriviaGame, verdict: AnswerVerdict) -> None:
+    """What a test gives is of the assistant's output type. Each comment hides an error that must be there: else it is one."""
+    assert_type(asst_answers.once(create_trivia_game), Script[TriviaGame])
+    asst_answers.once(create_trivia_game).give(game)
+    asst_answers.always(judge_answer, "…").call("look_up", {"word": "…"}).give(verdict)
+    asst_answers.once(Assistant("plain", model="m")).give("text")
+    asst_answers.once(create_trivia_game).give(verdict)  # type: ignore[arg-type]
+    asst_answers.once(judge_answer).give({"points": 2})  # type: ignore[arg-type]
+    asst_answers.once(Assistant("plain", model="m")).give(game)  # type: ignore[arg-type]
+    assert_type(asst_answers.asked, tuple[Asked, ...])
+    with answering() as answers:
+        assert_type(answers, Answers)

@@ -46,7 +46,7 @@ def ask(question: Question[Any]) -> Iterator[str | Reply[Any]]:
         PlatformError: a request failed, or the turn took too long.
         AsstError: the settings or the store are wrong, or the session is another assistant's or environment's.
     """
-    prepared = _PreparedQuestion(question, find_instance(question.assistant.name, question.environment, question.root))
+    prepared = _PreparedQuestion(question, find_instance(question.assistant, question.environment, question.root))
     client = prepared.process.clients().sync_client(prepared.instance)
     pieces, span = prepared.ask(client), start_turn_span(prepared.instance, prepared.turn)
     yield from pieces if span is None else traced(pieces, span, prepared.process.clients().canceller())
@@ -54,7 +54,7 @@ def ask(question: Question[Any]) -> Iterator[str | Reply[Any]]:
 
 async def aask(question: Question[Any]) -> AsyncIterator[str | Reply[Any]]:
     """As ``ask``, on the running event loop."""
-    prepared = _PreparedQuestion(question, await afind_instance(question.assistant.name, question.environment, question.root))
+    prepared = _PreparedQuestion(question, await afind_instance(question.assistant, question.environment, question.root))
     client = await prepared.process.clients().async_client(prepared.instance)
     pieces, span = prepared.aask(client), start_turn_span(prepared.instance, prepared.turn)
     async with aclosing(pieces if span is None else atraced(pieces, span)) as steps:

@@ -51,7 +51,7 @@ def run(question: Question[Any], show: Callable[[str], None] | None = None, *, d
     Raises:
         AsstError: as ``ask``.
     """
-    instance = find_instance(question.assistant.name, question.environment, question.root)
+    instance = find_instance(question.assistant, question.environment, question.root)
     here, record, output = instance.environment, instance.record, question.assistant.output
     step = Step(question.assistant.name, here.name, here.location.platform, None, id=record.id, digest=record.digest)
     if dry:

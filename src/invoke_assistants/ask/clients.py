@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
 import openai
 
 from ..config.credentials import Credentials
-from ..emulator.api import EmbeddedAPI
+from ..emulator.api import EmbeddedAPI, make_responder
 from ..emulator.transport import Transport
 from ..sdk import connections
 from ..sdk.request_log import show_requests
@@ -26,14 +26,19 @@ Account = tuple[Credentials, Path | None, LocalModel | None]  # ``local`` adds i
 
 
 class Clients:
-    """The clients, and the embedded APIs behind some of them; connections are kept and used again."""
+    """The clients, and the embedded APIs behind some of them; connections are kept and used again.
 
-    def __init__(self) -> None:
+    Args:
+        open_embedded: makes the way to the embedded API of a project from its file and its model.
+    """
+
+    def __init__(self, open_embedded: Callable[[Path, LocalModel | None], Transport] | None = None) -> None:
+        self._open_embedded = open_embedded or _open_embedded
         self._lock = threading.Lock()
         self._clients: dict[Account, openai.OpenAI] = {}
         self._loops: dict[asyncio.AbstractEventLoop, dict[Account, tuple[openai.AsyncOpenAI, AsyncGenerator[None]]]] = {}
         self._capabilities: dict[str, ServerCapabilities] = {}
-        self._embedded: dict[Account, tuple[EmbeddedAPI, State]] = {}
+        self._embedded: dict[Account, tuple[Transport, State]] = {}
         self._canceller: Canceller | None = None
 
     def sync_client(self, instance: Instance) -> openai.OpenAI:
@@ -84,14 +89,26 @@ class Clients:
 
     def _transport(self, account: Account, instance: Instance) -> Transport | None:
         """The way to the embedded API, with all recorded instances in it; None where requests go over the network."""
-        if account[1] is None:
+        _, file, model = account
+        if file is None:
             return None
-        api, restored = self._embedded.get(account, (None, None))
-        if api is None or restored is not instance.recorded:
-            api = api or EmbeddedAPI(account[1], local_model=account[2])
-            api.restore_agents(instance.recorded, instance.settings.project)
-            self._embedded[account] = api, instance.recorded
-        return Transport(api)
+        transport, restored = self._embedded.get(account, (None, None))
+        if transport is None or restored is not instance.recorded:
+            transport = transport or self._open_embedded(file, model)
+            transport.service.restore_agents(instance.recorded, instance.settings.project)
+            self._embedded[account] = transport, instance.recorded
+        return transport
+
+    def close(self) -> None:
+        """Close the clients that threads share; an event loop closes its own."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+
+def _open_embedded(file: Path, model: LocalModel | None) -> Transport:
+    return Transport(EmbeddedAPI(file, responder=make_responder(model)))
 
 
 async def _close_at_shutdown(client: openai.AsyncOpenAI) -> AsyncGenerator[None]:

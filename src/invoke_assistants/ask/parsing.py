@@ -1,4 +1,4 @@
-"""From the text of an answer to the app's output, and from an output to plain JSON. Pure."""
+"""From the text of an answer to the app's output, and back. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-__all__ = ["ParseError", "dump_output", "has_structure", "parse_answer"]
+__all__ = ["ParseError", "dump_output", "encode_answer", "has_structure", "parse_answer"]
 
 # Pydantic's error types for text of another structure; every other error is about a rule that no schema can express.
 STRUCTURE = frozenset({"json_invalid", "missing", "extra_forbidden", "literal_error", "enum", "model_type", "dataclass_type"})
@@ -52,6 +52,23 @@ def has_structure(output: type[Any] | None, text: str) -> bool:
 def dump_output(output: type[Any] | None, value: Any) -> Any:
     """An output as plain JSON."""
     return value if output is None or output is str else _adapter(cast("Any", output)).dump_python(value, mode="json")
+
+
+def encode_answer(output: type[Any] | None, value: Any) -> str:
+    """The text of an answer that ``parse_answer`` makes this value of.
+
+    Raises:
+        TypeError: the value is no object of the output model, or no text where there is no model.
+        ParseError: the value's own JSON does not fit the output model.
+    """
+    expected = str if output is None else output
+    if not isinstance(value, expected):
+        raise TypeError(f"{value!r:.80} is not an object of {expected.__name__}")
+    if expected is str:
+        return str(value)
+    text = _adapter(cast("Any", output)).dump_json(value, by_alias=True, round_trip=True).decode()
+    parse_answer(output, text)
+    return text
 
 
 @functools.lru_cache(maxsize=256)

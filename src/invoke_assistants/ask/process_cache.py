@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..declare.declaration import Declaration
 from .conversations import Conversations
 from .instance import Instance, Snapshot
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
     from .clients import Clients
 
-__all__ = ["ProcessCache", "afind_instance", "find_instance", "process_cache"]
+__all__ = ["ProcessCache", "afind_instance", "find_instance", "process_cache", "replace_process_cache"]
 
 Whereabouts = tuple[str | int | None, ...]
 
@@ -31,6 +34,19 @@ class ProcessCache:
         self._clients: Clients | None = None
         self.conversations = Conversations()
         self.warned: set[tuple[str, str, str]] = set()  # assistant, environment and digest of each SchemaWarning given
+
+    def instance(self, assistant: Declaration[Any], environment: str | None, root: Path | None) -> Instance:
+        """The instance of an assistant in an environment, or in the current one, of the project at a root, or of this process.
+
+        Raises:
+            NotCreated: there is no such instance.
+            AsstError: the settings or the store are wrong.
+        """
+        return self.snapshot(root).instance(assistant.name, environment)
+
+    async def ainstance(self, assistant: Declaration[Any], environment: str | None, root: Path | None) -> Instance:
+        """As ``instance``, without blocking the running event loop."""
+        return (await self.asnapshot(root)).instance(assistant.name, environment)
 
     def snapshot(self, root: Path | None) -> Snapshot:
         """The settings and the store of the project at a root, or of the one that the process runs in.
@@ -87,41 +103,72 @@ class ProcessCache:
     def clients(self) -> Clients:
         """The openai clients of this process; openai is imported at the first call."""
         if self._clients is None:
-            from .clients import Clients
-
             with self._clients_lock:
-                self._clients = self._clients or Clients()
+                self._clients = self._clients or self.make_clients()
         return self._clients
+
+    def make_clients(self) -> Clients:
+        """Make the clients, for the first call of ``clients``."""
+        from .clients import Clients
+
+        return Clients()
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        if self._clients is not None:
+            self._clients.close()
+
+    def renewed(self) -> ProcessCache:
+        """The state of a forked child, which shares no connection with its parent."""
+        return ProcessCache()
 
 
 _state = ProcessCache()
+_replacements: tuple[ProcessCache, ...] = ()  # what stands for the state of this process; the last one counts
 _of_parents: list[ProcessCache] = []  # kept, so that a child does not close its parent's connections by collecting them
 
 
 def process_cache() -> ProcessCache:
-    """The state of this process."""
-    return _state
+    """The state of this process, or what stands for it."""
+    return next(reversed(_replacements), _state)
 
 
-def find_instance(name: str, environment: str | None, root: Path | None = None) -> Instance:
+@contextmanager
+def replace_process_cache(replacement: ProcessCache) -> Generator[None]:
+    """Let another state stand for that of this process, in all threads, until the block ends."""
+    global _replacements
+    with _replacing:
+        _replacements = (*_replacements, replacement)
+    try:
+        yield
+    finally:
+        with _replacing:
+            _replacements = tuple(each for each in _replacements if each is not replacement)
+
+
+_replacing = threading.Lock()  # blocks may begin and end in several threads
+
+
+def find_instance(assistant: Declaration[Any], environment: str | None, root: Path | None = None) -> Instance:
     """The instance of an assistant in an environment, or in the current one.
 
     Raises:
         NotCreated: there is no such instance.
         AsstError: the settings or the store are wrong.
     """
-    return _state.snapshot(root).instance(name, environment)
+    return process_cache().instance(assistant, environment, root)
 
 
-async def afind_instance(name: str, environment: str | None, root: Path | None = None) -> Instance:
+async def afind_instance(assistant: Declaration[Any], environment: str | None, root: Path | None = None) -> Instance:
     """As ``find_instance``, without blocking the running event loop."""
-    return (await _state.asnapshot(root)).instance(name, environment)
+    return await process_cache().ainstance(assistant, environment, root)
 
 
 def _start_over() -> None:
-    global _state
-    _of_parents.append(_state)
-    _state = ProcessCache()
+    global _state, _replacements, _replacing
+    _of_parents.extend((_state, *_replacements))
+    _state, _replacements = _state.renewed(), tuple(each.renewed() for each in _replacements)
+    _replacing = threading.Lock()
 
 
 os.register_at_fork(after_in_child=_start_over)

@@ -56,7 +56,15 @@ class Settings:
             SettingsError: a file cannot be read, or a value is not of its kind; the source is named.
         """
         environ = Variables(os.environ if environ is None else environ)  # tracebacks with locals show no key
-        sources = Sources.read(root, environ)
+        return cls.from_sources(Sources.read(root, environ), root)
+
+    @classmethod
+    def from_sources(cls, sources: Sources, root: Path | None) -> Settings:
+        """Take the settings of the project at ``root`` from sources that were read.
+
+        Raises:
+            SettingsError: a value is not of its kind; the source is named.
+        """
         assistants = sources.get_setting("assistants", "ASST_ASSISTANTS", "app.assistants:ASSISTANTS")
         environments = read_environments(sources)
         return cls(

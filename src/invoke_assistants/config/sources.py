@@ -53,8 +53,11 @@ class Sources:
     pyproject: Mapping[str, Any]
 
     @classmethod
-    def read(cls, root: Path | None, environ: Variables) -> Sources:
+    def read(cls, root: Path | None, environ: Variables, *, dotenv: bool = True) -> Sources:
         """Read the files of the project at ``root``, if there is one.
+
+        Args:
+            dotenv: whether the ``.env`` files are among them.
 
         Raises:
             SettingsError: a file cannot be read, or ``[tool.asst]`` has an unknown key.
@@ -70,7 +73,8 @@ class Sources:
             if key not in _KEYS:
                 hint = did_you_mean(key, _KEYS) or f"; known: {', '.join(sorted(_KEYS))}"
                 raise SettingsError(f"unknown key {key!r:.80} in [tool.asst] of pyproject.toml{hint}")
-        return cls(environ, (_read_dotenv(root / ".env.local"), _read_dotenv(root / ".env")), table, pyproject)
+        files = tuple(_read_dotenv(root / name) for name in (".env.local", ".env")) if dotenv else ()
+        return cls(environ, files, table, pyproject)
 
     def get_verbatim(self, variable: str) -> str | None:
         """A variable from the first source that sets it, exactly as it is set there, blank or not."""

@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,14 +19,14 @@ from ..store import atomic_write
 from ..store.file_lock import lock_file
 from ..types import JSONObject, LocalModel, State
 from .agent_models import Agent, AgentUpdate, fill_defaults, merge_update, request_fields
-from .responder import Responder
+from .responder import Conversation, Responder
 from .restore import restore_agents
 from .sample_responder import SampleResponder
-from .session_files import SessionFiles
+from .session_files import SessionFiles, SessionMemory
 from .sessions import Sessions
 from .validation import APIResponse, RequestError, paginate, parse_request, route_not_found
 
-__all__ = ["EmbeddedAPI"]
+__all__ = ["EmbeddedAPI", "make_responder"]
 
 RESERVED = ("", "automations", "environments", "vaults")  # other resources of the API below /agents, which are no ids
 
@@ -35,19 +35,29 @@ class EmbeddedAPI:
     """The API over the agents in a file; safe for several threads and processes.
 
     Args:
-        path: the file. Its folder is created if it is missing; only its owner can read what it holds.
+        path: the file. Its folder is created if it is missing; only its owner can read what it holds. None keeps agents and
+            sessions in memory.
         clock: seconds since 1970, for ``created_at``.
-        local_model: the model that answers in sessions; None means samples.
+        responder: answers in sessions; None means samples.
+        accept: takes each new turn of a session before it begins; its ``RequestError`` refuses the turn.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time, local_model: LocalModel | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        clock: Callable[[], float] = time.time,
+        responder: Responder | None = None,
+        accept: Callable[[Conversation], None] | None = None,
+    ) -> None:
         self.path = path
         self.clock = clock
         self._thread_lock = threading.Lock()
         self._preview: JSONObject | None = None  # what is served instead of the file while nothing may be written
-        atomic_write.restrict_to_owner(path.parent)
-        session_files = SessionFiles(path.parent / "sessions")
-        self._sessions = Sessions(session_files, self._retrieve, _make_responder(local_model), clock)
+        self._memory: bytes | None = None  # the content of the file, where there is none
+        if path:
+            atomic_write.restrict_to_owner(path.parent)
+        sessions = SessionFiles(path.parent / "sessions") if path else SessionMemory()
+        self._sessions = Sessions(sessions, self._retrieve, responder or SampleResponder(), clock, accept)
 
     def handle(
         self, method: str, path: str, query: Mapping[str, str], body: bytes, headers: Mapping[str, str] = MappingProxyType({})
@@ -152,7 +162,7 @@ class EmbeddedAPI:
     def _read(self) -> JSONObject:
         if self._preview is not None:
             return self._preview
-        content = atomic_write.read_bytes(self.path)
+        content = atomic_write.read_bytes(self.path) if self.path else self._memory
         if content is None:
             return {"agents": {}, "deleted": [], "version": 1}
         state: Any = None
@@ -171,16 +181,24 @@ class EmbeddedAPI:
     @contextmanager
     def _transaction(self) -> Generator[JSONObject]:
         """Yield the file's content under the lock; write it back unless the block raises."""
-        with self._thread_lock:
-            atomic_write.make_private_folder(self.path.parent)
-            with lock_file(self.path, "the embedded platform", lambda _: None, private=True):
-                state = self._read()
-                yield state
-                content = json.dumps(state, ensure_ascii=False, separators=(",", ":"))
-                atomic_write.write_atomic(self.path, content.encode(), sync=False, private=True)
+        with self._thread_lock, self._file_lock():
+            state = self._read()
+            yield state
+            content = json.dumps(state, ensure_ascii=False, separators=(",", ":")).encode()
+            if self.path:
+                atomic_write.write_atomic(self.path, content, sync=False, private=True)
+            else:
+                self._memory = content
+
+    def _file_lock(self) -> AbstractContextManager[None]:
+        if self.path is None:
+            return nullcontext()
+        atomic_write.make_private_folder(self.path.parent)
+        return lock_file(self.path, "the embedded platform", lambda _: None, private=True)
 
 
-def _make_responder(local_model: LocalModel | None) -> Responder:
+def make_responder(local_model: LocalModel | None) -> Responder:
+    """What answers in sessions: a model, or samples where there is none."""
     if local_model is None:
         return SampleResponder()
     from .model_responder import ModelResponder

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..types import JSONObject
 
-__all__ = ["Conversation", "FunctionCall", "Responder", "ResponderAnswer", "ResponderError"]
+__all__ = ["Conversation", "FunctionCall", "Responder", "ResponderAnswer", "ResponderError", "count_input", "write_answer"]
+
+PIECES = 20  # in which an answer is streamed
 
 
 class ResponderError(Exception):
@@ -27,11 +30,13 @@ class Conversation:
         agent: the session's agent, with ``model``, ``instructions``, ``text`` and ``tools`` in the API's terms.
         items: messages, function calls and their outputs, oldest first; the last message is the user's.
         turn: the number of this turn in the session, from 1.
+        session: the session, with ``id`` and ``metadata``.
     """
 
     agent: JSONObject
     items: tuple[JSONObject, ...]
     turn: int
+    session: JSONObject = field(default_factory=dict)
 
     @property
     def schema(self) -> JSONObject | None:
@@ -48,9 +53,14 @@ class Conversation:
         return " ".join(part["text"] for part in parts if part["type"] == "input_text")
 
     @property
+    def turn_id(self) -> str:
+        """The id of this turn."""
+        return str(self.items[-1]["turn_id"])
+
+    @property
     def turn_items(self) -> list[JSONObject]:
         """The items of this turn."""
-        return [item for item in self.items if item["turn_id"] == self.items[-1]["turn_id"]]
+        return [item for item in self.items if item["turn_id"] == self.turn_id]
 
     @property
     def functions(self) -> list[JSONObject]:
@@ -90,3 +100,16 @@ class Responder(Protocol):
             ResponderError: there is no answer.
         """
         ...
+
+
+def write_answer(text: str, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
+    """Write an answer in pieces and return its end; a token is a word."""
+    size = math.ceil(len(text) / PIECES) or 1
+    for start in range(0, len(text), size):
+        on_text(text[start : start + size])
+    return ResponderAnswer(count_input(conversation), len(text.split()))
+
+
+def count_input(conversation: Conversation) -> int:
+    """Count the words of what a responder is given."""
+    return len(str(conversation.items).split()) + len((conversation.agent["instructions"] or "").split())

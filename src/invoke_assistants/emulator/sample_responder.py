@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import math
 import random
 import re
-import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-import rstr
-
 from ..types import JSONObject
-from .responder import Conversation, FunctionCall, ResponderAnswer, ResponderError
+from .responder import Conversation, FunctionCall, ResponderAnswer, ResponderError, count_input, write_answer
+from .sample_numbers import sample_number
+from .sample_strings import has_allowed_length, sample_string
 
 __all__ = ["SampleResponder", "sample"]
 
-PIECES = 20  # in which an answer is streamed
 EXCERPT = 80  # characters of the prompt that an answer in plain text repeats
 ITEMS = 2  # in a list of any length
-TRIES = 300  # strings made from a pattern, in search of one with an allowed length
-REPEATS = 8  # the most for a pattern's `*` or `+`, unless a length asks for more
+TRIES = 20  # values made in search of one that a list does not hold yet
 CONSTRAINTS = frozenset({"enum", "const", "format", "pattern"})  # these say more about a string than its description
-NOON = dt.datetime(2030, 1, 1, 12, tzinfo=dt.UTC)
 
 Schema = Mapping[str, Any]
 
@@ -38,18 +33,14 @@ class SampleResponder:
         """See ``Responder``."""
         prompt, schema, turn = conversation.prompt, conversation.schema, conversation.turn
         outputs = [item["output"] for item in conversation.turn_items if item["type"] == "function_call_output"]
-        input_tokens = len(str(conversation.items).split()) + len((conversation.agent["instructions"] or "").split())
         words = re.findall(r"[\w-]+", prompt)
         named = [tool for tool in conversation.functions if tool["name"] in words]
         if named and not outputs:
             arguments = sample(named[0]["parameters"], turn)
             call = FunctionCall(named[0]["name"], arguments)
-            return ResponderAnswer(input_tokens, 1 + len(str(arguments).split()), (call,))
+            return ResponderAnswer(count_input(conversation), 1 + len(str(arguments).split()), (call,))
         text = _sample_text(prompt, outputs) if schema is None else json.dumps(sample(schema, turn), ensure_ascii=False)
-        size = math.ceil(len(text) / PIECES)
-        for start in range(0, len(text), size):
-            on_text(text[start : start + size])
-        return ResponderAnswer(input_tokens, len(text.split()))
+        return write_answer(text, conversation, on_text)
 
 
 def _sample_text(prompt: str, outputs: list[Any]) -> str:
@@ -108,7 +99,7 @@ class _Sampler:
             case "string":
                 return self._string(schema, name)
             case "integer" | "number":
-                return _sample_number(schema, self._count(name), kind == "integer")
+                return sample_number(schema, self._count(name), kind == "integer")
             case "boolean":
                 return self._count(name) % 2 == 1
             case _:
@@ -136,18 +127,27 @@ class _Sampler:
             description = schema.get("description", "") if free else ""
             for name, items in lists.items():
                 if re.search(rf"\b(in|of|from|among) (the |its )?{re.escape(name)}\b", description):
-                    allowed = [item for item in items if _has_allowed_length(item, schema)]
+                    allowed = [item for item in items if has_allowed_length(item, schema)]
                     values[key] = self._random(key, len(self._counts)).choice(allowed) if allowed else values[key]
         return values
 
     def _list(self, schema: Schema, name: str, path: tuple[str, ...]) -> list[Any]:
-        length = min(max(ITEMS, schema.get("minItems", 0)), schema.get("maxItems", math.inf))
+        firsts = schema.get("prefixItems", [])
+        length = min(max(ITEMS, len(firsts), schema.get("minItems", 0)), schema.get("maxItems", math.inf))
+        rest = schema.get("items") or {}
+        values: list[Any] = []
         try:
-            return [self.value(schema.get("items", {}), name, path) for _ in range(int(length))]
+            for index in range(int(length)):
+                for _ in range(TRIES if schema.get("uniqueItems") else 1):
+                    value = self.value(firsts[index] if index < len(firsts) else rest, name, path)
+                    if not schema.get("uniqueItems") or value not in values:
+                        values.append(value)
+                        break
         except _EndlessSchema:
             if schema.get("minItems", 0):
                 raise
             return []
+        return values
 
     def _count(self, name: str) -> int:
         """Count a field of this name; the first one is 1."""
@@ -160,64 +160,10 @@ class _Sampler:
 
     def _string(self, schema: Schema, name: str) -> str:
         number = self._count(name)
-        make, pattern = FORMATS.get(schema.get("format")), schema.get("pattern")
-        text = make(number + 100 * self._turn) if make else self._plain_string(schema, name, number)
-        return text if pattern is None else self._match_pattern(text, pattern, schema)
-
-    def _plain_string(self, schema: Schema, name: str, number: int) -> str:
         longest, shortest = schema.get("maxLength", math.inf), schema.get("minLength", 0)
         texts = [f"sample {name} {number} of turn {self._turn}", f"{name} {number}.{self._turn}", f"{number}.{self._turn}"]
         text = next((text for text in texts if len(text) <= longest), str(number * self._turn))
         while len(text) < shortest:
             text += " sample"
-        return text if longest == math.inf else text[: int(longest)]
-
-    def _match_pattern(self, text: str, pattern: str, schema: Schema) -> str:
-        """Return the text if it matches, else a string made from the pattern.
-
-        If ``re`` cannot read the pattern, or no string with an allowed length is found, the text is returned all the same.
-        """
-        try:
-            most = max(REPEATS, 2 * schema.get("minLength", 0))
-            search = re.compile(pattern).search
-            strings = rstr.Rstr(self._random(pattern))
-            bounded = REPETITION.sub(lambda match: match[1] or f"{{{int(match[2] == '+')},{most}}}", pattern)
-            texts = (strings.xeger(bounded) for _ in range(TRIES))
-            return text if search(text) else next(each for each in texts if _has_allowed_length(each, schema) and search(each))
-        except (re.error, StopIteration, LookupError, ValueError, TypeError, OverflowError):
-            return text
-
-
-REPETITION = re.compile(r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|([*+])")  # group 1: an escape or a class, which stays; 2: * or +
-
-FORMATS: dict[Any, Callable[[int], str]] = {
-    "date": lambda number: (NOON + dt.timedelta(days=number)).date().isoformat(),
-    "date-time": lambda number: (NOON + dt.timedelta(hours=number)).isoformat().replace("+00:00", "Z"),
-    "time": lambda number: f"{number % 24:02}:00:00Z",
-    "duration": lambda number: f"PT{number}M",
-    "email": lambda number: f"sample{number}@example.com",
-    "hostname": lambda number: f"sample{number}.example.com",
-    "ipv4": lambda number: f"192.0.2.{number % 256}",
-    "ipv6": lambda number: f"2001:db8::{number % 65536:x}",
-    "uri": lambda number: f"https://sample{number}.example.com/",
-    "uuid": lambda number: str(uuid.UUID(int=number, version=4)),
-}
-
-
-def _has_allowed_length(text: str, schema: Schema) -> bool:
-    return bool(schema.get("minLength", 0) <= len(text) <= schema.get("maxLength", len(text)))
-
-
-def _sample_number(schema: Schema, wish: int, whole: bool) -> int | float:
-    """Make a number within the bounds, near the one that is wished for."""
-    step: int | float = schema.get("multipleOf") or 1
-    lower = [bound for key in ("minimum", "exclusiveMinimum") if (bound := schema.get(key)) is not None]
-    upper = [bound for key in ("maximum", "exclusiveMaximum") if (bound := schema.get(key)) is not None]
-    firsts = [math.ceil(schema["minimum"] / step)] if "minimum" in schema else []
-    firsts += [math.floor(schema["exclusiveMinimum"] / step) + 1] if "exclusiveMinimum" in schema else []
-    lasts = [math.floor(schema["maximum"] / step)] if "maximum" in schema else []
-    lasts += [math.ceil(schema["exclusiveMaximum"] / step) - 1] if "exclusiveMaximum" in schema else []
-    if firsts and lasts and max(firsts) > min(lasts):  # no multiple lies between the bounds
-        return float(max(lower) + min(upper)) / 2
-    times = min([max([wish, *firsts]), *lasts])
-    return int(times * step) if whole else round(times * step, 9)
+        plain = text if longest == math.inf else text[: int(longest)]
+        return sample_string(schema, plain, number + 100 * self._turn, self._random(schema.get("pattern")))

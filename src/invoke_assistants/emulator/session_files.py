@@ -1,4 +1,4 @@
-"""Sessions on disk, one file each, so that they outlive the process that created them."""
+"""Sessions on disk, one file each, so that they outlive the process that created them; or in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..store import atomic_write
 from ..store.file_lock import lock_file
 from ..types import JSONObject
 
-__all__ = ["MAX_SESSIONS", "SessionFiles"]
+__all__ = ["MAX_SESSIONS", "SessionFiles", "SessionMemory"]
 
 MAX_SESSIONS = 1000  # when there are more, those used longest ago are deleted
 ID = re.compile(r"sess_[0-9a-f]{24}")
@@ -90,3 +90,38 @@ class SessionFiles:
             atomic_write.make_private_folder(self._folder)
             with lock_file(self._folder, "the embedded platform", lambda _: None, private=True):
                 yield
+
+
+class SessionMemory:
+    """The sessions of one process, with the methods of ``SessionFiles``."""
+
+    def __init__(self) -> None:
+        self._contents: dict[str, str] = {}
+        self._thread_lock = threading.Lock()
+
+    def read(self, id: str) -> JSONObject | None:
+        """Return a copy of the state of a session, or None if there is no such session."""
+        content = self._contents.get(id)
+        return None if content is None else dict(json.loads(content))
+
+    def ids(self) -> list[str]:
+        """Return the id of every session."""
+        return list(self._contents)
+
+    def add(self, state: JSONObject) -> None:
+        """Keep a new session."""
+        self._contents[state["session"]["id"]] = json.dumps(state)
+
+    @contextmanager
+    def transaction(self, id: str) -> Generator[JSONObject | None]:
+        """Yield the state of a session and keep it at the end; None if the session was deleted."""
+        with self._thread_lock:
+            state = self.read(id)
+            yield state
+            if state is not None:
+                self.add(state)
+
+    def remove(self, id: str) -> None:
+        """Delete a session for good."""
+        with self._thread_lock:
+            self._contents.pop(id, None)

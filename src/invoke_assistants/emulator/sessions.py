@@ -10,8 +10,8 @@ from ..errors import StoreError
 from ..types import JSONObject
 from .agent_models import fill_defaults, merge_update, request_fields
 from .event_stream import EventStream, Listeners
-from .responder import Responder
-from .session_files import SessionFiles
+from .responder import Conversation, Responder
+from .session_files import SessionFiles, SessionMemory
 from .session_models import Cancel, Events, Message, SessionCreate, ToolResult
 from .turn_worker import TurnWorker, add_usage, new_id
 from .validation import APIResponse, RequestError, paginate, parse_request, route_not_found
@@ -27,15 +27,22 @@ class Sessions:
     Only its own process knows of a turn in progress; other processes see an idle session until the turn is over.
 
     Args:
-        files: the sessions on disk.
+        files: the sessions on disk, or in memory.
         find_agent: returns a saved agent by its id, or raises ``RequestError``.
         responder: answers in every session.
         clock: seconds since 1970.
+        accept: takes each new turn before it begins; its ``RequestError`` refuses the turn.
     """
 
     def __init__(
-        self, files: SessionFiles, find_agent: Callable[[str], JSONObject], responder: Responder, clock: Callable[[], float]
+        self,
+        files: SessionFiles | SessionMemory,
+        find_agent: Callable[[str], JSONObject],
+        responder: Responder,
+        clock: Callable[[], float],
+        accept: Callable[[Conversation], None] | None,
     ) -> None:
+        self._accept = accept
         self._files, self._find_agent, self._responder, self._clock = files, find_agent, responder, clock
         self._listeners = Listeners()
         self._running: dict[str, TurnWorker] = {}
@@ -182,6 +189,8 @@ class Sessions:
         id = state["session"]["id"]
         publish = partial(self._listeners.publish, id)
         turn = TurnWorker(state, messages, self._responder, self._clock, publish, self._finish_turn)
+        if self._accept:
+            self._accept(turn.conversation())
         self._running[id] = turn
         return turn
 

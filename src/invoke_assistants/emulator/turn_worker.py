@@ -159,11 +159,14 @@ class TurnWorker:
             return "failed", {"code": "internal_error", "message": f"{type(error).__name__}: {error}"}
         return "completed", None
 
+    def conversation(self) -> Conversation:
+        """The conversation so far, this turn included."""
+        items = (*self.state["items"], *self.items)
+        return Conversation(self.session["agent"], items, len(self.state["turns"]) + 1, self.session)
+
     def _answer(self) -> None:
         while True:
-            items = (*self.state["items"], *self.items)
-            conversation = Conversation(self.session["agent"], items, len(self.state["turns"]) + 1)
-            answer = self._responder.answer(conversation, self._write)
+            answer = self._responder.answer(self.conversation(), self._write)
             self._count_tokens(answer.input_tokens, answer.output_tokens)
             self._close_message("completed", "commentary" if answer.calls else "final_answer")
             if not answer.calls:

@@ -21,13 +21,13 @@ def serve(root: str | Path | None = None, port: int = 8787, *, announce: Callabl
         SettingsError: the port cannot be had.
         StoreError: the store is not the project's, or cannot be read.
     """
-    from ..emulator.api import EmbeddedAPI
+    from ..emulator.api import EmbeddedAPI, make_responder
     from ..emulator.http_server import Server
     from ..sdk.request_log import show_requests
 
     settings, recorded = read_store(load_settings(root))
     show_requests(settings.log_requests)  # those to the model's server
-    api = EmbeddedAPI(settings.local_file, local_model=settings.local_model)
+    api = EmbeddedAPI(settings.local_file, responder=make_responder(settings.local_model))
     api.restore_agents(recorded, settings.project)
     with Server(api, port) as server:
         announce(server.url)
