@@ -24,7 +24,7 @@ from invoke import Collection, Program
 from pydantic import BaseModel, Field, create_model
 
 import invoke_assistants
-from invoke_assistants import errors, tasks
+from invoke_assistants import errors, tasks, testing
 from invoke_assistants.declare.declaration import OVERRIDES, Declaration
 from invoke_assistants.declare.strict_schema import lint, output_schema
 
@@ -76,6 +76,11 @@ def exceptions() -> str:
 def names() -> str:
     """The public names of the package, each with its description, for mkdocstrings."""
     return "\n\n".join(f"::: invoke_assistants.{name}" for name in invoke_assistants.__all__ if not hasattr(errors, name))
+
+
+def testing_names() -> str:
+    """The names that an app's tests use."""
+    return "\n\n".join(f"::: invoke_assistants.testing.{name}" for name in testing.__all__ if name != "Prompt")
 
 
 class Suit(enum.StrEnum):
@@ -166,7 +171,7 @@ PARTS: dict[str, list[Callable[[], str]]] = {
     "commands.md": [commands],
     "assistant.md": [parameters],
     "errors.md": [exceptions],
-    "api.md": [names],
+    "api.md": [names, testing_names],
     "types.md": [types],
 }
 

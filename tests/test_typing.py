@@ -38,8 +38,8 @@ def command_of(checker: str) -> list[str]:
 
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])
 def test_a_list_of_assistants_of_several_outputs(tmp_path: Path, checker: str) -> None:
-    """A list of assistants with several outputs needs no annotation, and accepts the one that the README names."""
-    assert "`list[Assistant[Any]]`" in (ROOT / "README.md").read_text()
+    """A list of assistants with several outputs needs no annotation, and accepts the one that the docs name."""
+    assert "`list[Assistant[Any]]`" in (ROOT / "docs" / "reference" / "assistant.md").read_text()
     file = tmp_path / "mixed.py"
     file.write_text(MIXED)
     done = subprocess.run(
