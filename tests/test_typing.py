@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -57,4 +59,19 @@ def test_an_output_is_revealed_as_the_apps_type(tmp_path: Path, checker: str) ->
         [sys.executable, "-m", *command_of(checker), str(file)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert "TriviaGame" in next(line for line in done.stdout.splitlines() if "Revealed" in line or 'is "' in line), done.stdout
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("checker", ["mypy", "pyright"])
+def test_the_tasks_that_the_readme_shows_have_no_type_error(tmp_path: Path, checker: str) -> None:
+    """A new project's ``tasks.py``, copied from the README, is clean in strict mode of both type checkers."""
+    blocks = re.findall(r"^( *)```python\n(.*?)^\1```", (ROOT / "README.md").read_text(), re.M | re.S)
+    shown = next(code for _, code in blocks if "from invoke_assistants.tasks import ns as asst" in code)
+    (tmp_path / "shown.py").write_text(textwrap.dedent(shown))
+    (tmp_path / "pyproject.toml").write_text('[tool.pyright]\ntypeCheckingMode = "strict"\n')
+    project = ["--project", str(tmp_path)] if checker == "pyright" else []
+    done = subprocess.run(
+        [sys.executable, "-m", *command_of(checker), *(project or [str(tmp_path / "shown.py")])],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout
