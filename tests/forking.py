@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -21,9 +22,16 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from types import ModuleType
 
 OTHERS = ["invoke.main", "pydantic", "openai", "rich.console", "rich.table", "rich.progress", "tinydb", "filelock", "dotenv"]
-OURS = ["ask.ask", "commands", "emulator.transport", "platforms.agents", "tasks"]
+OURS = ["ask.ask", "commands", "emulator.transport", "platforms.agents", "sdk.connections", "tasks.summary", "tasks.text_diff"]
+LATE = {  # imported before the first command with such a word in its arguments or environment: most commands need none of them
+    "redis://": ["redis"],
+    "postgresql://": ["psycopg"],
+    "s3://": ["obstore"],
+    "asst.run": ["openai.resources.beta.agents", "invoke_assistants.ask.agents_api", "invoke_assistants.ask.by_name"],
+}
 MESSAGE = 1 << 17  # bytes; a command's arguments and environment are one message
 
 
@@ -118,6 +126,7 @@ class Forking:
 def _serve(there: socket.socket) -> tuple[str, ...] | None:
     """Fork for each command until the other side is gone; in the forked process, the arguments of its command."""
     running: dict[int, socket.socket] = {}
+    late = dict(LATE)
 
     def reap(*_: object) -> None:
         while running:
@@ -132,6 +141,8 @@ def _serve(there: socket.socket) -> tuple[str, ...] | None:
         message, fds, _, _ = socket.recv_fds(there, MESSAGE, 4)
         if not message:
             return None
+        for word in [word for word in late if word in message.decode()]:
+            _import(late.pop(word))
         args, cwd, env = json.loads(message)
         reply = socket.socket(fileno=fds.pop())
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # until its end has a place to be told
@@ -157,6 +168,19 @@ def _serve(there: socket.socket) -> tuple[str, ...] | None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
 
+def _import(names: list[str]) -> None:
+    """Import these modules for all processes to come, which spend no time on them at their end.
+
+    Nothing imported so far is looked through by the garbage collector again, or taken apart, module by module: that is
+    half of what a short command computes. Whatever a process imports and makes itself ends as ever.
+    """
+    for name in names:
+        importlib.import_module(name)
+    gc.freeze()
+    kept.update({name: module for name, module in sys.modules.items() if name not in ("sys", "builtins", "__main__")})
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object([*kept.values(), *(list(vars(module).values()) for module in kept.values())]))
+
+
 def _open_streams() -> None:
     """As at the start of a process: whether a stream is a terminal or can be sought decides how it is written."""
     sys.stdin = sys.__stdin__ = os.fdopen(0, closefd=False)
@@ -165,9 +189,9 @@ def _open_streams() -> None:
 
 
 if __name__ == "__main__":
-    for name in [*OTHERS, *(f"invoke_assistants.{each}" for each in OURS)]:
-        importlib.import_module(name)
-    gc.freeze()  # nothing imported so far is looked through again, in each process and at its end
+    kept: dict[str, ModuleType] = {}
+    atexit.register(lambda: [sys.modules.pop(name, None) for name in kept])  # registered first: the last to run
+    _import([*OTHERS, *(f"invoke_assistants.{each}" for each in OURS)])
     given = None
     with contextlib.suppress(KeyboardInterrupt, ConnectionError):
         given = _serve(socket.socket(fileno=int(sys.argv[1])))
