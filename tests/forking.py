@@ -24,13 +24,16 @@ import threading
 from pathlib import Path
 from types import ModuleType
 
-OTHERS = ["invoke.main", "pydantic", "openai", "rich.console", "rich.table", "rich.progress", "tinydb", "filelock", "dotenv"]
+OTHERS = [
+    "invoke.main", "pydantic", "openai", "rich.console", "rich.table", "rich.progress", "tinydb", "filelock", "dotenv", "tomllib",
+    "encodings.utf_8_sig",
+]  # fmt: skip
 OURS = ["ask.ask", "commands", "emulator.transport", "platforms.agents", "sdk.connections", "tasks.summary", "tasks.text_diff"]
 LATE = {  # imported before the first command with such a word in its arguments or environment: most commands need none of them
     "redis://": ["redis"],
     "postgresql://": ["psycopg"],
     "s3://": ["obstore"],
-    "asst.run": ["openai.resources.beta.agents", "invoke_assistants.ask.agents_api", "invoke_assistants.ask.by_name"],
+    "asst.run": ["openai.resources.beta.beta", "invoke_assistants.ask.agents_api", "invoke_assistants.ask.by_name"],
 }
 MESSAGE = 1 << 17  # bytes; a command's arguments and environment are one message
 
