@@ -26,9 +26,9 @@ from types import ModuleType
 
 OTHERS = [
     "invoke.main", "pydantic", "openai", "rich.console", "rich.table", "rich.progress", "tinydb", "filelock", "dotenv", "tomllib",
-    "encodings.utf_8_sig",
+    "encodings.utf_8_sig", "httpcore2", "anyio._backends._asyncio", "truststore",
 ]  # fmt: skip
-OURS = ["ask.ask", "commands", "emulator.transport", "platforms.agents", "sdk.connections", "tasks.summary", "tasks.text_diff"]
+OURS = ["ask.ask", "commands", "emulator.transport", "platforms.agents", "sdk.connections", "tasks.terminal", "tasks.text_diff"]
 LATE = {  # imported before the first command with such a word in its arguments or environment: most commands need none of them
     "redis://": ["redis"],
     "postgresql://": ["psycopg"],
