@@ -63,6 +63,14 @@ def format_(c: Context) -> None:
         c.run(f"{sys.executable} -m {tool}")
 
 
+@task
+def docs(c: Context) -> None:
+    """Bring the generated pages up to date, and build the documentation into site/."""
+    for script in ("docs/rooms.py", "docs/reference.py"):
+        c.run(f"{sys.executable} {script}")
+    c.run(f"{sys.executable} -m zensical build --strict")
+
+
 @task(help={"out": "folder for the two files"})
 def build(c: Context, out: str = "dist") -> None:
     """Build the sdist, and from it the wheel, and check both."""
@@ -112,4 +120,4 @@ def git(root: Path, *args: str) -> str:
     return subprocess.run(["git", *args], cwd=root, capture_output=True, text=True, check=True).stdout.rstrip()
 
 
-ns = Collection(asst, play, test, soak, check, format_, build, release)
+ns = Collection(asst, play, test, soak, check, format_, docs, build, release)

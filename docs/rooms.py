@@ -1,4 +1,4 @@
-"""The picture and the lists in ``docs/architecture.md``, made from the code: ``python docs/rooms.py`` brings them up to date."""
+"""The picture and the lists in ``docs/explanation/architecture.md``, made from the code: ``python docs/rooms.py`` brings them up to date."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src" / "invoke_assistants"
-PAGE = Path(__file__).with_name("architecture.md")
+PAGE = Path(__file__).parent / "explanation" / "architecture.md"
 MODULES = sorted(SOURCE.rglob("*.py"))
 API = ("assistant", "commands")  # modules of the root that use rooms, and that rooms above them use
 

@@ -1,60 +1,126 @@
-"""The README and the docs say what is so."""
+"""The README and the docs say what is so, and everything that a user meets has its place in them."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
-import subprocess
-import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from pages import ROOT
 
-from invoke_assistants import tasks
+import invoke_assistants
+from docs import reference
+from invoke_assistants import errors, tasks
 from invoke_assistants.config import sources
 from invoke_assistants.config.settings import Settings
 
-ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text()
+SETTINGS = (DOCS / "reference" / "settings.md").read_text()
+PAGES = sorted(DOCS.rglob("*.md"))
+NAV = (ROOT / "zensical.toml").read_text()
 
 
-def test_every_command_and_flag_is_in_the_table() -> None:
-    """Each command has a row in the README, with each of its flags."""
+def test_the_readme_is_short() -> None:
+    """Somebody who has never heard of the project reads the README to its end."""
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("name", reference.PARTS)
+def test_a_generated_page_is_current(name: str) -> None:
+    """What ``python docs/reference.py`` makes of the code is what the page says."""
+    [(path, text)] = [(path, text) for path, text in reference.pages() if path.name == name]
+    assert path.read_text() == text
+
+
+def test_every_flag_has_its_help() -> None:
+    """Each argument of each task says what it is."""
     for name, task in tasks.ns.tasks.items():
-        [row] = re.findall(rf"^\| `inv asst\.{name}(?: [A-Z ]+)?` \|(.*)$", README, re.M)
-        flags = {f"--{argument.name.replace('_', '-')}" for argument in task.get_arguments()} - {"--only"}
-        named = set(re.findall(r"--[\w-]+", row.rsplit("|", 2)[1]))
-        assert named == flags or "all of these" in row, name
+        for argument in task.get_arguments():
+            assert argument.help, f"asst.{name} --{argument.name}"
 
 
-def test_every_setting_is_in_the_table() -> None:
-    """The README names each key of [tool.asst] and each variable that is read from a file."""
-    for key in sources._KEYS:
-        assert re.search(rf"^\| `{key}` \|", README, re.M), key
-    for variable in {*sources._OUR_VARIABLES, *sources._OPENAI}:
-        assert f"`{variable}`" in README, variable
+def test_every_setting_has_its_row() -> None:
+    """Each key of [tool.asst] and each variable that is read has a row of the table, and nothing else has."""
+    keys = set(re.findall(r"^\| `(\w+)` \|", SETTINGS, re.M))
+    assert keys == set(sources._KEYS)
+    rows = "\n".join(line for line in SETTINGS.splitlines() if line.startswith("|"))
+    variables = set(re.findall(r"`([A-Z][A-Z_]+)`", rows))
+    assert variables == {*sources._OUR_VARIABLES, *sources._OPENAI, "ASST_ROOT", "ACTION"}
 
 
 def test_the_defaults_in_the_table_are_the_defaults(tmp_path: Path) -> None:
     """A project that sets nothing has what the table says."""
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "p"\n')
     settings = Settings.load(tmp_path, {})
-    assert f"`{settings.assistants}`" in README
-    assert f"`{settings.store.name}`" in README
-    assert f"`{settings.concurrency}`" in README
-    assert f"| `timeout` | `ASST_TIMEOUT` | `{settings.timeout:g}` seconds" in README
-    assert f"`{settings.environments[0].base_url}`" in README
+    rows = {row[0] if row[0] != "–" else row[1]: row[-1] for row in re.findall(r"^\| `?([\w–]+)`? \| `?(\w+)`?.*? \| (.*) \|$", SETTINGS, re.M)}
+    assert f"`{settings.assistants}`" in rows["assistants"]
+    assert isinstance(settings.store, Path)
+    assert f"`{settings.store.name}`" in rows["store"]
+    assert f"`{settings.environments[0].location.platform}`" in rows["platform"]
+    assert rows["concurrency"].startswith(f"`{settings.concurrency}`")
+    assert rows["timeout"].startswith(f"`{settings.timeout:g}` seconds")
+    assert rows["ASST_STORE_CACHE"].startswith(f"`{settings.store_cache:g}` seconds")
+    assert f"`{settings.environments[0].base_url}`" in rows["OPENAI_BASE_URL"]
 
 
-def test_the_shown_output_of_create_is_what_it_prints() -> None:
-    """The block after the first command is, line for line, what a clone prints."""
-    shown = README.partition("inv asst.create\n")[2].partition("```")[0]
-    done = subprocess.run(
-        [sys.executable, "-m", "invoke", "asst.create", "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert [line.split() for line in done.stdout.replace("in_sync", "unchanged").splitlines()] == [
-        line.split() for line in shown.strip().splitlines()
-    ]
+def test_every_public_name_has_a_docstring_and_a_place() -> None:
+    """Each name of the package is described, with its parts, and stands in the reference."""
+    api, listed = (DOCS / "reference" / "api.md").read_text(), (DOCS / "reference" / "errors.md").read_text()
+    for name in invoke_assistants.__all__:
+        value = getattr(invoke_assistants, name)
+        assert inspect.getdoc(value), name
+        assert f"::: invoke_assistants.{name}\n" in f"{api}\n" or f"| `{name}` |" in listed, name
+        members = vars(value).items() if inspect.isclass(value) else ()
+        for member, part in members:
+            if not member.startswith("_") and (inspect.isfunction(part) or isinstance(part, property)):
+                assert inspect.getdoc(part), f"{name}.{member}"
+
+
+@pytest.mark.parametrize("module", ["commands", "tasks", "testing"])
+def test_every_function_for_users_has_a_docstring(module: str) -> None:
+    """The other modules that a project imports describe what they offer."""
+    found = importlib.import_module(f"invoke_assistants.{module}")
+    for name in found.__all__:
+        assert name == "ns" or inspect.getdoc(getattr(found, name)), name
+
+
+def test_every_error_has_its_place() -> None:
+    """Each class of errors is public and in the tree of the module that defines them."""
+    assert set(errors.__all__) <= set(invoke_assistants.__all__)
+    for name in errors.__all__:
+        assert name in (errors.__doc__ or "")
+
+
+def test_a_type_is_taken_or_has_something_to_use_instead() -> None:
+    """The table of types says of each type that is refused, and of no other, what to use instead."""
+    for written, kind, instead in reference.TYPES:
+        assert bool(reference.problems_of(kind)) == bool(instead), written
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    """A page that no menu shows is a page that nobody finds."""
+    navigated = set(re.findall(r'"([\w/-]+\.md)"', NAV))
+    assert navigated == {str(path.relative_to(DOCS)) for path in PAGES}
+    assert tomllib.loads(NAV)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES], ids=lambda path: path.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """A relative link of a page leads to a file, and where it names a heading, that is there."""
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]+)?\)", page.read_text()):
+        path = (page.parent / target).resolve() if target else page
+        assert path.exists(), target
+        if anchor and path.suffix == ".md":
+            headings = {
+                "#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+                for heading in re.findall(r"^#+ (.*)$", path.read_text(), re.M)
+            }
+            assert anchor in headings, f"{target}{anchor}"
 
 
 def test_the_changelog_has_an_entry() -> None:
@@ -62,9 +128,12 @@ def test_the_changelog_has_an_entry() -> None:
     assert "## [Unreleased]\n" in (ROOT / "CHANGELOG.md").read_text()
 
 
+RELIABILITY = (DOCS / "explanation" / "reliability.md").read_text()
+
+
 def test_the_tests_named_in_the_docs_exist() -> None:
-    """Each test that docs/reliability.md names exists."""
-    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "reliability.md").read_text()))
+    """Each test that the page about reliability names exists."""
+    named = set(re.findall(r"`(test_\w+)`", RELIABILITY))
     defined = {
         name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
     }
@@ -73,17 +142,17 @@ def test_the_tests_named_in_the_docs_exist() -> None:
 
 
 def test_the_counts_in_the_docs_are_those_of_the_suite(request: pytest.FixtureRequest) -> None:
-    """The numbers of tests in docs/reliability.md are right, in the rows whose tests are all collected."""
+    """The numbers of tests on the page about reliability are right, in the rows whose tests are all collected."""
     here = Counter(item.originalname for item in request.session.items if isinstance(item, pytest.Function))
     wrong: list[str] = []
-    for said, tests in re.findall(r"\| (\d+), (`test_.*) \|$", (ROOT / "docs" / "reliability.md").read_text(), re.M):
-        counts = [here[name] for name in re.findall(r"`(test_\w+)`", tests)]
+    for said, named in re.findall(r"\| (\d+), (`test_.*) \|$", RELIABILITY, re.M):
+        counts = [here[name] for name in re.findall(r"`(test_\w+)`", named)]
         if all(counts) and sum(counts) != int(said):
-            wrong.append(f"{sum(counts)}, not {said}: {tests}")
+            wrong.append(f"{sum(counts)}, not {said}: {named}")
     assert not wrong
 
 
-@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md", "docs/reliability.md"])
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/explanation/architecture.md", "docs/explanation/reliability.md"])
 def test_the_files_named_in_the_docs_exist(page: str) -> None:
     """A path in code quotes leads to a file of the repository or of the package; a NAME in it stands for a new one."""
     named = re.findall(r"`((?:[\w.-]+/)+[\w.-]*)`", (ROOT / page).read_text())

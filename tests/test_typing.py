@@ -55,8 +55,8 @@ def told(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, list[str]]
 @pytest.mark.parametrize("told", ["mypy", "pyright"], indirect=True)
 def test_a_users_code_has_the_right_types_and_no_errors(told: dict[str, list[str]]) -> None:
     """An output is revealed as the app's type; a list of assistants of several outputs needs no annotation, and accepts the one
-    that the README names; a new project's ``tasks.py``, copied from the README, is clean."""
-    assert "`list[Assistant[Any]]`" in (ROOT / "README.md").read_text()
+    that the docs name; a new project's ``tasks.py``, copied from the README, is clean."""
+    assert "`list[Assistant[Any]]`" in (ROOT / "docs" / "reference" / "assistant.md").read_text()
     assert told["mixed"] == told["shown"] == []
     [revealed] = told["probe"]
     assert "TriviaGame" in revealed

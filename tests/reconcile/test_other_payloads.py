@@ -406,12 +406,12 @@ def test_a_killed_update_on_local_is_ours(local_host: Host) -> None:
 
 
 def test_a_look_at_a_fresh_clone_on_local_writes_nothing(local_host: Host) -> None:
-    """Status, plan and a dry run show what the store records, without a file; a command that writes puts it there."""
+    """Status, plan and a dry run show what the store records, without its file; a command that writes puts it there."""
     declare(local_host, PLAIN)
     commands.create(local_host.root)
     shutil.rmtree(local_host.root / ".asst")
     for verb in (commands.status, commands.plan, lambda root: commands.create(root, dry_run=True)):
         assert {row.state for row in verb(local_host.root)} == {"in_sync"}
-    assert not (local_host.root / ".asst").exists()
+    assert [path.name for path in (local_host.root / ".asst").iterdir()] == ["names"]  # for the shell's completion
     commands.create(local_host.root)
     assert [*agents(local_host).values()] == [UNSET, UNSET]

@@ -19,7 +19,7 @@ from invoke_assistants.store.connect import open_storage
 from invoke_assistants.store.storage import Unreachable
 from invoke_assistants.store.url import StoreURL
 
-DOCS = (Path(__file__).parents[2] / "docs" / "stores.md").read_text()
+DOCS = (Path(__file__).parents[2] / "docs" / "how-to" / "shared-stores.md").read_text()
 POSTGRES = "127.0.0.1:5432/postgres"
 PASSWORD = "canary-secret"
 READ = ["+hmget"]

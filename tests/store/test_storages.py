@@ -429,13 +429,13 @@ def test_two_first_writers_make_the_tables() -> None:
 
 
 def test_the_least_rights_on_s3(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the policy that docs/stores.md names, a user can do all with one store, and nothing with another one.
+    """With the policy that docs/how-to/shared-stores.md names, a user can do all with one store, and nothing with another one.
 
     moto judges the deletion of several objects by the bucket, where Amazon judges it by each object: so the bucket is added.
     """
     import boto3
 
-    docs = (Path(__file__).parents[2] / "docs" / "stores.md").read_text()
+    docs = (Path(__file__).parents[2] / "docs" / "how-to" / "shared-stores.md").read_text()
     policy = docs.partition("```json\n")[2].partition("```")[0]
     history = '"arn:aws:s3:::team-bucket/assistants_store/quiz.json.history/*"'
     assert history in policy

@@ -19,6 +19,7 @@ from ..text import did_you_mean
 from ..types import Desired, State
 from .environment import Environment
 from .import_app import load_assistants
+from .name_cache import cache_names
 from .root import runtime_root
 from .settings import Settings
 
@@ -36,7 +37,7 @@ class Project:
 
     @classmethod
     def load(cls, root: str | Path | None, only: str | Iterable[str]) -> Project:
-        """Read the settings of the project at a root and import its app.
+        """Read the settings of the project at a root and import its app; the shell's completion learns the names.
 
         Args:
             only: the names of the assistants to select, or one name; all when empty.
@@ -48,6 +49,7 @@ class Project:
         if not settings.project:
             raise SettingsError("nothing names the project: set ASST_PROJECT to its name, or ASST_ROOT to its folder")
         declared = load_assistants(settings.assistants, settings.root)
+        cache_names(settings, declared)
         selected = as_names(only)
         for name in selected:
             if name not in declared:

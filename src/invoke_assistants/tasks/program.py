@@ -8,6 +8,7 @@ from invoke.collection import Collection
 from invoke.program import Program
 
 from . import ns
+from .completion import completion
 
 __all__ = ["make_program"]
 
@@ -17,6 +18,7 @@ def make_program() -> Program:
     verbs = Collection()
     for name, task in ns.tasks.items():
         verbs.add_task(task, name=name, default=name == ns.default)
+    verbs.add_task(completion)
     return Program(
         namespace=verbs,
         name="invoke-assistants",

@@ -1,0 +1,73 @@
+"""Every command and code block of the documentation does what its page says."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from pages import ROOT, Session, copy_example, parse
+from places import SHARED, missing, place
+
+DOCS = ROOT / "docs"
+PAGES = sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
+EMPTY = {"tutorial.md"}  # pages that begin in an empty folder; the others begin in a clone of the example
+
+
+@contextlib.contextmanager
+def shared_stores() -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """Servers of this machine for the addresses of the page."""
+    for kind in SHARED:
+        if reason := missing(kind):
+            pytest.skip(reason)
+    with place("redis") as redis, place("postgresql") as postgres, place("s3") as s3:
+        words = {
+            "redis://redis.example/0?key=asst:quiz": redis.address,
+            "postgresql://deployer@db.example/app?sslmode=verify-full": postgres.address,
+            "s3://team-bucket/assistants_store/quiz.json": s3.address,
+        }
+        env = {name: value for name, value in s3.env.items() if name != "ASST_STORE"}
+        yield {**env, "ASST_TEST_REDIS": redis.address}, words
+
+
+SERVICES: dict[str, Callable[[], contextlib.AbstractContextManager[tuple[dict[str, str], dict[str, str]]]]] = {
+    "how-to/shared-stores.md": shared_stores,
+}
+
+
+def test_the_workflow_deploys_and_commits_the_store_back(tmp_path: Path) -> None:
+    """The shell lines of the workflow, run in a clone as CI makes one, deploy to production and push what was recorded."""
+    page = (DOCS / "how-to" / "ci.md").read_text()
+    [source] = re.findall(r'```yaml title="\.github/workflows/deploy\.yml"\n(.*?)```', page, re.S)
+    steps = yaml.safe_load(source)["jobs"]["deploy"]["steps"]
+    copy_example(tmp_path / "work" / "quiz")
+    with Session(tmp_path / "work" / "quiz", {}, {}) as session:
+        assert not session.script(
+            "inv asst.create; sed -i s/3-question/4-question/ app/trivia/prompts.py; inv asst.update; git commit -qam Four;"
+            " git clone -q --bare . ../remote.git; git clone -q ../remote.git ../clone"
+        )
+    with Session(tmp_path / "work" / "clone", {"ASST_PLATFORM": "local"}, {}) as session:
+        for step in steps:
+            if "run" in step:
+                assert not session.script(step["run"])
+    with Session(tmp_path / "work" / "quiz", {}, {}) as session:
+        assert not session.script(
+            "git pull -q ../remote.git main; git log -1 --format=%s | grep -q 'Deploy assistants'; inv asst.plan --check"
+        )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_does_what_it_says(page: str, tmp_path: Path) -> None:
+    """A reader who types a page's commands, and makes its files, from top to bottom, sees what it shows."""
+    folder = tmp_path / "quiz"
+    if page in EMPTY:
+        folder.mkdir()
+    else:
+        copy_example(folder)
+    services = SERVICES.get(page, lambda: contextlib.nullcontext(({}, {})))
+    with services() as (env, words), Session(folder, env, words) as session:
+        for example in parse(DOCS / page, session).examples():
+            example.evaluate()
