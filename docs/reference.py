@@ -1,13 +1,13 @@
 """The generated parts of the reference: ``python docs/reference.py`` brings them up to date with the code.
 
-Commands come from the tasks, an assistant's parameters from ``Declaration``, errors from their classes, and the table of types from
+Commands come from the tasks, the parameters from ``Declaration``, errors from their classes, and the table of types from
 what the strict schema says of each. A page holds a part between ``<!-- name -->`` and ``<!-- end -->``.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import decimal
 import enum
 import inspect
@@ -127,7 +127,7 @@ TYPES: list[tuple[str, Any, str]] = [
     ("Field(min_length=…, max_length=…) of a string or a list", Annotated[str, Field(min_length=1, max_length=9)], ""),
     ("Field(ge=…, gt=…, le=…, lt=…, multiple_of=…)", Annotated[int, Field(ge=0, lt=10, multiple_of=2)], ""),
     ("Field(pattern=…)", Annotated[str, Field(pattern="^[A-Z]{3}$")], ""),
-    ("datetime, date, time, timedelta", datetime.datetime, ""),
+    ("datetime, date, time, timedelta", dt.datetime, ""),
     ("uuid.UUID", uuid.UUID, ""),
     ("Decimal", decimal.Decimal, ""),
     ("HttpUrl, AnyUrl", pydantic.HttpUrl, "a `str`; a validator may check it"),

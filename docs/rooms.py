@@ -1,4 +1,4 @@
-"""The picture and the lists in ``docs/explanation/architecture.md``, made from the code: ``python docs/rooms.py`` brings them up to date."""
+"""The picture and the lists of the page about the architecture, made from the code: ``python docs/rooms.py``."""
 
 from __future__ import annotations
 

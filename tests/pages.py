@@ -4,8 +4,8 @@
   commands of a page share one shell. A command that ends in ``# until Ctrl-C`` is interrupted once it has printed that.
 - A ``python`` block runs, a ``pycon`` block is a doctest; both share one interpreter a page.
 - A block with a title is a file of that path; with the language ``diff``, an edit of that file.
-- ``<!-- hidden … -->`` holds what only the tests run: what a colleague does, or a service that stands in for another. It is a script
-  of its own, or commands with ``$`` for the page's shell.
+- ``<!-- hidden … -->`` holds what only the tests run: what a colleague does, or a service that stands in for another. It is a
+  script of its own, or commands with ``$`` for the page's shell.
 - ``json``, ``toml`` and ``yaml`` must parse; ``text`` and its like are only read. Other languages are refused.
 """
 

@@ -57,7 +57,8 @@ def test_the_defaults_in_the_table_are_the_defaults(tmp_path: Path) -> None:
     """A project that sets nothing has what the table says."""
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "p"\n')
     settings = Settings.load(tmp_path, {})
-    rows = {row[0] if row[0] != "–" else row[1]: row[-1] for row in re.findall(r"^\| `?([\w–]+)`? \| `?(\w+)`?.*? \| (.*) \|$", SETTINGS, re.M)}
+    found = re.findall(r"^\| `?([\w–]+)`? \| `?(\w+)`?.*? \| (.*) \|$", SETTINGS, re.M)
+    rows = {variable if key == "–" else key: default for key, variable, default in found}
     assert f"`{settings.assistants}`" in rows["assistants"]
     assert isinstance(settings.store, Path)
     assert f"`{settings.store.name}`" in rows["store"]

@@ -7,7 +7,7 @@ import contextlib
 import re
 import sys
 import warnings
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,11 @@ from .parsing import ParseError, has_structure, parse_answer
 from .process_cache import afind_instance, find_instance, process_cache
 from .reply import Reply
 from .turn import Answer, Owner, Question, Turn
+from .turn_span import atraced, start_turn_span, traced
 
 if TYPE_CHECKING:
+    import openai
+
     from .agents_api import AgentsAPI
     from .responses_api import ResponsesAPI
 
@@ -45,23 +48,18 @@ def ask(question: Question[Any]) -> Iterator[str | Reply[Any]]:
     """
     prepared = _PreparedQuestion(question, find_instance(question.assistant.name, question.environment, question.root))
     client = prepared.process.clients().sync_client(prepared.instance)
-    with prepared.errors():
-        for piece in prepared.api.ask(client, prepared.turn):
-            yield prepared.reply(piece) if isinstance(piece, Answer) else piece
+    pieces, span = prepared.ask(client), start_turn_span(prepared.instance, prepared.turn)
+    yield from pieces if span is None else traced(pieces, span, prepared.process.clients().canceller())
 
 
 async def aask(question: Question[Any]) -> AsyncIterator[str | Reply[Any]]:
     """As ``ask``, on the running event loop."""
     prepared = _PreparedQuestion(question, await afind_instance(question.assistant.name, question.environment, question.root))
     client = await prepared.process.clients().async_client(prepared.instance)
-    with prepared.errors():
-        async with aclosing(prepared.api.aask(client, prepared.turn)) as pieces:
-            while True:
-                async with asyncio.timeout(prepared.turn.deadline.left):
-                    piece = await anext(pieces, None)
-                if piece is None:
-                    return
-                yield prepared.reply(piece) if isinstance(piece, Answer) else piece
+    pieces, span = prepared.aask(client), start_turn_span(prepared.instance, prepared.turn)
+    async with aclosing(pieces if span is None else atraced(pieces, span)) as steps:
+        async for piece in steps:
+            yield piece
 
 
 class _PreparedQuestion:
@@ -117,8 +115,25 @@ class _PreparedQuestion:
         canceller = self.process.clients().canceller() if self.turn.streamed else None
         return AgentsAPI(self.instance.recorded, translator, canceller)
 
+    def ask(self, client: openai.OpenAI) -> Generator[str | Reply[Any]]:
+        """The text as it comes, then the reply."""
+        with self._errors():
+            for piece in self.api.ask(client, self.turn):
+                yield self._reply(piece) if isinstance(piece, Answer) else piece
+
+    async def aask(self, client: openai.AsyncOpenAI) -> AsyncGenerator[str | Reply[Any]]:
+        """As ``ask``, on the running event loop."""
+        with self._errors():
+            async with aclosing(self.api.aask(client, self.turn)) as pieces:
+                while True:
+                    async with asyncio.timeout(self.turn.deadline.left):
+                        piece = await anext(pieces, None)
+                    if piece is None:
+                        return
+                    yield self._reply(piece) if isinstance(piece, Answer) else piece
+
     @contextlib.contextmanager
-    def errors(self) -> Generator[None]:
+    def _errors(self) -> Generator[None]:
         """Remember a conversation that goes on after an error, and say so where the limit of the turn struck."""
         try:
             yield
@@ -134,7 +149,7 @@ class _PreparedQuestion:
                 unknown=True,
             ) from None
 
-    def reply(self, answer: Answer) -> Reply[Any]:
+    def _reply(self, answer: Answer) -> Reply[Any]:
         """The reply with an answer's output.
 
         Raises:

@@ -14,6 +14,7 @@ from ..config.credentials import Credentials
 from ..emulator.api import EmbeddedAPI
 from ..emulator.transport import Transport
 from ..sdk import connections
+from ..sdk.request_log import show_requests
 from ..types import LocalModel, State
 from .canceller import Canceller
 from .instance import Instance
@@ -42,6 +43,7 @@ class Clients:
             SettingsError: there is no usable key.
         """
         account = _account(instance)
+        show_requests(instance.settings.log_requests)
         with self._lock:
             transport = self._transport(account, instance)
             if account not in self._clients:
@@ -56,6 +58,7 @@ class Clients:
             SettingsError: there is no usable key.
         """
         account = _account(instance)
+        show_requests(instance.settings.log_requests)
         with self._lock:
             transport = self._transport(account, instance)
             self._loops = {loop: clients for loop, clients in self._loops.items() if not loop.is_closed()}

@@ -8,12 +8,15 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from contextvars import copy_context
 from typing import Any
 
 from openai.lib.beta.agents import FunctionTool, function_tool
 
 from ..sdk.deadline import Deadline
 from ..sdk.event_loop import is_running
+from ..sdk.spans import span
 
 __all__ = ["Handler", "async_handlers", "sync_handlers"]
 
@@ -39,8 +42,9 @@ def _tool(function: Callable[..., Any]) -> FunctionTool[Any]:
 def _sync_handler(tool: FunctionTool[Any], name: str, where: str, deadline: Deadline) -> Handler:
     def call(arguments: dict[str, Any] | str) -> Any:
         try:
-            output = tool(_parse_arguments(arguments))
-            return _wait_for(output, deadline) if inspect.isawaitable(output) else output
+            with _tool_span(name):
+                output = tool(_parse_arguments(arguments))
+                return _wait_for(output, deadline) if inspect.isawaitable(output) else output
         except (Exception, asyncio.CancelledError):  # outside of a task, only the function itself can have cancelled
             log.exception("%s: tool %s failed", where, name)
             return FAILURE_OUTPUT
@@ -51,10 +55,11 @@ def _sync_handler(tool: FunctionTool[Any], name: str, where: str, deadline: Dead
 def _async_handler(tool: FunctionTool[Any], function: Callable[..., Any], name: str, where: str) -> Handler:
     async def call(arguments: dict[str, Any] | str) -> Any:
         try:
-            if inspect.iscoroutinefunction(function):
-                return await tool(_parse_arguments(arguments))
-            output = await asyncio.to_thread(tool, _parse_arguments(arguments))
-            return await output if inspect.isawaitable(output) else output
+            with _tool_span(name):
+                if inspect.iscoroutinefunction(function):
+                    return await tool(_parse_arguments(arguments))
+                output = await asyncio.to_thread(tool, _parse_arguments(arguments))
+                return await output if inspect.isawaitable(output) else output
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
@@ -63,6 +68,12 @@ def _async_handler(tool: FunctionTool[Any], function: Callable[..., Any], name: 
             return FAILURE_OUTPUT
 
     return call
+
+
+def _tool_span(name: str) -> AbstractContextManager[Any]:
+    """A span around a call of one of the app's functions, without its arguments and its output."""
+    attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name, "gen_ai.tool.type": "function"}
+    return span(f"execute_tool {name}", attributes)
 
 
 def _parse_arguments(arguments: dict[str, Any] | str) -> dict[str, Any]:
@@ -80,4 +91,4 @@ def _wait_for(output: Awaitable[Any], deadline: Deadline) -> Any:
     if not is_running():
         return asyncio.run(wait())
     with ThreadPoolExecutor(1) as pool:  # a loop runs in this thread already, so this one needs another
-        return pool.submit(asyncio.run, wait()).result()
+        return pool.submit(copy_context().run, asyncio.run, wait()).result()

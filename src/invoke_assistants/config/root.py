@@ -22,7 +22,9 @@ def find_root(start: Path, needed: bool = True) -> Path | None:
         if (folder / "pyproject.toml").is_file():
             return folder
     if needed:
-        raise SettingsError(f"no pyproject.toml in {start} or above it: run this in your project")
+        raise SettingsError(
+            f"no pyproject.toml in {start} or above it: run this in your project, or start one: python -m invoke_assistants init"
+        )
     return None
 
 

@@ -23,6 +23,7 @@ from .sources import Sources, Variables
 __all__ = ["Settings", "parse_store"]
 
 MAX_TIMEOUT = 86400  # seconds for one turn at run time
+LOG_LEVELS = ("debug",)
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Settings:
 
     Attributes:
         store_cache: seconds between two looks of a running app at a store at a URL.
+        log_requests: whether each request is shown on stderr.
         root: the project's folder; None where there is none, and the store is at a URL or an absolute path.
         project: the namespace of our tags; empty where there is no project folder, so that the store's own counts.
     """
@@ -43,6 +45,7 @@ class Settings:
     concurrency: int
     timeout: float
     store_cache: float
+    log_requests: bool
     current: str
 
     @classmethod
@@ -69,6 +72,7 @@ class Settings:
             concurrency=_read_concurrency(sources),
             timeout=_read_timeout(sources),
             store_cache=_read_store_cache(sources),
+            log_requests=_read_log(sources) is not None,
             current=sources.get_setting("environment", "ASST_ENV", "") or sources.get("APP_ENV") or environments[0].name,
         )
 
@@ -170,6 +174,14 @@ def _read_store_cache(sources: Sources) -> float:
     if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,6})?", seconds):
         raise SettingsError(f"ASST_STORE_CACHE must be a number of seconds, 0 or more, not {seconds!r:.80}")
     return float(seconds)
+
+
+def _read_log(sources: Sources) -> str | None:
+    level = sources.get("ASST_LOG")
+    if level is not None and level not in LOG_LEVELS:
+        known = f"{', '.join(LOG_LEVELS)}{did_you_mean(level, LOG_LEVELS)}"
+        raise SettingsError(f"no log level {level!r:.80}; known: {known} (ASST_LOG names it)")
+    return level
 
 
 def _read_concurrency(sources: Sources) -> int:

@@ -72,8 +72,10 @@ async def _agents_platform(
 
     from ..sdk import connections
     from ..sdk.error_translator import ErrorTranslator
+    from ..sdk.request_log import show_requests
     from .agents import TIMEOUT, AgentsPlatform
 
+    show_requests(settings.log_requests)
     credentials = environment.credentials()
     limits = httpx2.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
     url = connections.parse_base_url(credentials.base_url)

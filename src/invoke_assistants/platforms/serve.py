@@ -23,8 +23,10 @@ def serve(root: str | Path | None = None, port: int = 8787, *, announce: Callabl
     """
     from ..emulator.api import EmbeddedAPI
     from ..emulator.http_server import Server
+    from ..sdk.request_log import show_requests
 
     settings, recorded = read_store(load_settings(root))
+    show_requests(settings.log_requests)  # those to the model's server
     api = EmbeddedAPI(settings.local_file, local_model=settings.local_model)
     api.restore_agents(recorded, settings.project)
     with Server(api, port) as server:

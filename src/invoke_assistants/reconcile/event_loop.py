@@ -9,6 +9,7 @@ import threading
 from collections.abc import Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from ..sdk.event_loop import is_running
@@ -26,7 +27,7 @@ def run(world: World, command: Coroutine[Any, Any, T]) -> T:
         if not is_running():
             return _run(world, command)
         with ThreadPoolExecutor(1) as pool:  # a loop runs in this thread already, so ours needs another
-            return pool.submit(_run, world, command).result()
+            return pool.submit(copy_context().run, _run, world, command).result()
     finally:
         world.project.store.close()
         if inspect.getcoroutinestate(command) == inspect.CORO_CREATED:  # the lock was not to be had

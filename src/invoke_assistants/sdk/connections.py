@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx2
 import openai
 
 from ..config.base_url import is_loopback
 from ..errors import SettingsError
+from .request_log import LoggedRequest
 from .time_limit import HTTPClient
 
 __all__ = ["async_client", "bare_client", "management_client", "parse_base_url", "sync_client"]
 
 BARE_HEADERS = frozenset({"accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"})
+
+
+class _AsyncClient(httpx2.AsyncClient):
+    """An async client that logs each request; like all clients here, it follows no redirect."""
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        with LoggedRequest(request) as logged:
+            logged.response = await super().send(request, **options)
+            return logged.response
 
 
 def sync_client(base_url: str, transport: httpx2.BaseTransport | None) -> httpx2.Client:
@@ -29,7 +40,7 @@ def async_client(base_url: str, transport: httpx2.AsyncBaseTransport | None) -> 
     """Make the same client as ``sync_client`` for an event loop."""
     with _explained_errors():
         transport = transport or _async_transport(base_url, openai.DEFAULT_CONNECTION_LIMITS)
-        return openai.DefaultAsyncHttpxClient(transport=transport, follow_redirects=False)
+        return _AsyncClient(transport=transport, timeout=openai.DEFAULT_TIMEOUT, limits=openai.DEFAULT_CONNECTION_LIMITS)
 
 
 def management_client(
@@ -38,7 +49,7 @@ def management_client(
     """Make the same client as ``async_client`` with another timeout and other limits."""
     with _explained_errors():
         transport = transport or _async_transport(base_url, limits)
-        return httpx2.AsyncClient(transport=transport, timeout=timeout, limits=limits)
+        return _AsyncClient(transport=transport, timeout=timeout, limits=limits)
 
 
 @contextmanager
@@ -77,7 +88,8 @@ def bare_client(base_url: str, key: str) -> openai.AsyncOpenAI:
             del request.headers[name]
         request.headers["Authorization"] = f"Bearer {key}"
 
-    http = openai.DefaultAsyncHttpxClient(
-        event_hooks={"request": [strip_headers]}, trust_env=not is_loopback(base_url), follow_redirects=False
-    )
+    http = _AsyncClient(
+        event_hooks={"request": [strip_headers]}, trust_env=not is_loopback(base_url), timeout=openai.DEFAULT_TIMEOUT,
+        limits=openai.DEFAULT_CONNECTION_LIMITS,
+    )  # fmt: skip
     return openai.AsyncOpenAI(base_url=base_url, api_key=key, max_retries=0, http_client=http)

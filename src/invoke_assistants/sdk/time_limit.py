@@ -14,6 +14,7 @@ import httpx2
 import openai
 
 from .deadline import Deadline
+from .request_log import LoggedRequest
 
 __all__ = ["DeadlineTimeout", "HTTPClient", "read_interrupter"]
 
@@ -114,10 +115,12 @@ class HTTPClient(openai.DefaultHttpxClient):
             if (pool := getattr(each, "_pool", None)) is not None:  # no public name leads to the reads of a response's head
                 pool._network_backend = _LimitedNetwork(pool._network_backend)
 
-    def send(self, *args: Any, **options: Any) -> httpx2.Response:
-        """Send a request; reads until the head of its response end at the deadline."""
+    def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Send a request, and log it; reads until the head of its response end at the deadline."""
         try:
-            return super().send(*args, **options)
+            with LoggedRequest(request) as logged:
+                logged.response = super().send(request, **options)
+                return logged.response
         finally:
             _sending.until = None
 

@@ -88,7 +88,7 @@ def _find_action(flags: Iterable[str]) -> AsstTask:
 
     name = os.environ.get("ACTION", "")
     known = ", ".join(ACTIONS)
-    if name in NAMES - {"admin", *ACTIONS}:
+    if name in NAMES - {"admin", "init", *ACTIONS}:
         raise SettingsError(f"ACTION={name}: asst.admin does {known} alone; run inv asst.{name}")
     if not name:
         raise SettingsError(f"the variable ACTION is not set: ACTION=NAME inv asst.admin, with one of {known}")

@@ -17,6 +17,7 @@ from ..store.strict_json import load_json
 from ..text import one_line
 from ._task import JSON, task
 from .exit_codes import format_error
+from .spelling import spell_commands
 
 if TYPE_CHECKING:
     from ..migrate.migration import Migration
@@ -78,7 +79,7 @@ def _print_report(made: Migration, to: str | None, json: bool) -> None:
     for line in format_report(made.fields) if made.fields else ():
         print(line, file=stream)
     if to is not None and made.source is not None:
-        print(f"written: {to}; next: inv asst.check", file=stream)
+        print(f"written: {to}; next: {spell_commands('inv asst.check')}", file=stream)
 
 
 def _json_document(made: Migration, error: str | None) -> str:

@@ -16,6 +16,7 @@ from ..errors import AnswerError, SchemaWarning
 from ..text import one_line
 from ._task import JSON, find_root, is_dry_run, task
 from .exit_codes import format_error
+from .spelling import spell_commands
 
 __all__ = ["run"]
 
@@ -28,7 +29,7 @@ def _plain_warnings() -> Generator[None]:
 
         def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, SchemaWarning):
-                print(f"warning: {one_line(str(message))}", file=sys.stderr, flush=True)
+                print(f"warning: {spell_commands(one_line(str(message)))}", file=sys.stderr, flush=True)
             else:
                 python(message, category, *where, **more)
 

@@ -16,7 +16,9 @@ from invoke.tasks import task as invoke_task
 
 from ..errors import AsstError, Refused
 from ..text import escape_unencodable, printable
+from .command_span import command_span, describe_steps
 from .exit_codes import PENDING, discard_output, end_at_next_signal, exit_code_of, format_error, interruptible
+from .spelling import spell_commands
 
 if TYPE_CHECKING:
     from ..reconcile.reporter import Confirm
@@ -57,6 +59,10 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
             Exit: instead of every error of ours, an interruption, a closed pipe, and what nobody foresaw.
         """
         escape_unencodable()
+        with command_span(self.name):
+            return self._call(*args, **kwargs)
+
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
         try:
             with interruptible():
                 return super().__call__(*args, **kwargs)
@@ -127,10 +133,11 @@ class CommandOutput:
             self.steps = list(raised.rows) if isinstance(raised, AsstError) else []
         elif self._check:
             error, code = self._join_errors(), exit_code_of(self.steps)
+        describe_steps(self.steps, planned=self._planned)
         try:
             stream, refused = sys.stderr if self._json else sys.stdout, code == Refused.exit_code and not self._planned
             if self.lines is not None:
-                print("\n".join(map(printable, self.lines)), file=stream, flush=True)
+                print("\n".join(spell_commands(printable(line)) for line in self.lines), file=stream, flush=True)
             elif self.steps or not error:
                 print_steps(self._command, self.steps, stream, planned=self._planned, refused=refused, error=error)
             if self._json:
@@ -145,7 +152,7 @@ class CommandOutput:
     def _join_errors(self) -> str | None:
         named = self._command == "check"  # its errors do not name the assistant
         errors: Iterable[str] = (f"{step.title}: {step.error}" if named else step.error for step in self.steps if step.error)
-        return "; ".join(dict.fromkeys(errors)) or None
+        return spell_commands("; ".join(dict.fromkeys(errors))) or None
 
 
 def find_root(c: Context) -> Path:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import AsstError, Refused
 from ..text import one_line
+from .spelling import spell_commands
 
 if TYPE_CHECKING:
     from ..types import Step
@@ -101,11 +102,12 @@ def discard_output(error: str | None = None) -> None:
 def format_error(error: BaseException) -> tuple[str, int]:
     """One line for people, and the exit code."""
     if isinstance(error, AsstError):
-        return str(error), error.exit_code
+        return spell_commands(str(error)), error.exit_code
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; the same command goes on from here", TERMINATED if _terminated.is_set() else INTERRUPTED
     logging.getLogger(__name__).debug("unexpected", exc_info=error)
-    return one_line(f"unexpected {type(error).__name__}: {error}; inv --debug shows where"), AsstError.exit_code
+    message = one_line(f"unexpected {type(error).__name__}: {error}") + spell_commands("; inv --debug shows where")
+    return message, AsstError.exit_code
 
 
 def exit_code_of(steps: Iterable[Step]) -> int:

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 from ..ask.turn import TEMPORARY_PREFIX
 from ..text import printable
 from ..types import ID, Change, Step, short
+from .spelling import spell_commands, spell_steps
 from .summary import outcome, summarize
 from .text_diff import diff_lines
 
@@ -46,7 +47,7 @@ def json_document(command: str, steps: Sequence[Step], error: str | None, ok: bo
             "changes": [{"field": each.field, "before": each.before, "after": each.after} for each in step.changes],
             "error": step.error,
         }
-        for step in steps
+        for step in spell_steps(steps)
     ]
     document = {"command": command, "ok": ok, "error": error, "rows": rows, **more}
     return json.dumps(_as_json(document), indent=2, allow_nan=False)
@@ -121,7 +122,7 @@ def print_steps(
         refused: the command refused to do it.
         error: the message that the command ends with; remarks that it repeats are left out.
     """
-    planned = planned or refused
+    planned, steps = planned or refused, spell_steps(steps)
     rows = [_cells(step, outcome(command, step, planned=planned)) for step in steps]
     widths = [max((len(cells[column]) for cells in rows), default=0) for column in range(5)]
     out = console(stream)
@@ -132,7 +133,7 @@ def print_steps(
             differences = step.changes if planned or step.action == "update" else ()
             for line in (text, *remarks, *(line for change in differences for line in _difference(change))):
                 out.print(line, soft_wrap=True)
-        summary = summarize(command, steps, planned=planned)
+        summary = spell_commands(summarize(command, steps, planned=planned))
         out.print(_text(f"refused, nothing was written: {summary}" if refused else summary), soft_wrap=True)
     print(captured.get(), end="", file=stream, flush=True)  # in one piece: rich would exit by itself on a closed pipe
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from ..text import PrintableStream, one_line
 from ..types import Step
 from .output import console, print_steps
+from .spelling import spell_commands
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["Terminal", "confirm", "waiting"]
+__all__ = ["Terminal", "ask", "confirm", "has_person", "waiting"]
 
 
 class Terminal:
@@ -29,7 +30,7 @@ class Terminal:
 
     def say(self, message: str) -> None:
         """Print one line, unless it was printed before: a loop that waits says so once."""
-        line = one_line(message)
+        line = spell_commands(one_line(message))
         if line not in self._printed:
             self._printed.add(line)
             with contextlib.suppress(BrokenPipeError):  # no reason to stop in the middle of the work
@@ -85,9 +86,19 @@ def waiting(label: str) -> Generator[Callable[[str], None]]:
 
 def confirm(command: str, question: str, steps: Sequence[Step]) -> bool:
     """Show the steps and ask the person at the terminal; no terminal and no answer mean no."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not has_person():
         return False
     print_steps(command, steps, sys.stderr, planned=True)
+    return ask(question)
+
+
+def has_person() -> bool:
+    """Whether somebody at a terminal can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str) -> bool:
+    """Ask the person at the terminal; anything but a yes means no. Ctrl-C gets through at once."""
     if threading.current_thread() is not threading.main_thread():
         return _ask(question)
     # asyncio's own handler would wait for the answer before it lets Ctrl-C through.

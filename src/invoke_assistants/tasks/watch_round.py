@@ -15,6 +15,7 @@ from ..text import escape_unencodable
 from ..types import Step
 from .exit_codes import discard_output, format_error, interruptible
 from .output import print_steps
+from .spelling import use_module_commands
 from .terminal import Terminal
 
 __all__ = ["main"]
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     root, *only = arguments
     terminal = Terminal()
     escape_unencodable()
+    use_module_commands()  # where Invoke's own tasks.py has the collection, its commands are spelled as ever
     with interruptible():
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -1,0 +1,122 @@
+"""The task that makes what a project lacks; it is there only as ``python -m invoke_assistants init``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from difflib import unified_diff
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from ..config import root as project_root
+from ..errors import Refused, SettingsError
+from ..store.atomic_write import write_atomic
+from ..text import count, printable
+from ._task import is_dry_run, task
+from .exit_codes import PENDING
+
+if TYPE_CHECKING:
+    from .scaffold import Edit, Scaffold
+
+__all__ = ["init"]
+
+
+@task(
+    help={
+        "package": "declare the assistants in this package's assistants.py; made where it is missing",
+        "dry-run": "show the files and write nothing; exit with 2 where one would be written",
+        "yes": "write without asking",
+    }
+)
+def init(c: Context, package: str | None = None, dry_run: bool = False, yes: bool = False) -> None:
+    """Make what this folder lacks for its first assistant: settings, tasks, an example.
+
+    An existing project keeps every line that it has: files are made, or lines are added to them, once they were shown.
+    The assistants go to the package that the project has, else to a new one, app.
+    Run it again and it writes only what is missing by then.
+
+    Example: python -m invoke_assistants init --package shop
+    """
+    from .scaffold import plan_scaffold
+
+    root = _find_folder()
+    scaffold = plan_scaffold(root, os.environ, package)
+    _print_diff(scaffold)
+    if scaffold.edits and is_dry_run(c, dry_run):
+        raise Exit(f"{_files(scaffold)} to write", PENDING)
+    if scaffold.edits:
+        if not yes:
+            _confirm(scaffold)
+            if plan_scaffold(root, os.environ, package) != scaffold:
+                raise Refused("the files were changed while the question waited, nothing was written: run the same command again")
+        _write(root, scaffold)
+    _print_end(scaffold)
+
+
+def _find_folder() -> Path:
+    """The folder to set up: the current one.
+
+    Raises:
+        SettingsError: it is inside of a project, which has its root elsewhere.
+    """
+    here = Path.cwd().resolve()
+    above = project_root.find_root(here, needed=False)
+    if above not in (None, here):
+        raise SettingsError(f"this folder is part of the project in {above}: run this there, or make a pyproject.toml here first")
+    return here
+
+
+def _print_diff(scaffold: Scaffold) -> None:
+    """Print each file as a unified diff; in colour on a terminal."""
+    from rich.text import Text
+
+    from .output import console
+
+    out = console(sys.stdout)
+    styles = {"-": "red", "+": "green", "@": "cyan"}
+    with out.capture() as captured:
+        for edit in scaffold.edits:
+            for number, line in enumerate(_diff(edit)):
+                style = "bold" if number < 2 else styles.get(line[:1], "")
+                out.print(Text(printable(line), style=style), soft_wrap=True)
+            out.print()
+    print(captured.get(), end="", flush=True)  # in one piece: rich would exit by itself on a closed pipe
+
+
+def _diff(edit: Edit) -> Iterator[str]:
+    before, after = ((side or b"").decode(errors="replace").splitlines() for side in (edit.before, edit.after))
+    old = "/dev/null" if edit.before is None else f"a/{edit.path}"
+    return unified_diff(before, after, old, f"b/{edit.path}", lineterm="")
+
+
+def _confirm(scaffold: Scaffold) -> None:
+    from .terminal import ask, has_person
+
+    if not has_person():
+        raise Refused(f"nothing was written: --yes writes {_files(scaffold)} without a question, which needs a terminal")
+    if not ask(f"Write {_files(scaffold)}?"):
+        raise Refused("nothing was written")
+
+
+def _write(root: Path, scaffold: Scaffold) -> None:
+    for edit in scaffold.edits:
+        path = root / edit.path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"{path.parent} cannot be made: {error.strerror}") from None
+        write_atomic(path, edit.after)
+
+
+def _print_end(scaffold: Scaffold) -> None:
+    paths = ", ".join(edit.path for edit in scaffold.edits)
+    lines = [f"written: {paths}" if paths else "nothing to write: everything is there", *scaffold.notes]
+    print("\n".join(map(printable, [*lines, "next:", *(f"    {command}" for command in scaffold.commands)])), flush=True)
+
+
+def _files(scaffold: Scaffold) -> str:
+    return count(len(scaffold.edits), "file")
