@@ -108,6 +108,7 @@ def examples(many: int) -> int:
 
 _numbers = itertools.count()
 _forking = Forking()
+inv_script = _forking.script
 
 
 @dataclass

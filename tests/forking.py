@@ -38,6 +38,17 @@ LATE = {  # imported before the first command with such a word in its arguments 
     "asst.run": ["openai.resources.beta.beta", "invoke_assistants.ask.agents_api", "invoke_assistants.ask.by_name"],
 }
 MESSAGE = 1 << 17  # bytes; a command's arguments and environment are one message
+CLIENT = """#!{python} -ISE
+import json, os, signal, socket, sys
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as there:
+    there.connect({address!r})
+    socket.send_fds(there, [json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()], [0, 1, 2])
+    pid = int(there.recv(99))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: os.kill(pid, number))
+    code = int(there.recv(99))
+sys.exit(code if code >= 0 else 128 - code)
+"""
 
 
 class Forked:
@@ -48,6 +59,10 @@ class Forked:
     def __init__(self, reply: socket.socket) -> None:
         self._reply = reply
         self.pid = int(reply.recv(MESSAGE))
+
+    def fileno(self) -> int:
+        """What can be read from once the command has ended."""
+        return self._reply.fileno()
 
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
@@ -93,6 +108,7 @@ class Forking:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._server: tuple[subprocess.Popen[bytes], socket.socket] | None = None
+        self._listener: socket.socket | None = None
         atexit.register(self._end)
 
     def start(self, args: tuple[str, ...], cwd: Path, env: dict[str, str]) -> Written:
@@ -111,6 +127,33 @@ class Forking:
         with there, self._lock:
             socket.send_fds(self._begun(), [json.dumps([args, str(cwd), env]).encode()], [*streams, there.fileno()])
         return here
+
+    def script(self) -> str:
+        """A program that a shell can start as ``inv``: the command is forked, on the streams of the program."""
+        if self._listener is None:
+            self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._listener.bind(b"")  # to a name that is free, of no file
+            self._listener.listen()
+            threading.Thread(target=self._accept, args=[self._listener], daemon=True).start()
+        return CLIENT.format(python=sys.executable, address=self._listener.getsockname())
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            threading.Thread(target=self._stand_in, args=listener.accept()[:1], daemon=True).start()
+
+    def _stand_in(self, program: socket.socket) -> None:
+        """Run what a program asks for, tell it the id and the exit code, and end what it leaves behind when it is killed."""
+        with program, contextlib.suppress(ConnectionError):
+            message, fds, _, _ = socket.recv_fds(program, MESSAGE, 3)
+            args, cwd, env = json.loads(message)
+            process = Forked(self._forked(tuple(args), Path(cwd), env, fds))
+            for fd in fds:
+                os.close(fd)
+            program.send(str(process.pid).encode())
+            select.select([process, program], [], [])
+            if process.poll() is None:
+                process.kill()
+            program.send(str(process.wait()).encode())
 
     def _begun(self) -> socket.socket:
         if self._server is None:
