@@ -31,11 +31,16 @@ OTHERS = [
     "encodings.utf_8_sig", "httpcore2", "anyio._backends._asyncio", "truststore",
 ]  # fmt: skip
 OURS = ["ask.ask", "commands", "emulator.transport", "platforms.agents", "sdk.connections", "tasks.terminal", "tasks.text_diff"]
+ASKING = [
+    "openai.resources.beta.beta", "openai.resources.responses",
+    *(f"invoke_assistants.ask.{each}" for each in ("agents_api", "responses_api", "by_name")),
+]  # fmt: skip
 LATE = {  # imported before the first command with such a word in its arguments or environment: most commands need none of them
     "redis://": ["redis"],
     "postgresql://": ["psycopg"],
     "s3://": ["obstore"],
-    "asst.run": ["openai.resources.beta.beta", "invoke_assistants.ask.agents_api", "invoke_assistants.ask.by_name"],
+    "asst.run": ASKING,
+    "asst.chat": ASKING,
 }
 MESSAGE = 1 << 17  # bytes; a command's arguments and environment are one message
 CLIENT = """#!{python} -ISE
