@@ -96,7 +96,7 @@ MEMORY = Path("/dev/shm")
 
 
 def pytest_configure() -> None:
-    """Temporary folders are in memory where it has room and runs programs: on a disk, half of the suite's time is waiting for fsync."""
+    """Temporary folders are in memory where it has room and runs programs: on a disk, half of the time is waiting for fsync."""
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 1 << 30 and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 

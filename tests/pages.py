@@ -118,9 +118,12 @@ class Process:
 class Session:
     """A shell and an interpreter in a folder, for the blocks of one page."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str], words: Mapping[str, str]) -> None:
-        self.folder = folder
-        self._words = words  # what a page says -> what stands in for it here
+    def __init__(
+        self, folder: Path, env: Mapping[str, str], words: Mapping[str, str], instead: Mapping[str, str] | None = None
+    ) -> None:
+        self.folder = folder  # the shell's current one
+        self._words = words  # what a page says -> what stands in for it here, also in what is printed
+        self._instead = instead or {}  # parts of commands -> what stands in for them
         home = folder.parent / "home"
         home.mkdir(exist_ok=True)
         (home / ".gitconfig").write_text(
@@ -154,7 +157,7 @@ class Session:
     def console(self, source: str) -> str | None:
         """Run the commands of a block; return what is wrong with what one printed."""
         for command, expected in commands_of(source):
-            for said, here in self._words.items():
+            for said, here in (*self._instead.items(), *self._words.items()):
                 command = command.replace(said, here)
             printed = self._until(command, expected) if UNTIL in command else self._run(command)
             for said, here in self._words.items():
@@ -176,8 +179,10 @@ class Session:
         return f"{done.stdout}{done.stderr}\nexit code {done.returncode}" if done.returncode else None
 
     def _run(self, command: str) -> str:
-        self._shell.tell(f"(exit ${{status:-0}})\n{{ {command}\n}} </dev/null\nstatus=$?; echo; echo '{END}'\n")
-        return self._shell.until_end(command)[0]
+        self._shell.tell(f"(exit ${{status:-0}})\n{{ {command}\n}} </dev/null\nstatus=$?; echo; echo '{END}' \"$PWD\"\n")
+        printed, folder = self._shell.until_end(command)
+        self.folder = Path(folder.strip())
+        return printed
 
     def _until(self, command: str, expected: str) -> str:
         process = self._open(["bash", "--norc", "-c", f"exec {command.partition(UNTIL)[0]}"])

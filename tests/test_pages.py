@@ -13,8 +13,14 @@ from pages import ROOT, Session, copy_example, parse
 from places import SHARED, missing, place
 
 DOCS = ROOT / "docs"
-PAGES = sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
+PAGES = ["../README.md", *sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))]
 EMPTY = {"tutorial.md"}  # pages that begin in an empty folder; the others begin in a clone of the example
+INSTALLED = {  # the environment of the tests stands in for one that a page makes; .ci/run makes one for real
+    "python3 -m venv .venv && . .venv/bin/activate": ":",
+    "python3.11 -m venv .venv && .venv/bin/pip install -q -e . && ": "",
+    "python3.11 -m venv .venv && .venv/bin/pip install -q -e '.[dev]' && .venv/bin/inv test": ":",
+    ".venv/bin/inv": "inv",
+}
 
 
 @contextlib.contextmanager
@@ -68,6 +74,6 @@ def test_a_page_does_what_it_says(page: str, tmp_path: Path) -> None:
     else:
         copy_example(folder)
     services = SERVICES.get(page, lambda: contextlib.nullcontext(({}, {})))
-    with services() as (env, words), Session(folder, env, words) as session:
+    with services() as (env, words), Session(folder, env, words, INSTALLED) as session:
         for example in parse(DOCS / page, session).examples():
             example.evaluate()

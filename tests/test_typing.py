@@ -37,7 +37,7 @@ shown(annotated)
 @pytest.fixture
 def told(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, list[str]]:
     """By file, what a checker in strict mode says of the code above and of the README's ``tasks.py``, from one run of it."""
-    blocks = re.findall(r"^( *)```python\n(.*?)^\1```", (ROOT / "README.md").read_text(), re.M | re.S)
+    blocks = re.findall(r"^( *)```python.*?\n(.*?)^\1```", (ROOT / "README.md").read_text(), re.M | re.S)
     shown = next(code for _, code in blocks if "from invoke_assistants.tasks import ns as asst" in code)
     for name, code in {"probe": CODE, "mixed": MIXED, "shown": textwrap.dedent(shown)}.items():
         (tmp_path / f"{name}.py").write_text(code)
