@@ -306,4 +306,4 @@ def store(
 
 def _check_id(id: str) -> None:
     if not ID.fullmatch(id):
-        raise SettingsError(f"{id!r:.80} is no id: 3 to 128 letters, digits, '_', '-'")
+        raise SettingsError(f"{id!r:.80} is not an id: 3 to 128 letters, digits, '_', '-'")

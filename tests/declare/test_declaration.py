@@ -48,7 +48,7 @@ def test_slugs_are_names(name: str) -> None:
 @pytest.mark.parametrize("output", [int, dict, "Out", list[int], object()])
 def test_an_output_that_is_no_model_is_refused(output: Any) -> None:
     """The output is a Pydantic model or a dataclass; the message names the assistant."""
-    with pytest.raises(DeclarationError, match=r"assistant a: output is .*no Pydantic model"):
+    with pytest.raises(DeclarationError, match=r"assistant a: output is .*neither a Pydantic model"):
         Assistant("a", model="m", output=output)
 
 
@@ -58,11 +58,11 @@ def test_an_output_that_is_no_model_is_refused(output: Any) -> None:
         ({"model": ""}, "model is empty"),
         ({"model": 3}, "model must be a string"),
         ({"tools": {"type": "x"}}, "tools must be a list"),
-        ({"tools": [{"a": print}]}, r"tools\[0\]\.a is <built-in function print>, which is no JSON"),
+        ({"tools": [{"a": print}]}, r"tools\[0\]\.a is <built-in function print>, which is not JSON"),
         ({"tools": ["x"]}, r"tools\[0\] must be a function or a JSON object, not str"),
-        ({"tools": [{"a": {1, 2}}]}, r"tools\[0\]\.a is \{1, 2\}, which is no JSON"),
-        ({"tools": [{"a": float("nan")}]}, "is nan, which is no JSON"),
-        ({"reasoning": {1: 2}}, "has the key 1, which is no string"),
+        ({"tools": [{"a": {1, 2}}]}, r"tools\[0\]\.a is \{1, 2\}, which is not JSON"),
+        ({"tools": [{"a": float("nan")}]}, "is nan, which is not JSON"),
+        ({"reasoning": {1: 2}}, "has the key 1, which is not a string"),
         ({"metadata": {"asst.x": "1"}}, "are ours"),
         ({"metadata": {"k": 1}}, "must map a string to a string"),
         ({"metadata": {str(i): "" for i in range(12)}}, "more than 11 pairs"),

@@ -93,7 +93,7 @@ def declared(host: Host) -> dict[str, Assistant[Any]]:
 def test_a_file_that_is_not_there_is_named(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """The turn fails with a message that names the variable and the path."""
     monkeypatch.setenv("ASST_LOCAL_MODEL", "models/none.gguf")
-    with pytest.raises(PlatformError, match=r"ASST_LOCAL_MODEL names .*/host/models/none.gguf, which is no file"):
+    with pytest.raises(PlatformError, match=r"ASST_LOCAL_MODEL names .*/host/models/none.gguf, which is not a file"):
         declared(local_host)["talker"].run("Hello.")
 
 
@@ -302,8 +302,8 @@ def test_a_server_that_takes_no_function_tools_answers_without(
     ("call", "what"),
     [
         (("wind", "{}"), "the model calls wind, which the agent has not"),
-        (("temperature", '{"city": "Ro'), "calls temperature with arguments that are no JSON object"),
-        (("temperature", '["Rome"]'), "calls temperature with arguments that are no JSON object"),
+        (("temperature", '{"city": "Ro'), "calls temperature with arguments that are not a JSON object"),
+        (("temperature", '["Rome"]'), "calls temperature with arguments that are not a JSON object"),
     ],
 )
 def test_a_call_that_cannot_be_made_ends_the_turn(local_host: Host, chat: Chat, call: tuple[str, str], what: str) -> None:

@@ -189,7 +189,7 @@ def test_deleting_by_id(host: Host, server: Loopback) -> None:
         commands.delete(host.root, id=foreign, yes=True)
     with pytest.raises(AsstError, match="there is no agent_nowhere in development, production"):
         commands.delete(host.root, id="agent_nowhere", yes=True)
-    with pytest.raises(SettingsError, match="is no id"):
+    with pytest.raises(SettingsError, match="is not an id"):
         commands.delete(host.root, id="../x", yes=True)
     with pytest.raises(SettingsError, match="--id names the one object"):
         commands.delete(host.root, ["judge"], id=id, yes=True)
@@ -383,7 +383,7 @@ def test_what_cannot_be_adopted(host: Host, server: Loopback) -> None:
     commands.create(host.root)
     ids = host.ids()
     server.seen.clear()
-    with pytest.raises(AsstError, match="is no id"):
+    with pytest.raises(AsstError, match="is not an id"):
         commands.adopt("judge", "development", "../x", host.root)
     with pytest.raises(
         AsstError, match="is agent_.* already: inv asst.forget planner development .* inv asst.delete --only planner"

@@ -401,7 +401,7 @@ def test_a_same_name_without_tags_is_somebody_elses(host: Host, server: Loopback
         ("raise SystemExit(3)", "cannot import .*SystemExit"),
         ("X = 1", "has no ASSISTANTS"),
         ("ASSISTANTS = 3", "must be a list"),
-        ("ASSISTANTS = [3]", r"\[0\] is 3, which is no Assistant"),
+        ("ASSISTANTS = [3]", r"\[0\] is 3, which is not an Assistant"),
         (MODELS + 'a = Assistant("a", model="m")\nASSISTANTS = [a, a]', "two assistants are called a"),
         (MODELS + 'ASSISTANTS = {"b": Assistant("a", model="m")}', "the key 'b' stands for the assistant a"),
         (MODELS + 'ASSISTANTS = [Assistant("a", model="m", output=int)]', "no Pydantic model and no dataclass"),

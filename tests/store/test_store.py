@@ -198,7 +198,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         for edit in [{"kind": "rename"}, {"kind": "create"}, {"nonce": "0" * 32}, {"digest": "sha256:" + "0" * 64}]
     },
     "foreign location elsewhere": (text_with(elsewhere={"local x": GOOD["assistants"]["a"]["development"]}), "is not ours"),
-    "bad name": (json.dumps(GOOD).replace('"a": {"dev', '"../a": {"dev'), "no record of an assistant"),
+    "bad name": (json.dumps(GOOD).replace('"a": {"dev', '"../a": {"dev'), "not a record of an assistant"),
 }
 
 

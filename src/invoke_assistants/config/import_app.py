@@ -96,7 +96,7 @@ def _by_name(declared: Any, where: str) -> dict[str, Declaration[Any]]:
     out: dict[str, Declaration[Any]] = {}
     for index, value in enumerate(declared):
         if not isinstance(value, Declaration):
-            raise DeclarationError(f"{where}[{index}] is {value!r:.80}, which is no Assistant")
+            raise DeclarationError(f"{where}[{index}] is {value!r:.80}, which is not an Assistant")
         if value.name in out:
             raise DeclarationError(f"{where}: two assistants are called {value.name}")
         out[value.name] = value

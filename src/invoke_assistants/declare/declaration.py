@@ -58,13 +58,13 @@ def find_non_json(value: Any, path: str) -> str | None:
     """Say where and why a value is not JSON; return None where it is."""
     if isinstance(value, Mapping):
         if odd := next((key for key in value if not isinstance(key, str)), None):
-            return f"{path} has the key {odd!r:.80}, which is no string"
+            return f"{path} has the key {odd!r:.80}, which is not a string"
         return next((found for key, item in value.items() if (found := find_non_json(item, f"{path}.{key}"))), None)
     if isinstance(value, list | tuple):
         return next((found for index, item in enumerate(value) if (found := find_non_json(item, f"{path}[{index}]"))), None)
     if value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
         return None
-    return f"{path} is {value!r:.80}, which is no JSON"
+    return f"{path} is {value!r:.80}, which is not JSON"
 
 
 def is_output_model(output: Any) -> bool:
@@ -113,7 +113,7 @@ class Declaration(Generic[Output]):
             raise DeclarationError(f"assistant name {self.name!r:.80} is not a slug: {SLUG_RULE}")
         if self.output is not None and not is_output_model(self.output):
             raise DeclarationError(
-                f"assistant {self.name}: output is {self.output!r:.80}, which is no Pydantic model and no dataclass"
+                f"assistant {self.name}: output is {self.output!r:.80}, which is neither a Pydantic model nor a dataclass"
             )
         _check_fields({key: getattr(self, key) for key in OVERRIDES}, self.name)
         if not isinstance(self.environments, Mapping):

@@ -78,7 +78,7 @@ def _is_sdk_tool(function: Any) -> bool:
 def _tool_name(function: Any) -> str:
     name = function.name if _is_sdk_tool(function) else getattr(function, "__name__", None)
     if isinstance(function, type) or not isinstance(name, str):
-        raise DeclarationError(f"the tool {function!r:.80} is no function: give a function or a bound method")
+        raise DeclarationError(f"the tool {function!r:.80} is not a function: give a function or a bound method")
     if name == "<lambda>":
         raise DeclarationError("a lambda cannot be a tool: it has no name and no annotations; write a function")
     if not NAME.fullmatch(name):
@@ -116,7 +116,7 @@ def _resolve_annotation(annotation: Any, function: Callable[..., Any], where: st
     try:
         return get_type_hints(alone, getattr(source, "__globals__", {}), known, include_extras=True)["it"]
     except Exception as error:  # an annotation is an expression: evaluating it can raise anything
-        raise DeclarationError(f"{where}: the annotation {annotation!r:.80} leads nowhere: {_first_line(error)}") from None
+        raise DeclarationError(f"{where}: the annotation {annotation!r:.80} cannot be resolved: {_first_line(error)}") from None
 
 
 def _owner(function: Callable[..., Any], source: Any) -> type | None:

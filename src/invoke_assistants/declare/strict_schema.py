@@ -110,7 +110,7 @@ def _resolve(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
     for key in reference.removeprefix("#/").split("/") if reference != "#" else ():
         target = target.get(key.replace("~1", "/").replace("~0", "~")) if isinstance(target, Mapping) else None
     if not reference.startswith("#") or not isinstance(target, Mapping):
-        raise ValueError(f"the reference {reference} leads nowhere")
+        raise ValueError(f"the reference {reference} cannot be resolved")
     return target
 
 

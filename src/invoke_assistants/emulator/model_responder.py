@@ -158,7 +158,9 @@ def _parse_call(name: str, arguments: str, conversation: Conversation) -> Functi
     except ValueError:
         values = None
     if not isinstance(values, dict):
-        raise ResponderError("server_error", f"the model calls {name} with arguments that are no JSON object: {arguments:.200}")
+        raise ResponderError(
+            "server_error", f"the model calls {name} with arguments that are not a JSON object: {arguments:.200}"
+        )
     return FunctionCall(name, values)
 
 
@@ -203,7 +205,7 @@ class _LlamaServer:
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise ResponderError("invalid_request", f"ASST_LOCAL_MODEL names {path}, which is no file")
+            raise ResponderError("invalid_request", f"ASST_LOCAL_MODEL names {path}, which is not a file")
         if importlib.util.find_spec("xllamacpp") is None:
             raise ResponderError("invalid_request", "a model's file needs xllamacpp: pip install 'invoke-assistants[model]'")
         self.key = secrets.token_hex(16)

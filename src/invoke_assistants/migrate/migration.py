@@ -64,7 +64,7 @@ def migrate(document: Any) -> Migration:
 def _add(drafts: dict[str, Draft], item: Any, label: str) -> None:
     """Add the draft of an assistant under a slug of its own."""
     if not is_assistant(item):
-        raise DeclarationError("it is no object of the kind 'assistant'")
+        raise DeclarationError("it is not an object of kind 'assistant'")
     draft = map_fields(item, label)
     if draft.format and (problem := find_problem(draft.format.schema)):
         raise DeclarationError(f"the schema of its response format is invalid: {problem}")

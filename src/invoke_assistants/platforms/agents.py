@@ -145,5 +145,5 @@ class AgentsPlatform:
 
 def _agent_path(id: str) -> str:
     if not ID.fullmatch(id):
-        raise PlatformError(f"{id!r:.80} is no id: 3 to 128 letters, digits, '_', '-'")
+        raise PlatformError(f"{id!r:.80} is not an id: 3 to 128 letters, digits, '_', '-'")
     return f"/agents/{id}"

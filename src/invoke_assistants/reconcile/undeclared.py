@@ -31,7 +31,7 @@ def undeclared_steps(project: Project, state: State, env: str | None) -> list[St
             note = f"on {at}, which no environment of the settings reaches: inv asst.forget {step.name} {step.environment}"
             step = replace(step, note=note)
         elif step.environment not in known:
-            left = f"{step.environment} is no environment of the settings, which name {', '.join(known)}"
+            left = f"{step.environment} is not an environment of the settings, which name {', '.join(known)}"
             step = replace(step, note=f"{left}; {step.note}" if step.note else left)
         steps.append(step)
     return steps

@@ -101,7 +101,7 @@ def parse_record(slot: Slot, value: Any, payloads: Container[str], *, nested: bo
     """
     where = f"{slot.name} in {slot.environment}"
     if not SLUG.fullmatch(slot.name) or not SLUG.fullmatch(slot.environment) or not isinstance(value, dict):
-        raise InvalidEntry(slot.name, f"{where!r:.160} is no record of an assistant")
+        raise InvalidEntry(slot.name, f"{where!r:.160} is not a record of an assistant")
     texts = [value.get(field) for field in ("id", "platform", "origin", "digest")]
     history, others, tag = value.get("history", []), value.get("elsewhere", {}), value.get("tag")
     if not all(isinstance(text, str) for text in texts) or not isinstance(history, list) or value.keys() - RECORD_FIELDS:

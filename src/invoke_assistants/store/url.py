@@ -51,7 +51,9 @@ class StoreURL:
             known = ", ".join(f"{each}://" for each in SCHEMES)
             hint = did_you_mean(scheme, SCHEMES)
             raise SettingsError(f"{source}: no store is kept at {scheme[:40]}://; known: a path, {known}{hint}")
-        invalid = SettingsError(f"{source} is no valid {scheme}:// URL; in a password, percent-encode all but letters and digits")
+        invalid = SettingsError(
+            f"{source} is not a valid {scheme}:// URL; in a password, percent-encode all but letters and digits"
+        )
         try:
             parts = urlsplit(text)
             if scheme != "postgresql" and (not parts.hostname or parts.port == 0):  # libpq takes several hosts, or none

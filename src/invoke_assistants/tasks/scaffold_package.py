@@ -84,14 +84,14 @@ def read_declared(path: Path) -> Declared:
     """Read a module of assistants without importing it.
 
     Raises:
-        SettingsError: it cannot be read, or is no valid Python.
+        SettingsError: it cannot be read, or is not valid Python.
     """
     try:
         tree = ast.parse(path.read_bytes())
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
     except (SyntaxError, ValueError) as error:
-        raise SettingsError(f"{path} is no valid Python: {error}") from None
+        raise SettingsError(f"{path} is not valid Python: {error}") from None
     names, first = set(), None
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -144,7 +144,7 @@ def _only_package(root: Path, sources: Sources) -> str | None:
 def _check_name(package: str) -> None:
     parts = package.split(".")
     if not all(each.isidentifier() and not keyword.iskeyword(each) for each in parts):
-        raise SettingsError(f"--package {package!r:.80} is no name of a Python package, like app or shop")
+        raise SettingsError(f"--package {package!r:.80} is not the name of a Python package, like app or shop")
     if parts[0] in {"tasks", "tests"}:
         raise SettingsError(f"--package {package}: that name has another meaning in a project, take another one")
 

@@ -44,7 +44,7 @@ def add_collection(content: bytes) -> bytes:
         tree = ast.parse(content)
     except (SyntaxError, ValueError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise Uneditable(f"it is no valid Python{line}: {getattr(error, 'msg', error)}") from None
+        raise Uneditable(f"it is not valid Python{line}: {getattr(error, 'msg', error)}") from None
     insertions = _plan(tree)
     mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
     lines = content.removeprefix(mark).splitlines(keepends=True)
