@@ -222,10 +222,10 @@ class Repository:
         return self.git("merge", "-q", "theirs", "-m", "merge", check=False).returncode
 
     def install_driver(self) -> None:
-        """Install the driver as the README says, with this Python."""
-        section = (ROOT / "README.md").read_text().partition("## Merging the store\n")[2].partition("\n## ")[0]
-        attributes = section.partition("```gitattributes\n")[2].partition("```")[0]
-        [command] = re.findall(r'^git config merge\.asst\.driver "(.*)"$', section, re.M)
+        """Install the driver as the docs say, with this Python."""
+        page = (ROOT / "docs" / "how-to" / "merge-conflicts.md").read_text()
+        [attributes] = re.findall(r"^```gitattributes.*\n(.*\n)```", page, re.M)
+        [command] = re.findall(r'^\$ git config merge\.asst\.driver "(.*)"$', page, re.M)
         assert command.startswith("python -m ")
         (self.root / ".gitattributes").write_text(attributes)
         self.git("config", "merge.asst.driver", command.replace("python", sys.executable, 1))
