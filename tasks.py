@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import subprocess
 import sys
+import tempfile
+import tomllib
+from pathlib import Path
 
-from invoke import Collection, Context, Exit, task
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
 
 from invoke_assistants import AsstError
 from invoke_assistants.tasks import ns as asst
 
 CHECKS = ["ruff check .", "ruff format --check .", "mypy", f"pyright --pythonpath {shlex.quote(sys.executable)}"]
+
+ROOT = Path(__file__).parent
 
 
 @task
@@ -67,4 +77,53 @@ def docs(c: Context) -> None:
     c.run(f"{sys.executable} -m zensical build --strict")
 
 
-ns = Collection(asst, play, test, soak, check, pictures, format_, docs)
+@task(help={"out": "folder for the two files"})
+def build(c: Context, out: str = "dist") -> None:
+    """Build the sdist, and from it the wheel, and check both."""
+    c.run(f"{sys.executable} -m build -q -o {shlex.quote(out)} {shlex.quote(str(ROOT))}")
+    files = f"{shlex.quote(out)}/invoke_assistants-{version_of(ROOT)}"
+    c.run(f"{sys.executable} -m twine --no-color check --strict {files}.tar.gz {files}-py3-none-any.whl")
+    c.run(f"{sys.executable} -m check_wheel_contents {files}-py3-none-any.whl")
+
+
+@task
+def release(c: Context) -> None:
+    """Build this version and try it; print the command that uploads it, and upload nothing."""
+    if found := obstacles(ROOT):
+        raise Exit("\n".join(found), 1)
+    out = ROOT / "dist"
+    build(c, str(out))
+    version = version_of(ROOT)
+    with tempfile.TemporaryDirectory() as folder:
+        python = f"{folder}/bin/python"
+        c.run(f"{sys.executable} -m venv {folder}")
+        c.run(f"{python} -m pip install -q --disable-pip-version-check {out}/invoke_assistants-{version}-py3-none-any.whl")
+        c.run(f"{sys.executable} {ROOT}/.ci/smoke.py {python}")
+    print("Nothing is uploaded yet. To release, type:")
+    print(f"git tag v{version} && git push origin v{version} && python -m twine upload dist/invoke_assistants-{version}[-.]*")
+
+
+def version_of(root: Path) -> str:
+    """The version in ``pyproject.toml``."""
+    return str(tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"])
+
+
+def obstacles(root: Path) -> list[str]:
+    """A sentence for each thing that must be put right before a release; none where there is nothing."""
+    version = version_of(root)
+    found: list[str] = []
+    if not re.search(rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$", (root / "CHANGELOG.md").read_text(), re.M):
+        found.append(f"CHANGELOG.md has no dated section for {version}: write '## [{version}] - YYYY-MM-DD' over its entries")
+    if changed := git(root, "status", "--porcelain"):
+        found.append(f"these files are not committed: commit them, or stash them with git stash -u\n{changed}")
+    if git(root, "tag", "--list", f"v{version}"):
+        found.append(f"the tag v{version} exists: raise the version in pyproject.toml")
+    return found
+
+
+def git(root: Path, *args: str) -> str:
+    """What git prints in a folder."""
+    return subprocess.run(["git", *args], cwd=root, capture_output=True, text=True, check=True).stdout.rstrip()
+
+
+ns = Collection(asst, play, test, soak, check, pictures, format_, docs, build, release)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -91,8 +92,23 @@ def after(c):
 ns = Collection(asst, hello, ship, after)
 '''
 
+MEMORY = Path("/dev/shm")
+
+
+def pytest_configure() -> None:
+    """Temporary folders are in memory where it has room and runs programs: on a disk, half of the time is waiting for fsync."""
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 1 << 30 and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def examples(many: int) -> int:
+    """How many examples a property is tried on: so many with THOROUGH=1, as in ``.ci/run``, else a quarter."""
+    return many if os.environ.get("THOROUGH") else max(many // 4, 20)
+
+
 _numbers = itertools.count()
 _forking = Forking()
+inv_script = _forking.script
 
 
 @dataclass

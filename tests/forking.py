@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -23,10 +24,36 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from types import ModuleType
 
-OTHERS = ["invoke.main", "pydantic", "openai", "rich.console", "rich.table", "rich.progress", "tinydb", "filelock", "dotenv"]
-OURS = ["ask.ask", "commands", "emulator.transport", "platforms.agents", "tasks"]
+OTHERS = [
+    "invoke.main", "pydantic", "openai", "rich.console", "rich.table", "rich.progress", "tinydb", "filelock", "dotenv", "tomllib",
+    "encodings.utf_8_sig", "httpcore2", "anyio._backends._asyncio", "truststore",
+]  # fmt: skip
+OURS = ["ask.ask", "commands", "emulator.transport", "platforms.agents", "sdk.connections", "tasks.terminal", "tasks.text_diff"]
+ASKING = [
+    "openai.resources.beta.beta", "openai.resources.responses",
+    *(f"invoke_assistants.ask.{each}" for each in ("agents_api", "responses_api", "by_name")),
+]  # fmt: skip
+LATE = {  # imported before the first command with such a word in its arguments or environment: most commands need none of them
+    "redis://": ["redis"],
+    "postgresql://": ["psycopg"],
+    "s3://": ["obstore"],
+    "asst.run": ASKING,
+    "asst.chat": ASKING,
+}
 MESSAGE = 1 << 17  # bytes; a command's arguments and environment are one message
+CLIENT = """#!{python} -ISE
+import json, os, signal, socket, sys
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as there:
+    there.connect({address!r})
+    socket.send_fds(there, [json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()], [0, 1, 2])
+    pid = int(there.recv(99))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: os.kill(pid, number))
+    code = int(there.recv(99))
+sys.exit(code if code >= 0 else 128 - code)
+"""
 
 
 class Forked:
@@ -37,6 +64,10 @@ class Forked:
     def __init__(self, reply: socket.socket) -> None:
         self._reply = reply
         self.pid = int(reply.recv(MESSAGE))
+
+    def fileno(self) -> int:
+        """What can be read from once the command has ended."""
+        return self._reply.fileno()
 
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
@@ -82,6 +113,7 @@ class Forking:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._server: tuple[subprocess.Popen[bytes], socket.socket] | None = None
+        self._listener: socket.socket | None = None
         atexit.register(self._end)
 
     def start(self, args: tuple[str, ...], cwd: Path, env: dict[str, str]) -> Written:
@@ -100,6 +132,33 @@ class Forking:
         with there, self._lock:
             socket.send_fds(self._begun(), [json.dumps([args, str(cwd), env]).encode()], [*streams, there.fileno()])
         return here
+
+    def script(self) -> str:
+        """A program that a shell can start as ``inv``: the command is forked, on the streams of the program."""
+        if self._listener is None:
+            self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._listener.bind(b"")  # to a name that is free, of no file
+            self._listener.listen()
+            threading.Thread(target=self._accept, args=[self._listener], daemon=True).start()
+        return CLIENT.format(python=sys.executable, address=self._listener.getsockname())
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            threading.Thread(target=self._stand_in, args=listener.accept()[:1], daemon=True).start()
+
+    def _stand_in(self, program: socket.socket) -> None:
+        """Run what a program asks for, tell it the id and the exit code, and end what it leaves behind when it is killed."""
+        with program, contextlib.suppress(ConnectionError):
+            message, fds, _, _ = socket.recv_fds(program, MESSAGE, 3)
+            args, cwd, env = json.loads(message)
+            process = Forked(self._forked(tuple(args), Path(cwd), env, fds))
+            for fd in fds:
+                os.close(fd)
+            program.send(str(process.pid).encode())
+            select.select([process, program], [], [])
+            if process.poll() is None:
+                process.kill()
+            program.send(str(process.wait()).encode())
 
     def _begun(self) -> socket.socket:
         if self._server is None:
@@ -120,6 +179,7 @@ class Forking:
 def _serve(there: socket.socket) -> tuple[str, ...] | None:
     """Fork for each command until the other side is gone; in the forked process, the arguments of its command."""
     running: dict[int, socket.socket] = {}
+    late = dict(LATE)
 
     def reap(*_: object) -> None:
         while running:
@@ -134,6 +194,8 @@ def _serve(there: socket.socket) -> tuple[str, ...] | None:
         message, fds, _, _ = socket.recv_fds(there, MESSAGE, 4)
         if not message:
             return None
+        for word in [word for word in late if word in message.decode()]:
+            _import(late.pop(word))
         args, cwd, env = json.loads(message)
         reply = socket.socket(fileno=fds.pop())
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # until its end has a place to be told
@@ -159,6 +221,19 @@ def _serve(there: socket.socket) -> tuple[str, ...] | None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
 
+def _import(names: list[str]) -> None:
+    """Import these modules for all processes to come, which spend no time on them at their end.
+
+    Nothing imported so far is looked through by the garbage collector again, or taken apart, module by module: that is
+    half of what a short command computes. Whatever a process imports and makes itself ends as ever.
+    """
+    for name in names:
+        importlib.import_module(name)
+    gc.freeze()
+    kept.update({name: module for name, module in sys.modules.items() if name not in ("sys", "builtins", "__main__")})
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object([*kept.values(), *(list(vars(module).values()) for module in kept.values())]))
+
+
 def _open_streams() -> None:
     """As at the start of a process: whether a stream is a terminal or can be sought decides how it is written."""
     sys.stdin = sys.__stdin__ = os.fdopen(0, closefd=False)
@@ -167,9 +242,9 @@ def _open_streams() -> None:
 
 
 if __name__ == "__main__":
-    for name in [*OTHERS, *(f"invoke_assistants.{each}" for each in OURS)]:
-        importlib.import_module(name)
-    gc.freeze()  # nothing imported so far is looked through again, in each process and at its end
+    kept: dict[str, ModuleType] = {}
+    atexit.register(lambda: [sys.modules.pop(name, None) for name in kept])  # registered first: the last to run
+    _import([*OTHERS, *(f"invoke_assistants.{each}" for each in OURS)])
     given = None
     with contextlib.suppress(KeyboardInterrupt, ConnectionError):
         given = _serve(socket.socket(fileno=int(sys.argv[1])))

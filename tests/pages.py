@@ -27,6 +27,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from conftest import inv_script
 from sybil import Document, Example, Region, Sybil
 from sybil.parsers.markdown.lexers import DirectiveInHTMLCommentLexer, RawFencedCodeBlockLexer
 
@@ -129,7 +130,9 @@ class Session:
             "[user]\nname = ada\nemail = ada@example.com\n[init]\ndefaultBranch = main\n[advice]\ndetachedHead = false\n"
         )
         (home / "pip").write_text("#!/bin/sh\n")  # what a page installs is there; .ci/run installs it for real
-        (home / "pip").chmod(0o755)
+        (home / "inv").write_text(inv_script())
+        for program in ("pip", "inv"):
+            (home / program).chmod(0o755)
         self._env = {
             "PATH": f"{home}:{Path(sys.executable).parent}:/usr/bin:/bin",
             "HOME": str(home),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
+import fcntl
 import functools
 import os
 import socket
@@ -126,21 +126,42 @@ def _s3(name: str) -> Iterator[Place]:
 
 @functools.cache
 def s3_endpoint() -> str:
-    """The URL of a server that stands in for S3, with one bucket; it ends with this process."""
-    stack = contextlib.ExitStack()
-    endpoint = stack.enter_context(moto())
-    atexit.register(stack.close)
-    with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT"), timeout=20):
-        return endpoint
+    """The URL of a server that stands in for S3, with one bucket: one for all processes of this run of tests.
+
+    It ends with the last of them, since each holds a lock that the server waits for.
+    """
+    shared = Path(tempfile.gettempdir(), f"asst-s3-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}")
+    users = shared.with_suffix(".users")
+    fcntl.flock(os.open(users, os.O_CREAT | os.O_RDWR), fcntl.LOCK_SH)  # until this process ends
+    with shared.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        if not (endpoint := file.read()):
+            port = free_port()
+            subprocess.run(["sh", "-c", '"$@" >/dev/null 2>&1 &', "sh", *moto_command(port), str(users)], check=True)
+            wait_for(lambda: answers(port), 60)
+            endpoint = f"http://127.0.0.1:{port}"
+            with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT"), timeout=20):
+                file.write(endpoint)
+    return endpoint
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def moto_command(port: int) -> list[str]:
+    return [sys.executable, "-W", "ignore", str(Path(__file__).with_name("s3_server.py")), str(port)]
 
 
 @contextlib.contextmanager
 def moto(**env: str) -> Iterator[str]:
     """A server that stands in for S3; yields its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("s3_server.py")), str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **env}) as server:
+    port = free_port()
+    with subprocess.Popen(
+        moto_command(port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **env}
+    ) as server:
         try:
             wait_for(lambda: answers(port), 60)
             yield f"http://127.0.0.1:{port}"
@@ -161,8 +182,7 @@ class RedisServer:
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
         self._folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self.url = f"redis://:canary-secret@127.0.0.1:{self._port}/0"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -32,29 +34,30 @@ shown(annotated)
 """
 
 
-def command_of(checker: str) -> list[str]:
-    return {"mypy": ["mypy", "--strict"], "pyright": ["pyright", "--pythonpath", sys.executable]}[checker]
+@pytest.fixture
+def told(tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, list[str]]:
+    """By file, what a checker in strict mode says of the code above and of the README's ``tasks.py``, from one run of it."""
+    blocks = re.findall(r"^( *)```python.*?\n(.*?)^\1```", (ROOT / "README.md").read_text(), re.M | re.S)
+    shown = next(code for _, code in blocks if "from invoke_assistants.tasks import ns as asst" in code)
+    for name, code in {"probe": CODE, "mixed": MIXED, "shown": textwrap.dedent(shown)}.items():
+        (tmp_path / f"{name}.py").write_text(code)
+    (tmp_path / "pyproject.toml").write_text(f'[tool.pyright]\ntypeCheckingMode = "strict"\nextraPaths = ["{ROOT}"]\n')
+    command = {
+        "mypy": ["mypy", "--strict", *map(str, tmp_path.glob("*.py"))],
+        "pyright": ["pyright", "--project", str(tmp_path), "--pythonpath", sys.executable],
+    }[request.param]
+    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    assert lines, done.stderr
+    return {name: [line for line in lines if f"{name}.py:" in line] for name in ("probe", "mixed", "shown")}
 
 
-@pytest.mark.parametrize("checker", ["mypy", "pyright"])
-def test_a_list_of_assistants_of_several_outputs(tmp_path: Path, checker: str) -> None:
-    """A list of assistants with several outputs needs no annotation, and accepts the one that the docs name."""
+@pytest.mark.parametrize("told", ["mypy", "pyright"], indirect=True)
+def test_a_users_code_has_the_right_types_and_no_errors(told: dict[str, list[str]]) -> None:
+    """An output is revealed as the app's type; a list of assistants of several outputs needs no annotation, and accepts the one
+    that the docs name; a new project's ``tasks.py``, copied from the README, is clean."""
     assert "`list[Assistant[Any]]`" in (ROOT / "docs" / "reference" / "assistant.md").read_text()
-    file = tmp_path / "mixed.py"
-    file.write_text(MIXED)
-    done = subprocess.run(
-        [sys.executable, "-m", *command_of(checker), str(file)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout
-
-
-@pytest.mark.parametrize("checker", ["mypy", "pyright"])
-def test_an_output_is_revealed_as_the_apps_type(tmp_path: Path, checker: str) -> None:
-    """mypy and pyright reveal TriviaGame as the output of a run, without an error."""
-    file = tmp_path / "probe.py"
-    file.write_text(CODE)
-    done = subprocess.run(
-        [sys.executable, "-m", *command_of(checker), str(file)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert "TriviaGame" in next(line for line in done.stdout.splitlines() if "Revealed" in line or 'is "' in line), done.stdout
-    assert done.returncode == 0, done.stdout
+    assert told["mixed"] == told["shown"] == []
+    [revealed] = told["probe"]
+    assert "TriviaGame" in revealed
+    assert "error" not in revealed

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, Union
 
 import pytest
-from conftest import Host
+from conftest import Host, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.lib.beta.agents import function_tool
@@ -179,7 +179,7 @@ defaults = st.one_of(st.just(...), st.none(), st.booleans(), st.integers(), st.t
 
 
 @given(st.dictionaries(names, st.tuples(types, defaults, st.booleans()), max_size=4), st.one_of(st.none(), st.text(max_size=20)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_any_signature_is_declared_as_the_sdk_does(parameters: dict[str, tuple[Any, Any, bool]], doc: str | None) -> None:
     """Whatever the types, defaults, parameter names and docstring, the definition is the SDK's."""
     values = {f"d_{name}": default for name, (_, default, _) in parameters.items()}
@@ -273,7 +273,7 @@ docs = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=5)
 
 
 @given(docs, docs, st.sampled_from([int, str, bool]), st.sampled_from([int, str, bool]), st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_what_is_seen_of_a_function_is_in_the_digest(doc: str, other: str, kind: type, another: type, optional: bool) -> None:
     """The digest changes exactly where the docstring or a parameter does."""
 

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+from conftest import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,7 +36,7 @@ def reordered(value: Any, draw: Any, keep: bool = False) -> Any:
     return [reordered(item, draw) for item in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(objects, st.data())
 def test_the_digest_knows_no_key_order_but_that_of_properties(value: Any, data: Any) -> None:
     """The order of keys does not change the digest, except inside ``properties``."""
@@ -58,14 +59,14 @@ def test_the_digest_is_sha256_of_compact_sorted_utf8() -> None:
     assert json.loads(canonical(payload)) == payload
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(objects)
 def test_nothing_differs_from_itself(value: Any) -> None:
     """A remote object that holds the configured payload shows no change, whatever else it holds."""
     assert compare({**copy.deepcopy(value), "id": "x", "created_at": 1}, value) == ()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(objects, objects)
 def test_equal_digests_mean_no_change_and_back(one: Any, other: Any) -> None:
     """Payloads with the same digest compare equal in both directions."""
@@ -209,7 +210,7 @@ def leaves(value: Any, field: str = "") -> dict[str, Any]:
     return {field: value}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(declarations, declarations, st.dictionaries(st.sampled_from(["x", "y"]), st.just("theirs")))
 def test_after_a_reset_an_object_holds_the_declared_payload_alone(
     other: Assistant[Any], declared: Assistant[Any], foreign: dict[str, str]

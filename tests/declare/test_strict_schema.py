@@ -8,6 +8,7 @@ import json
 from typing import Annotated, Any, Literal, Optional, Union
 
 import pytest
+from conftest import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.lib.beta.agents import agent_text_format
@@ -91,7 +92,7 @@ def models(draw: st.DrawFn) -> type[BaseModel]:
     return create_model("Generated", __doc__=draw(st.sampled_from([None, "A model."])), **definitions)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(models())
 def test_the_transform_is_the_sdks(model: type[BaseModel]) -> None:
     """Our strict schema is the SDK's, key order included, for every model that pydantic can describe.

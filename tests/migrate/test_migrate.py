@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from conftest import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from invoke.program import Program
@@ -550,7 +551,7 @@ def test_the_source_is_as_ruff_formats_it(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.text() | st.text(alphabet="ab \"'\\\n\r\t{}\x00\u202e\ud800é", max_size=200), st.integers(0, 12))
 def test_prose_comes_back_exactly(value: str, before: int) -> None:
     """The literal of any instructions is source that can be encoded, with exactly that value."""
@@ -586,7 +587,7 @@ FIELDS = [*old("asst_a"), "reasoning_effort", "file_ids"]
 ODD = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4)
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(JSON | st.lists(ODD.map(lambda odd: {**copy.deepcopy(HELPER), **odd}), min_size=1, max_size=3))
 def test_any_json_ends_in_source_or_in_one_line(document: Any) -> None:
     """Nothing but our own errors is raised; what is declared compiles."""
@@ -627,7 +628,7 @@ def schemas() -> st.SearchStrategy[dict[str, Any]]:
     return objects(nested)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 @given(schemas())
 def test_any_strict_schema_becomes_a_model_of_the_same_meaning(schema: dict[str, Any]) -> None:
     """The model that is made from a strict schema has the same schema."""

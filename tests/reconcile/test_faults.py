@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MODELS, Host
+from conftest import MODELS, THREE, Host
 from loopback import Fault, Loopback, Seen, error_body
 
 from invoke_assistants import AsstError, PlatformError, RowsFailed, StoreError, commands
@@ -847,7 +847,7 @@ def test_this_machines_clock_decides_nothing(one: Host, server: Loopback, monkey
 
 DIES = """
 import os, signal
-left = [int(os.environ["DIES_AT"])]
+left = [int(os.environ.get("DIES_AT", "0"))]
 fsync = os.fsync
 def dying(descriptor):
     left[0] -= 1
@@ -859,11 +859,10 @@ os.fsync = dying
 
 
 @pytest.mark.parametrize(("number", "at"), [("SIGKILL", 1), ("SIGKILL", 3), ("SIGINT", 3), ("SIGTERM", 1)])
-def test_a_signal_while_the_store_is_written(host: Host, server: Loopback, tmp_path: Path, number: str, at: int) -> None:
+def test_a_signal_while_the_store_is_written(host: Host, server: Loopback, number: str, at: int) -> None:
     """Between the temporary file and the rename, at the pending operations and at the results: the rerun settles all."""
-    (tmp_path / "dies").mkdir()
-    (tmp_path / "dies" / "sitecustomize.py").write_text(DIES)
-    process = host.start("asst.create", env={"PYTHONPATH": str(tmp_path / "dies"), "DIES_AT": str(at), "DIES_OF": number})
+    host.declare(THREE + DIES)
+    process = host.start("asst.create", env={"DIES_AT": str(at), "DIES_OF": number})
     process.communicate(timeout=60)
     assert process.returncode == {"SIGKILL": -9, "SIGINT": 130, "SIGTERM": 143}[number]
     assert host.inv("asst.create").code == 0

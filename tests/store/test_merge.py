@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, Host, Result, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,7 +71,7 @@ stores = st.builds(
 bases = st.one_of(st.none(), stores)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(bases, stores)
 def test_what_one_side_left_alone_is_the_other_side(base: Tables | None, side: Tables) -> None:
     """Merging a side with its base, or with itself, gives that side unchanged and no conflict."""
@@ -97,7 +96,7 @@ def now(entry: dict[str, Any] | None) -> dict[str, Any] | None:
     return entry and {key: value for key, value in entry.items() if key != "history"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(bases, stores, stores)
 def test_a_merge_is_never_clean_but_wrong(base: Tables | None, ours: Tables, theirs: Tables) -> None:
     """Exactly the entries that differ in all three versions conflict, and then nothing is merged; else each is one side's."""
@@ -137,7 +136,7 @@ def test_the_lineage_of_a_merge(base: str | None, ours: str | None, theirs: str 
         assert "lock" not in tables["store"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(bases, stores, stores)
 def test_the_sides_are_alike(base: Tables | None, ours: Tables, theirs: Tables) -> None:
     """Swapping the sides changes nothing but the sides in the conflicts."""
@@ -146,7 +145,7 @@ def test_the_sides_are_alike(base: Tables | None, ours: Tables, theirs: Tables) 
     assert merge(base, theirs, ours) == (tables, swapped)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(bases, stores, stores, st.sampled_from(["ours", "theirs"]))
 def test_a_settled_merge_is_a_valid_store(base: Tables | None, ours: Tables, theirs: Tables, side: Any) -> None:
     """With a side for each conflict the result is a valid store, which holds exactly the payloads that it names."""
@@ -200,11 +199,10 @@ class Repository:
         identity = ["-c", "user.name=n", "-c", "user.email=e@x", "-c", "commit.gpgsign=false"]
         return subprocess.run(["git", *identity, *args], cwd=self.root, capture_output=True, text=True, check=check)
 
-    def inv(self, *args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "invoke", *args]
-        return subprocess.run(
-            command, cwd=self.root, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
-        )
+    def inv(self, *args: str, env: dict[str, str] | None = None) -> Result:
+        host = Host.__new__(Host)
+        host.root, host.env = self.root, {}
+        return host.inv(*args, env=env)
 
     def put(self, key: tuple[str, str], payload: dict[str, Any], id: str = "", **more: Any) -> None:
         self.store.commit({key: Record(id or f"agent_{'_'.join(key)}", HERE, digest(payload), **more)}, PAYLOADS.items())
@@ -224,10 +222,10 @@ class Repository:
         return self.git("merge", "-q", "theirs", "-m", "merge", check=False).returncode
 
     def install_driver(self) -> None:
-        """Install the driver as the README says, with this Python."""
-        section = (ROOT / "README.md").read_text().partition("## Merging the store\n")[2].partition("\n## ")[0]
-        attributes = section.partition("```gitattributes\n")[2].partition("```")[0]
-        [command] = re.findall(r'^git config merge\.asst\.driver "(.*)"$', section, re.M)
+        """Install the driver as the docs say, with this Python."""
+        page = (ROOT / "docs" / "how-to" / "merge-conflicts.md").read_text()
+        [attributes] = re.findall(r"^```gitattributes.*\n(.*\n)```", page, re.M)
+        [command] = re.findall(r'^\$ git config merge\.asst\.driver "(.*)"$', page, re.M)
         assert command.startswith("python -m ")
         (self.root / ".gitattributes").write_text(attributes)
         self.git("config", "merge.asst.driver", command.replace("python", sys.executable, 1))
@@ -384,8 +382,8 @@ def test_the_command_names_each_conflict_and_what_to_type(repository: Repository
     two_conflicts(repository)
     before = repository.path.read_bytes()
     result = repository.inv("asst.resolve", "--json")
-    document = json.loads(result.stdout)
-    assert (result.returncode, document["command"], document["ok"]) == (1, "resolve", False)
+    document = json.loads(result.out)
+    assert (result.code, document["command"], document["ok"]) == (1, "resolve", False)
     assert [(row["name"], row["environment"], row["platform"]) for row in document["rows"]] == [
         ("b", "development", "local"),
         ("b", "production", "local"),
@@ -395,7 +393,7 @@ def test_the_command_names_each_conflict_and_what_to_type(repository: Repository
     assert document["error"].startswith("2 conflicts: b in development: ours agent_b_development ")
     assert "nothing was written; give all choices at once: " in document["error"]
     assert "inv asst.resolve --ours b:development --ours b:production (" in document["error"]
-    assert document["error"] in result.stderr
+    assert document["error"] in result.err
     assert repository.path.read_bytes() == before
     assert repository.in_conflict()
 
@@ -404,9 +402,9 @@ def test_choices_are_given_together(repository: Repository) -> None:
     """The narrower choice wins; the file is valid and added, and the output names the id that is recorded no more."""
     two_conflicts(repository)
     result = repository.inv("asst.resolve", "--ours", "all", "--theirs", "b:production")
-    assert result.returncode == 0, result.stderr
-    assert "3 merged" in result.stdout
-    assert "agent_ours is recorded no more" in result.stdout
+    assert result.code == 0, result.err
+    assert "3 merged" in result.out
+    assert "agent_ours is recorded no more" in result.out
     held = repository.store.read().records
     assert held["b", "development"].digest == digest(P)
     assert held["b", "production"].id == "agent_theirs"
@@ -414,7 +412,7 @@ def test_choices_are_given_together(repository: Repository) -> None:
     assert not repository.in_conflict()
     assert repository.git("show", ":assistants_store.json").stdout == repository.path.read_text()
     again = repository.inv("asst.resolve")
-    assert (again.returncode, again.stdout) == (0, "nothing to resolve\n")
+    assert (again.code, again.out) == (0, "nothing to resolve\n")
 
 
 def test_a_choice_for_some_settles_nothing(repository: Repository) -> None:
@@ -521,9 +519,9 @@ def test_without_git_it_is_one_line(repository: Repository, tmp_path: Path) -> N
     )
     for env, message in cases:
         result = repository.inv("asst.resolve", env=env)
-        assert result.returncode == 1
-        assert message in result.stderr
-        assert len(result.stderr.splitlines()) == 1
+        assert result.code == 1
+        assert message in result.err
+        assert len(result.err.splitlines()) == 1
 
 
 def drive(folder: Path, base: bytes, ours: bytes, theirs: bytes) -> tuple[int, bytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -27,9 +28,10 @@ from invoke_assistants.types import Key, Location, Record
 PAYLOAD: dict[str, Any] = {"model": "m", "instructions": "Do it."}
 FEW, MANY = 20, 60  # documents, in turn, where a file is rewritten again and again
 
-# A process that takes one line of JSON after the other: what to do, with which file, and the moment to begin.
+# A process that takes one line of JSON after the other: what to do, with which file, and the moment to begin. What rewrites
+# without end does so in a child of it, which says its id first; the child's end is told.
 WORKER = """
-import json, sys, time
+import json, os, sys, time
 from pathlib import Path
 from tinydb import TinyDB
 from test_stock_tinydb import insert_ours, rewrite_ours, rewrite_stock
@@ -43,6 +45,12 @@ for line in sys.stdin:
     what, path, name, at = json.loads(line)
     while time.time() < at:
         pass
+    if what.startswith("rewrite"):
+        if child := os.fork():
+            os.waitpid(child, 0)
+            print("ended", flush=True)
+            continue
+        print(os.getpid(), flush=True)
     try:
         globals()[what](Path(path), name)
         print("done", flush=True)
@@ -169,15 +177,18 @@ def test_killed_while_rewriting(
     """After each SIGKILL our store is in one of the two states; some stock files are broken."""
     rounds, lost = 0, 0
     chance = random.Random(1)
+    worker = workers()
     while rounds < 10 or (not lost and rounds < 40):  # a comparison with nothing lost would mean nothing
         rounds += 1
         for kind in ("stock", "ours"):
             path = tmp_path / f"{kind}{rounds}.json"
-            worker = workers()
             worker.send(f"rewrite_{kind}", path)
+            child = int(worker.answer())
             assert worker.answer() == "wrote"
             time.sleep(chance.uniform(0, 0.1))
-            worker.end()
+            os.kill(child, signal.SIGKILL)
+            while (said := worker.answer()) != "ended":
+                assert said == "wrote"
             if kind == "ours":
                 assert len(ours(path).read().records) in (FEW, MANY)
             else:

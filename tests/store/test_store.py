@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -129,7 +130,7 @@ slugs = st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,8}", fullmatch=True)
 ids = st.from_regex(r"[A-Za-z0-9_-]{3,20}", fullmatch=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.dictionaries(st.tuples(slugs, slugs), st.tuples(ids, st.booleans(), st.booleans()), max_size=6))
 def test_what_is_committed_is_read(tmp_path_factory: pytest.TempPathFactory, entries: dict[Any, Any]) -> None:
     """Any set of records is read back as it was committed, by another store object."""
