@@ -404,7 +404,7 @@ def test_a_same_name_without_tags_is_somebody_elses(host: Host, server: Loopback
         ("ASSISTANTS = [3]", r"\[0\] is 3, which is not an Assistant"),
         (MODELS + 'a = Assistant("a", model="m")\nASSISTANTS = [a, a]', "two assistants are called a"),
         (MODELS + 'ASSISTANTS = {"b": Assistant("a", model="m")}', "the key 'b' stands for the assistant a"),
-        (MODELS + 'ASSISTANTS = [Assistant("a", model="m", output=int)]', "no Pydantic model and no dataclass"),
+        (MODELS + 'ASSISTANTS = [Assistant("a", model="m", output=int)]', "neither a Pydantic model nor a dataclass"),
         (MODELS + 'ASSISTANTS = [Assistant("a", model="m", environments={"prod": {}})]', "did you mean 'production'"),
     ],
 )
