@@ -64,9 +64,9 @@ class Assistant(Declaration[Output]):
             NotCreated: there is no such instance.
             AsstError: the settings or the store are wrong.
         """
-        from .ask.process_cache import find_instance
+        from .ask.process_cache import process_cache
 
-        return find_instance(self, environment).record.id
+        return process_cache().instance(self, environment, None).record.id
 
     def run(self, prompt: str, *, session: str | None = None, environment: str | None = None) -> Reply[Output]:
         """Ask the assistant and wait for its answer.

@@ -25,7 +25,7 @@ from loopback import Loopback
 from places import REDIS, missing, wait_for
 
 from invoke_assistants import Assistant, NotCreated, commands
-from invoke_assistants.ask.process_cache import afind_instance, process_cache
+from invoke_assistants.ask.process_cache import process_cache
 from invoke_assistants.errors import SettingsError, StoreError
 from invoke_assistants.store.connect import open_storage
 from invoke_assistants.store.store import Store
@@ -288,7 +288,7 @@ def test_an_app_whose_threads_all_wait_is_answered(app: Host, monkeypatch: pytes
         loop.set_default_executor(ThreadPoolExecutor(1))
 
         def wait() -> str:
-            return asyncio.run_coroutine_threadsafe(afind_instance(TALKER, None), loop).result(30).record.id
+            return asyncio.run_coroutine_threadsafe(process_cache().ainstance(TALKER, None, None), loop).result(30).record.id
 
         return await asyncio.to_thread(wait)
 

@@ -20,7 +20,7 @@ from ..types import short
 from .conversations import check_owner
 from .instance import Instance
 from .parsing import ParseError, has_structure, parse_answer
-from .process_cache import afind_instance, find_instance, process_cache
+from .process_cache import ProcessCache, process_cache
 from .reply import Reply
 from .turn import Answer, Owner, Question, Turn
 from .turn_span import atraced, start_turn_span, traced
@@ -46,17 +46,21 @@ def ask(question: Question[Any]) -> Iterator[str | Reply[Any]]:
         PlatformError: a request failed, or the turn took too long.
         AsstError: the settings or the store are wrong, or the session is another assistant's or environment's.
     """
-    prepared = _PreparedQuestion(question, find_instance(question.assistant, question.environment, question.root))
-    client = prepared.process.clients().sync_client(prepared.instance)
-    pieces, span = prepared.ask(client), start_turn_span(prepared.instance, prepared.turn)
-    yield from pieces if span is None else traced(pieces, span, prepared.process.clients().canceller())
+    process = process_cache()
+    instance = process.instance(question.assistant, question.environment, question.root)
+    prepared = _PreparedQuestion(question, instance, process)
+    client = process.clients().sync_client(instance)
+    pieces, span = prepared.ask(client), start_turn_span(instance, prepared.turn)
+    yield from pieces if span is None else traced(pieces, span, process.clients().canceller())
 
 
 async def aask(question: Question[Any]) -> AsyncIterator[str | Reply[Any]]:
     """As ``ask``, on the running event loop."""
-    prepared = _PreparedQuestion(question, await afind_instance(question.assistant, question.environment, question.root))
-    client = await prepared.process.clients().async_client(prepared.instance)
-    pieces, span = prepared.aask(client), start_turn_span(prepared.instance, prepared.turn)
+    process = process_cache()
+    instance = await process.ainstance(question.assistant, question.environment, question.root)
+    prepared = _PreparedQuestion(question, instance, process)
+    client = await process.clients().async_client(instance)
+    pieces, span = prepared.aask(client), start_turn_span(instance, prepared.turn)
     async with aclosing(pieces if span is None else atraced(pieces, span)) as steps:
         async for piece in steps:
             yield piece
@@ -65,8 +69,8 @@ async def aask(question: Question[Any]) -> AsyncIterator[str | Reply[Any]]:
 class _PreparedQuestion:
     """A question that can be asked: the instance it goes to, the turn, and the API that carries it out."""
 
-    def __init__(self, question: Question[Any], instance: Instance) -> None:
-        self.process = process_cache()
+    def __init__(self, question: Question[Any], instance: Instance, process: ProcessCache) -> None:
+        self.process = process
         self.instance = instance
         self.turn = self._turn(question)
         self.api = self._api()
@@ -77,7 +81,7 @@ class _PreparedQuestion:
         environment = self.instance.environment.name
         owner = Owner(self.instance.settings.project, question.assistant.name, environment)
         _check_question(question, owner)
-        _warn_of_schema(question, self.instance)
+        _warn_of_schema(question, self.instance, self.process.warned)
         known_owner = self.process.conversations.owner(question.session)
         turn = Turn(
             owner=owner,
@@ -184,10 +188,9 @@ def _check_question(question: Question[Any], owner: Owner) -> None:
         raise AsstError(f"{owner}: session {session!r:.80} cannot be a session's id: give the session of a reply, unchanged")
 
 
-def _warn_of_schema(question: Question[Any], instance: Instance) -> None:
-    """Warn once where the saved instance holds the model to another schema than the app's."""
+def _warn_of_schema(question: Question[Any], instance: Instance, warned: set[tuple[str, str, str]]) -> None:
+    """Warn where the saved instance holds the model to another schema than the app's, once as ``warned`` knows."""
     assistant, here, digest = question.assistant, instance.environment, instance.record.digest
-    warned = process_cache().warned
     if (assistant.name, here.name, digest) in warned:
         return
     warned.add((assistant.name, here.name, digest))

@@ -11,7 +11,7 @@ from ..config.project import Project
 from ..types import Step
 from .ask import ask
 from .parsing import dump_output
-from .process_cache import find_instance
+from .process_cache import process_cache
 from .reply import Reply
 from .turn import Question
 
@@ -51,7 +51,7 @@ def run(question: Question[Any], show: Callable[[str], None] | None = None, *, d
     Raises:
         AsstError: as ``ask``.
     """
-    instance = find_instance(question.assistant, question.environment, question.root)
+    instance = process_cache().instance(question.assistant, question.environment, question.root)
     here, record, output = instance.environment, instance.record, question.assistant.output
     step = Step(question.assistant.name, here.name, here.location.platform, None, id=record.id, digest=record.digest)
     if dry:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .clients import Clients
 
-__all__ = ["ProcessCache", "afind_instance", "find_instance", "process_cache", "replace_process_cache"]
+__all__ = ["ProcessCache", "process_cache", "replace_process_cache"]
 
 Whereabouts = tuple[str | int | None, ...]
 
@@ -147,21 +147,6 @@ def replace_process_cache(replacement: ProcessCache) -> Generator[None]:
 
 
 _replacing = threading.Lock()  # blocks may begin and end in several threads
-
-
-def find_instance(assistant: Declaration[Any], environment: str | None, root: Path | None = None) -> Instance:
-    """The instance of an assistant in an environment, or in the current one.
-
-    Raises:
-        NotCreated: there is no such instance.
-        AsstError: the settings or the store are wrong.
-    """
-    return process_cache().instance(assistant, environment, root)
-
-
-async def afind_instance(assistant: Declaration[Any], environment: str | None, root: Path | None = None) -> Instance:
-    """As ``find_instance``, without blocking the running event loop."""
-    return await process_cache().ainstance(assistant, environment, root)
 
 
 def _start_over() -> None:
