@@ -404,7 +404,7 @@ def test_choices_are_given_together(repository: Repository) -> None:
     result = repository.inv("asst.resolve", "--ours", "all", "--theirs", "b:production")
     assert result.code == 0, result.err
     assert "3 merged" in result.out
-    assert "agent_ours is recorded no more" in result.out
+    assert "agent_ours is no longer recorded" in result.out
     held = repository.store.read().records
     assert held["b", "development"].digest == digest(P)
     assert held["b", "production"].id == "agent_theirs"

@@ -186,7 +186,7 @@ def test_revisions(shared: Place, tmp_path: Path) -> None:
     whole = next(int(number) for number, holds in found if holds == "4 instances")
     result = host.inv("asst.store", "--restore", str(whole))
     assert result.code == 0, result.err
-    assert f"revision {whole} is back, as a new revision; recorded no more: agent_" in result.out
+    assert f"revision {whole} is back, as a new revision; no longer recorded: agent_" in result.out
     assert without_lock(shared.tables("host")) == before
     for odd, message in (("99999", "is not kept: inv asst.store --history"), ("x", "a revision is a number")):
         wrong = host.inv("asst.store", "--restore", odd)

@@ -66,7 +66,7 @@ def copy_to_place(settings: Settings, here: Store, place: str, say: Say, *, yes:
 def restore_revision(here: Store, number: int, say: Say) -> list[str]:
     """Put a revision of a shared store back; return what to tell people. ``restore.restore_revision`` says what it raises."""
     lost = restore.restore_revision(_shared(here), number, say)
-    gone = f"; recorded no more: {', '.join(lost)}" if lost else ""
+    gone = f"; no longer recorded: {', '.join(lost)}" if lost else ""
     return [f"revision {number} is back, as a new revision{gone}: inv asst.status shows what differs"]
 
 

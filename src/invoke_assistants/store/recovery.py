@@ -115,7 +115,7 @@ def _step(key: Key, unsaved: Unsaved, merged: Tables) -> Step:
     platform = (record or before or {}).get("platform") or next(slot.location.platform for slot in slots if slot.location)
     if record:
         return Step(*key, platform, None, id=record["id"], digest=record["digest"])
-    return Step(*key, platform, None, note="recorded no more" if before else "an open request")
+    return Step(*key, platform, None, note="no longer recorded" if before else "an open request")
 
 
 def _refused(path: Path, conflicts: tuple[Conflict, ...]) -> Refused:

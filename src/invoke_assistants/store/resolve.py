@@ -137,7 +137,7 @@ def _unresolved(conflicts: Sequence[Conflict], sides: Mapping[Key, Side]) -> Row
     ]
     choices: dict[Key, str] = {**sides, **{each.key: "ours" for each in conflicts}}
     command = " ".join(["inv asst.resolve", *(f"--{side} {':'.join(key)}" for key, side in sorted(choices.items()))])
-    how = f"nothing was written; give all choices at once: {command} (--theirs for their side; NAME alone and all take more)"
+    how = f"nothing was written; give all choices at once: {command} (--theirs takes their side; NAME alone or all covers more)"
     return RowsFailed(f"{count(len(steps), 'conflict')}: {join_errors(step.error for step in steps)}: {how}", steps)
 
 
@@ -166,7 +166,7 @@ def _platform(slot: Slot, entry: JSONObject | None) -> str:
 def _step(key: Key, tables: Tables, versions: GitVersions) -> Step:
     record = entries(tables, "assistants").get(Slot(*key))
     lost = [id for id in _new_ids(key, versions, record) if not record or id != record["id"]]
-    note = f"{', '.join(lost)} is recorded no more: delete it where nothing uses it" if lost else None
+    note = f"{', '.join(lost)} is no longer recorded: delete it if nothing uses it" if lost else None
     if record:
         return Step(*key, record["platform"], None, id=record["id"], digest=record["digest"], note=note)
     return Step(*key, _last_platform(key, versions), None, note=note)

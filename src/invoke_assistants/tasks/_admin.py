@@ -34,8 +34,8 @@ ACTIONS: dict[str, AsstTask] = {
         "env": ENV,
         "json": JSON,
         "dry-run": DRY,
-        "check": "as for asst.plan",
-        "offline": "as for asst.plan",
+        "check": "with ACTION=plan, as for asst.plan",
+        "offline": "with ACTION=plan, as for asst.plan",
         "overwrite": OVERWRITE,
         "recreate": RECREATE,
         "yes": YES,
@@ -53,10 +53,9 @@ def admin(
     recreate: bool = False,
     yes: bool = False,
 ) -> list[Step]:
-    """Do what the variable ACTION says: create, update, deploy, plan, status, check.
+    """Run what ACTION names: create, update, deploy, plan, status or check.
 
-    With ACTION=update, an APP_ENV that names an environment after the first
-    means: deploy up to that one.
+    If ACTION=update and APP_ENV names a later environment, deploy up to that one.
 
     Example: ACTION=deploy inv asst.admin --dry-run
     """

@@ -16,8 +16,8 @@ __all__ = ["chat"]
 @task(
     help={
         "name": "the assistant",
-        "env": "whose instance to ask; by default what ASST_ENV or APP_ENV says, else the first environment's",
-        "session": "go on in this conversation",
+        "env": "ask this environment's instance; default: ASST_ENV, APP_ENV, or the first environment",
+        "session": "continue this conversation",
     }
 )
 def chat(c: Context, name: str, env: str | None = None, session: str | None = None) -> None:

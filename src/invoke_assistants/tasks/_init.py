@@ -27,17 +27,17 @@ __all__ = ["init"]
 
 @task(
     help={
-        "package": "declare the assistants in this package's assistants.py; made where it is missing",
-        "dry-run": "show the files and write nothing; exit with 2 where one would be written",
+        "package": "declare the assistants in PACKAGE/assistants.py; created if missing",
+        "dry-run": "show the files, write nothing; exit with 2 if any would be written",
         "yes": "write without asking",
     }
 )
 def init(c: Context, package: str | None = None, dry_run: bool = False, yes: bool = False) -> None:
-    """Make what this folder lacks for its first assistant: settings, tasks, an example.
+    """Set up this folder for its first assistant: settings, tasks, an example.
 
-    An existing project keeps every line that it has: files are made, or lines are added to them, once they were shown.
-    The assistants go to the package that the project has, else to a new one, app.
-    Run it again and it writes only what is missing by then.
+    It shows each change first, then creates files or adds lines. Every line
+    that is there stays. Assistants go into the project's package, or into a new
+    one, app. A second run writes only what is still missing.
 
     Example: python -m invoke_assistants init --package shop
     """

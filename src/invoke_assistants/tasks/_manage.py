@@ -29,9 +29,9 @@ def create(
     recreate: bool = False,
     yes: bool = False,
 ) -> list[Step]:
-    """Make an instance of every assistant in every environment that has none.
+    """Create the missing instances: one for each assistant and environment.
 
-    What exists is left alone; running it again writes nothing.
+    Existing instances stay as they are. A second run writes nothing.
 
     Example: inv asst.create --env development --dry-run
     """
@@ -85,7 +85,8 @@ def deploy(
 ) -> list[Step]:
     """Bring every environment up to date with the code, one after another.
 
-    One starts only once the one before it is whole. Nothing is created.
+    Each environment starts only when the one before it is complete. Nothing is
+    created.
 
     Example: inv asst.deploy --only judge_answer --dry-run
     """
@@ -104,9 +105,9 @@ def deploy(
     iterable=["only"],
     help=WRITE
     | {
-        "undeclared": "delete what is recorded and no longer declared",
-        "id": "delete this object with this project's tags, recorded or not",
-        "env": "act on this environment only; with --id: look there",
+        "undeclared": "delete instances that the code no longer declares",
+        "id": "delete this object, recorded or not; it must carry this project's tags",
+        "env": "act on this environment only; with --id, look for it there",
         "yes": "ask no question: delete",
     },
 )
@@ -120,7 +121,7 @@ def delete(
     dry_run: bool = False,
     yes: bool = False,
 ) -> list[Step]:
-    """Delete instances of an environment, of some assistants, or one by its id.
+    """Delete instances: by environment, by assistant, or one by its id.
 
     Example: inv asst.delete --undeclared --dry-run
     """
@@ -138,7 +139,7 @@ def delete(
 
 @task(help={"name": "the assistant", "env": "the environment", "id": "the id of the existing object", "json": JSON})
 def adopt(c: Context, name: str, env: str, id: str, json: bool = False) -> list[Step]:
-    """Make an existing remote object, as it is, the instance of an assistant.
+    """Make an existing remote object an assistant's instance, as it is.
 
     Example: inv asst.adopt judge_answer production agent_0123456789abcdef
     """
@@ -152,7 +153,7 @@ def adopt(c: Context, name: str, env: str, id: str, json: bool = False) -> list[
 
 @task(help={"name": "the assistant", "env": "the environment", "json": JSON})
 def forget(c: Context, name: str, env: str, json: bool = False) -> list[Step]:
-    """Drop the record of an assistant's instance; touch nothing remotely.
+    """Remove an instance from the store; leave the remote object alone.
 
     Example: inv asst.forget judge_answer production
     """
@@ -169,8 +170,8 @@ def forget(c: Context, name: str, env: str, json: bool = False) -> list[Step]:
         "only": ONLY,
         "env": ENV,
         "json": JSON,
-        "check": "exit with 2 if changes are pending, with 3 if deploy would refuse",
-        "offline": "compare with the store only, without a request",
+        "check": "exit with 2 if changes are pending, with 3 if deploy would be refused",
+        "offline": "compare with the store only; send no request",
     },
 )
 def plan(
@@ -181,7 +182,7 @@ def plan(
     check: bool = False,
     offline: bool = False,
 ) -> list[Step]:
-    """Show what deploy would do, field by field; write nothing.
+    """Show what differs from the code, field by field; write nothing.
 
     Example: inv asst.plan --env production --check
     """
@@ -209,7 +210,7 @@ def status(c: Context, only: Iterable[str] | None = None, env: str | None = None
 
 @task(iterable=["only"], help={"only": ONLY, "json": JSON})
 def check(c: Context, only: Iterable[str] | None = None, json: bool = False) -> list[Step]:
-    """Validate every declaration offline.
+    """Check every declaration offline; no key, no network.
 
     Example: inv asst.check --only judge_answer
     """
@@ -226,10 +227,10 @@ _SIDE = "where both sides changed a record, take {} of NAME:ENV, NAME or all; ma
 
 @task(iterable=["ours", "theirs"], help={"ours": _SIDE.format("our side"), "theirs": _SIDE.format("their side"), "json": JSON})
 def resolve(c: Context, ours: Iterable[str] | None = None, theirs: Iterable[str] | None = None, json: bool = False) -> list[Step]:
-    """Settle a git merge of the store, record by record.
+    """Resolve a git conflict in the store, record by record.
 
-    What only one side changed needs no choice. While a choice is missing,
-    nothing is written.
+    You choose only where both sides changed a record. Until every choice is
+    made, nothing is written.
 
     Example: inv asst.resolve --ours judge_answer:production --theirs all
     """
@@ -241,7 +242,7 @@ def resolve(c: Context, ours: Iterable[str] | None = None, theirs: Iterable[str]
     return output.steps
 
 
-@task(help={"port": "the port on 127.0.0.1, 8787 by default; 0 takes a free one"})
+@task(help={"port": "the port on 127.0.0.1, 8787 by default; 0 picks a free one"})
 def serve(c: Context, port: str = "8787") -> None:
     """Serve the embedded platform over HTTP on 127.0.0.1, until Ctrl-C.
 

@@ -35,8 +35,8 @@ __all__ = ["migrate", "read_export"]
 def migrate(c: Context, file: str, to: str | None = None, json: bool = False) -> None:
     """Turn an export of OpenAI's old Assistants API into declarations.
 
-    It says what has no successor. It needs no settings, no key and no network,
-    and creates nothing.
+    It reports what could not be carried over. It needs no settings, no key and
+    no network, and creates nothing.
 
     Example: inv asst.migrate assistants.json --to app/migrated.py
     """

@@ -19,9 +19,9 @@ __all__ = ["run"]
 @task(
     help={
         "name": "the assistant",
-        "prompt": "what to say to it; - reads stdin, @FILE a file; @@ begins a prompt that begins with @",
-        "env": "whose instance to ask; by default what ASST_ENV or APP_ENV says, else the first environment's",
-        "session": "go on in this conversation",
+        "prompt": "the prompt; - reads stdin, @FILE reads a file; write @@ for one that begins with @",
+        "env": "ask this environment's instance; default: ASST_ENV, APP_ENV, or the first environment",
+        "session": "continue this conversation",
         "json": JSON,
     }
 )

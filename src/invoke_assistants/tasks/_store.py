@@ -26,9 +26,9 @@ __all__ = ["store"]
         "history": "list the earlier revisions of a shared store, 20 at most",
         "restore": "put this earlier revision back, as a new one",
         "unlock": "release the lock with this id; safe once the process that holds it has ended",
-        "recover": "bring in .asst/unsaved-….json, the file of a run that could not write to the store",
+        "recover": "bring in .asst/unsaved-….json, which a run left that could not write to the store",
         "json": JSON,
-        "yes": "copy over an older copy that records instances which the store does not",
+        "yes": "overwrite an older copy, even if it records instances that the store does not",
     }
 )
 def store(
@@ -41,7 +41,7 @@ def store(
     json: bool = False,
     yes: bool = False,
 ) -> StoreReport:
-    """Say where the store is and who holds it; copy it or restore a revision.
+    """Show where the store is and who holds it; copy, restore, unlock, recover.
 
     One flag at a time. The store may be a file, or at redis://, postgresql://
     or s3://.

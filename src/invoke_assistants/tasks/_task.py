@@ -34,10 +34,10 @@ ONLY = "act on this assistant only; may be given several times"
 ENV = "act on this environment only"
 JSON = "print one JSON document on stdout, everything else on stderr"
 DRY = "write nothing; exit with 2 if something would be written"
-YES = "ask no question; what has a flag of its own still needs it"
-OVERWRITE = "overwrite instances that were changed remotely"
+YES = "do not ask; --overwrite and --recreate are still needed"
+OVERWRITE = "overwrite remote changes with the declared values"
 WRITE = {"only": ONLY, "env": ENV, "json": JSON, "dry-run": DRY, "yes": YES}
-RECREATE = "make all instances anew where an environment has lost them all"
+RECREATE = "if all instances of an environment are gone, create them anew"
 
 NAMES: set[str] = set()  # of all tasks of ours
 

@@ -28,7 +28,7 @@ ESCAPE = "// sends a line that begins with a slash"
 SHOWN = 60  # characters of a function's arguments, and of its output
 HELP = r"""/new         begin a new conversation
 /env [NAME]  ask another environment's instance, in a new conversation
-/json        print answers as JSON; again: as text
+/json        switch between JSON and text answers
 /help        list this
 /quit        end, as Ctrl-D does
 //text       send a line that begins with a slash: /text
@@ -223,7 +223,7 @@ class ChatLoop:
         return f"{step.name} in {step.environment}, {step.id} on {step.platform}"
 
     def _how_to_go_on(self) -> str:
-        """The flags that go on in this conversation; empty where it has not begun."""
+        """The flags that continue this conversation; empty where it has not begun."""
         chosen, session = self._dialogue.chosen_environment, self._dialogue.session
         return tell_how_to_go_on(session, f"--env {chosen} " if chosen else "") if session else ""
 
