@@ -27,6 +27,7 @@ import invoke_assistants
 from invoke_assistants import errors, tasks, testing
 from invoke_assistants.declare.declaration import OVERRIDES, Declaration
 from invoke_assistants.declare.strict_schema import lint, output_schema
+from invoke_assistants.tasks.program import make_program
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -39,12 +40,22 @@ def commands() -> str:
     return "\n".join(lines).rstrip()
 
 
+def module_commands() -> str:
+    """The help of the verbs that ``python -m invoke_assistants`` has beside those of ``inv``."""
+    names = sorted({*make_program().namespace.tasks} - {*tasks.ns.tasks})
+    return "\n\n".join(f"### {name}\n\n```text\n{printed_help(make_program(), name)}\n```" for name in names)
+
+
 def help_of(name: str) -> str:
     """What ``inv --help asst.NAME`` prints."""
+    return printed_help(Program(namespace=Collection(tasks.ns), name="inv", binary="inv"), f"asst.{name}")
+
+
+def printed_help(program: Program, name: str) -> str:
+    """What a program prints as the help of one of its tasks."""
     printed = io.StringIO()
-    program = Program(namespace=Collection(Collection.from_module(tasks)), name="inv", binary="inv")
     with redirect_stdout(printed):
-        program.run(["inv", "--help", f"asst.{name}"], exit=False)
+        program.run(["inv", "--help", name], exit=False)
     return "\n".join(line.rstrip() for line in printed.getvalue().strip().splitlines())
 
 
@@ -168,7 +179,7 @@ def types() -> str:
 
 
 PARTS: dict[str, list[Callable[[], str]]] = {
-    "commands.md": [commands],
+    "commands.md": [commands, module_commands],
     "assistant.md": [parameters],
     "errors.md": [exceptions],
     "api.md": [names, testing_names],
