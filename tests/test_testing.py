@@ -132,6 +132,10 @@ def test_a_function_that_an_assistant_has_not_is_named(asst_answers: Answers) ->
     """A call of another function is an error at once, with those that there are."""
     with pytest.raises(ValueError, match="reader has no function 'lookup'; its functions: look_up, translate; did you mean"):
         asst_answers.once(reader).call("lookup")
+    with pytest.raises(ValueError, match="look_up takes no argument 'wrd'; did you mean 'word'"):
+        asst_answers.once(reader).call(look_up, {"wrd": "Rome"})
+    with pytest.raises(ValueError, match="look_up needs the argument 'word'"):
+        asst_answers.once(reader).call(look_up)
 
 
 def test_a_refusal(asst_answers: Answers) -> None:
@@ -394,3 +398,21 @@ def test_the_page_about_testing_is_right() -> None:
     for test in tests:
         with answering() as answers:
             test(answers)
+
+
+def test_an_answer_that_nobody_asks_for_fails_the_test() -> None:
+    """What ``once`` gives must be asked for; what ``always`` gives need not be."""
+
+    def block() -> None:
+        with answering() as answers:
+            answers.always(reader).sample()
+            answers.once(reader).refuse("Too long.")
+
+    with pytest.raises(AssertionError, match="(?s)nobody asked for in this test.*reader: .*Too long"):
+        block()
+
+
+def test_a_name_is_not_an_assistant() -> None:
+    """An assistant's name in its place is named as the mistake."""
+    with answering() as answers, pytest.raises(TypeError, match="'reader' is not an Assistant"):
+        answers.once("reader")  # type: ignore[arg-type]

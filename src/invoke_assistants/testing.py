@@ -70,7 +70,7 @@ class Answers:
 
     A question is answered by what was said for its prompt, or else for any prompt; among those by the first ``once`` that is
     not used up, or else by the last ``always``. A question without an answer raises ``PlatformError`` where it was asked and,
-    in case the app goes on, ``AssertionError`` at the end of the test.
+    in case the app goes on, ``AssertionError`` at the end of the test. So does an answer of ``once`` that nobody asked for.
     """
 
     def __init__(self) -> None:
@@ -137,8 +137,13 @@ class Answers:
         return ScriptedResponder(self._script)
 
     def _check(self) -> None:
+        with self._lock:
+            unused = [rule for rule in self._rules if not rule.repeated]
         if self._unanswered:
             raise AssertionError("questions without an answer in this test:\n" + "\n".join(self._unanswered))
+        if unused:
+            given = (f"{rule.assistant}: {rule.turn.failure or rule.turn.text or 'a sample'!s:.80}" for rule in unused)
+            raise AssertionError("answers of once() that nobody asked for in this test:\n" + "\n".join(given))
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +162,8 @@ class Script(Generic[Given]):
     def __init__(
         self, add: Callable[[_Rule], None], assistant: Declaration[Given], prompt: Prompt | None, *, repeated: bool
     ) -> None:
+        if not isinstance(assistant, Declaration):
+            raise TypeError(f"{assistant!r:.80} is not an Assistant: give the one that the app declares")
         self._add = add
         self._assistant = assistant
         self._prompt = prompt
@@ -168,19 +175,20 @@ class Script(Generic[Given]):
 
         Args:
             function: the function, or the name of its tool.
-            arguments: as JSON; they are validated as a model's are.
+            arguments: as JSON. A wrong value is told to the model, as if it had come from one: "the tool failed".
 
         Raises:
-            ValueError: it is no function tool of the assistant.
+            ValueError: it is not a function tool of the assistant, or an argument is missing or misspelt.
         """
-        from .declare.function_tools import define_tool, define_tools
+        from .declare.function_tools import check_arguments, define_tool, define_tools
 
         name = function if isinstance(function, str) else define_tool(function)["name"]
         every = [define_tools(self._assistant, each) for each in ("", *self._assistant.environments)]
-        known = {tool["name"]: None for tools in every for tool in tools if tool.get("type") == "function"}
+        known = {tool["name"]: tool["parameters"] for tools in every for tool in tools if tool.get("type") == "function"}
         if name not in known:
             tools = f"its functions: {', '.join(known) or 'none'}{did_you_mean(name, known)}"
             raise ValueError(f"{self._assistant.name} has no function {name!r:.80}; {tools}")
+        check_arguments(name, arguments or {}, known[name])
         self._calls.append((name, dict(arguments or {})))
         return self
 
@@ -188,7 +196,7 @@ class Script(Generic[Given]):
         """Answer with an object of the output model, or with a text where the assistant has none.
 
         Raises:
-            TypeError: it is no object of the output model.
+            TypeError: it is not an object of the output model.
             ValueError: its own JSON does not fit the output model, so that no model could answer with it.
         """
         from .ask.parsing import ParseError, encode_answer
@@ -230,7 +238,7 @@ class Script(Generic[Given]):
             status: of the HTTP response, 400 or more; None lets the request succeed, and the turn fail.
 
         Raises:
-            ValueError: it is no status of an error.
+            ValueError: it is not the status of an error.
         """
         if status is not None and not 400 <= status <= 599:
             raise ValueError(f"{status} is not the HTTP status of an error, which is 400 to 599")

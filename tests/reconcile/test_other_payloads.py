@@ -353,7 +353,7 @@ def test_a_plan_after_a_pull_on_local_shows_what_is_recorded(pulled: Host) -> No
     for verb in (commands.plan, commands.status, lambda root, **more: commands.deploy(root, dry_run=True, **more)):
         heard = Heard()
         assert {row.state for row in verb(pulled.root, reporter=heard)} == {"in_sync"}
-        assert sum("one in production: on local it was under another tag" in line for line in heard.said) == 1
+        assert sum("one in production: the embedded platform held another payload" in line for line in heard.said) == 1
     assert (pulled.root / ".asst" / "local.json").read_bytes() == before
 
 

@@ -105,7 +105,7 @@ def test_without_a_terminal_or_yes_nothing_is_written(folder: Callable[..., Fold
     shop = folder()
     code, message = shop.init(yes=False)
     assert (code, shop.contents()) == (3, {})
-    assert message == "nothing was written: --yes writes 7 files without a question, which needs a terminal"
+    assert message == "nothing was written: there is no terminal to ask at; --yes writes 7 files"
     assert "+ASST_PLATFORM=local" in capsys.readouterr().out
 
 
@@ -402,11 +402,11 @@ def test_imports_stay_sorted(folder: Callable[..., Folder]) -> None:
         (b"from invoke import task\nx = 'caf\xe9'\n", "it is not valid Python, line 2"),
         ("x\0y", "it is not valid Python"),
         ("from celery import Celery\n", "it imports nothing from invoke"),
-        (WITH_NS.replace("Collection(build)", "make()"), "its ns is more than one ns = Collection(...)"),
-        (WITH_NS + "ns = Collection()\n", "its ns is more than one ns = Collection(...)"),
-        (WITH_NS + "namespace = ns\n", "its ns is more than one ns = Collection(...)"),
-        (WITH_NS.replace("ns = Collection(build)", "if True:\n    ns = Collection(build)"), "its ns is more than one"),
-        (edited(WITH_NS, ("from invoke import Collection,", "from typing import Collection\nfrom invoke import")), "its ns is"),
+        (WITH_NS.replace("Collection(build)", "make()"), "its ns is not made by one statement, ns = Collection(...)"),
+        (WITH_NS + "ns = Collection()\n", "its ns is not made by one statement, ns = Collection(...)"),
+        (WITH_NS + "namespace = ns\n", "its ns is not made by one statement, ns = Collection(...)"),
+        (WITH_NS.replace("ns = Collection(build)", "if True:\n    ns = Collection(build)"), "its ns is not made by one"),
+        (edited(WITH_NS, ("from invoke import Collection,", "from typing import Collection\nfrom invoke import")), "its ns"),
         (WITH_NS.replace("build", "asst"), "it uses the name asst for something else"),
         (WITH_NS.replace("@task", '@task(name="asst")'), "it uses the name asst for something else"),
         (WITHOUT_NS + "from x import *\n", "an import of * may bring anything"),
@@ -415,7 +415,7 @@ def test_imports_stay_sorted(folder: Callable[..., Folder]) -> None:
         (WITHOUT_NS + "from invoke_assistants.tasks import ns as asst\n", "it imports the collection and adds it to none"),
         ("from invoke import task\nfrom invoke_assistants.tasks import ns\n", "it imports the collection and adds it to none"),
         (WITH_NS.replace("ns = Collection(build)", "ns = Collection(build); x = [\n    1]"), "several statements share a line"),
-        (WITHOUT_NS + "def f():\n    global ns\n    ns = 1\n", "its ns is more than one ns = Collection(...)"),
+        (WITHOUT_NS + "def f():\n    global ns\n    ns = 1\n", "its ns is not made by one statement, ns = Collection(...)"),
     ],
 )  # fmt: skip
 def test_a_tasks_file_that_is_not_plain_is_left(

@@ -186,7 +186,7 @@ def _read_store_cache(sources: Sources) -> float:
 
 def _read_log(sources: Sources) -> str | None:
     level = sources.get("ASST_LOG")
-    if level is not None and level not in LOG_LEVELS:
+    if level is not None and level.lower() not in LOG_LEVELS:
         known = f"{', '.join(LOG_LEVELS)}{did_you_mean(level, LOG_LEVELS)}"
         raise SettingsError(f"no log level {level!r:.80}; known: {known} (ASST_LOG names it)")
     return level

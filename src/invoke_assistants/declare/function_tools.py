@@ -13,10 +13,11 @@ from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 from ..errors import DeclarationError
+from ..text import did_you_mean
 from ..types import JSONObject
 from .declaration import Declaration, find_non_json, plain
 
-__all__ = ["define_tool", "define_tools", "tool_functions"]
+__all__ = ["check_arguments", "define_tool", "define_tools", "tool_functions"]
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # openai-python 3.54, types/shared/function_definition.py
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -69,6 +70,22 @@ def define_tool(function: Callable[..., Any]) -> JSONObject:
         "description": inspect.getdoc(function) or "",
         "parameters": _schema(name, _parameters(name, function)),
     }
+
+
+def check_arguments(name: str, arguments: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+    """Compare the names of a call's arguments with the parameters of its function.
+
+    Args:
+        parameters: the JSON schema of the tool's parameters.
+
+    Raises:
+        ValueError: an argument is missing, or there is none of its name.
+    """
+    expected = parameters.get("properties", {})
+    if parameters.get("additionalProperties") is False and (odd := next((key for key in arguments if key not in expected), None)):
+        raise ValueError(f"function {name} takes no argument {odd!r:.80}{did_you_mean(odd, expected)}")
+    if missing := [key for key in parameters.get("required", ()) if key not in arguments]:
+        raise ValueError(f"function {name} needs the argument {missing[0]!r:.80}")
 
 
 def _is_sdk_tool(function: Any) -> bool:

@@ -153,8 +153,8 @@ class EmbeddedAPI:
         elif restored:
             self._preview = state
         return [
-            f"{name} in {environment}: on local it was under another tag than the store's; {'restored' if write else 'shown'} as"
-            " the store records it"
+            f"{name} in {environment}: the embedded platform held another payload than the store records;"
+            f" {'it was put back' if write else 'shown as the store records it'}"
             for (name, environment), was_there in restored.items()
             if was_there
         ]

@@ -47,6 +47,7 @@ def init(c: Context, package: str | None = None, dry_run: bool = False, yes: boo
     scaffold = plan_scaffold(root, os.environ, package)
     _print_diff(scaffold)
     if scaffold.edits and is_dry_run(c, dry_run):
+        print("\n".join(map(printable, scaffold.notes)), end="\n" if scaffold.notes else "", flush=True)
         raise Exit(f"{_files(scaffold)} to write", PENDING)
     if scaffold.edits:
         if not yes:
@@ -97,7 +98,7 @@ def _confirm(scaffold: Scaffold) -> None:
     from .terminal import ask, has_person
 
     if not has_person():
-        raise Refused(f"nothing was written: --yes writes {_files(scaffold)} without a question, which needs a terminal")
+        raise Refused(f"nothing was written: there is no terminal to ask at; --yes writes {_files(scaffold)}")
     if not ask(f"Write {_files(scaffold)}?"):
         raise Refused("nothing was written")
 

@@ -82,7 +82,9 @@ def _print_report(made: Migration, to: str | None, json: bool) -> None:
     for line in format_report(made.fields) if made.fields else ():
         print(line, file=stream)
     if to is not None and made.source is not None:
-        print(f"written: {to}; next: {spell_commands('inv asst.check')}", file=stream)
+        print(f"written: {to}", file=stream)
+        print("next: add its ASSISTANTS to those of your app (assistants in [tool.asst] says where), then", file=stream)
+        print(f"    {spell_commands('inv asst.check')}", file=stream)
 
 
 def _json_document(made: Migration, error: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -16,6 +16,8 @@ from . import scaffold_templates as templates
 from .scaffold_package import DEFAULT, Placed, find_packages, place_assistants, project_names, read_declared
 from .scaffold_pyproject import add_keys
 from .scaffold_tasks_file import BY_HAND, Uneditable, add_collection, has_collection
+
+BUILD_FILES = ("pyproject.toml", "setup.cfg", "setup.py", "requirements.txt")  # where a project names its dependencies
 
 __all__ = ["Edit", "Scaffold", "find_tasks_file", "plan_scaffold"]
 
@@ -77,7 +79,20 @@ def plan_scaffold(root: Path, environ: Mapping[str, str], package: str | None = 
     edits = [Edit(path, before, after) for path, before, after in files if after != before]
     for edit in edits:
         _check_writable(root, edit)
+    notes = [*notes, *_notes(root, placed, edits)]
     return Scaffold(tuple(edits), tuple(notes), tuple(_commands(root, placed, tasks)))
+
+
+def _notes(root: Path, placed: Placed, edits: Sequence[Edit]) -> Iterator[str]:
+    """What is left to the person beside ``tasks.py``."""
+    told = (_read(root, path) for path in BUILD_FILES)
+    known = [content for content in told if content and content.strip()]
+    if known and not any(re.search(rb"invoke[-_.]assistants\b(?!\.)", content) for content in known):
+        yield f"add {templates.dependency()} to the project's dependencies, since tasks.py imports it"
+    if any(edit.path == ".env" for edit in edits) and _is_ignored(".env", _lines(_read(root, ".gitignore"))):
+        yield 'git ignores .env: platform = "local" under [tool.asst] in pyproject.toml tells your colleagues, too'
+    if placed.initial and len(find_packages(root)[1]) > 1:
+        yield f"the assistants go to {placed.path}; --package NAME puts them into another package"
 
 
 def find_tasks_file(root: Path) -> str | None:

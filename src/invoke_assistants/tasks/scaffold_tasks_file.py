@@ -78,7 +78,7 @@ def _plan(tree: ast.Module) -> Mapping[int, Sequence[str]]:
     statement = _assignment(tree, roots[0]) if len(roots) == 1 and bound[roots[0]] == 1 else None
     before = [each for each in invoke if statement and each.lineno < statement.lineno]
     if not statement or not before or not _makes_collection(statement.value, collection):
-        raise Uneditable(f"its {roots[0]} is more than one {roots[0]} = Collection(...)")
+        raise Uneditable(f"its {roots[0]} is not made by one statement, {roots[0]} = Collection(...)")
     return {_end(before[-1]): [IMPORT], _end(statement): [ADD.replace("ns", roots[0], 1)]}
 
 

@@ -6,7 +6,18 @@ import json
 from collections.abc import Sequence
 from importlib.metadata import version
 
-__all__ = ["GIT_ATTRIBUTE", "IGNORED", "NAME", "NEW_IGNORED", "PACKAGE", "PROMPT", "TASKS", "assistants_module", "pyproject"]
+__all__ = [
+    "GIT_ATTRIBUTE",
+    "IGNORED",
+    "NAME",
+    "NEW_IGNORED",
+    "PACKAGE",
+    "PROMPT",
+    "TASKS",
+    "assistants_module",
+    "dependency",
+    "pyproject",
+]
 
 NAME, PROMPT = "triage", "My parcel is a week late."  # the assistant that is made, and a first question to it
 
@@ -83,11 +94,15 @@ def assistants_module(attribute: str) -> str:
     return _ASSISTANTS.format(attribute=attribute)
 
 
+def dependency() -> str:
+    """What a project that uses this package names among its dependencies."""
+    return f"invoke-assistants>={version('invoke-assistants')}"
+
+
 def pyproject(name: str, packages: Sequence[str]) -> str:
     """A new ``pyproject.toml``.
 
     Args:
         packages: the folders of the packages that an install brings.
     """
-    dependency = f"invoke-assistants>={version('invoke-assistants')}"
-    return _PYPROJECT.format(name=json.dumps(name), dependency=json.dumps(dependency), packages=json.dumps(list(packages)))
+    return _PYPROJECT.format(name=json.dumps(name), dependency=json.dumps(dependency()), packages=json.dumps(list(packages)))
