@@ -85,13 +85,53 @@ def exceptions() -> str:
 
 
 def names() -> str:
-    """The public names of the package, each with its description, for mkdocstrings."""
-    return "\n\n".join(f"::: invoke_assistants.{name}" for name in invoke_assistants.__all__ if not hasattr(errors, name))
+    """The public names of the package but the errors, each with its signature, its members and their docstrings."""
+    found = {name: getattr(invoke_assistants, name) for name in invoke_assistants.__all__ if not hasattr(errors, name)}
+    return "\n\n".join(entry(name, value) for name, value in found.items())
 
 
 def testing_names() -> str:
     """The names that an app's tests use."""
-    return "\n\n".join(f"::: invoke_assistants.testing.{name}" for name in testing.__all__ if name != "Prompt")
+    return "\n\n".join(entry(name, getattr(testing, name)) for name in testing.__all__ if name != "Prompt")
+
+
+def entry(name: str, value: Any) -> str:
+    """A public name: a class with its public members, or a function."""
+    parts = [f"### {name}", prose(value)]
+    if not inspect.isclass(value):
+        parts.insert(1, f"`{name}{signature(value)}`")
+    for member, part in vars(value).items() if inspect.isclass(value) else ():
+        if not member.startswith("_") and (inspect.isfunction(part) or isinstance(part, property)):
+            shown = (
+                f"{member}{signature(part)}"
+                if inspect.isfunction(part)
+                else f"{member}: {signature(part.fget).partition('-> ')[2]}"
+            )
+            parts += [f"#### {name}.{member}", f"`{shown}`", prose(part)]
+    return "\n\n".join(parts)
+
+
+def signature(function: Any) -> str:
+    """A signature as it is written, without ``self``."""
+    found = inspect.signature(function)
+    parameters = [each for each in found.parameters.values() if each.name != "self"]
+    text = str(found.replace(parameters=parameters)) if inspect.isfunction(function) else str(found)
+    return re.sub(r"'([^']*)'", r"\1", text)
+
+
+def prose(value: Any) -> str:
+    """A docstring as Markdown: its sections become lists."""
+    text = (inspect.getdoc(value) or "").replace("``", "`")
+    text = re.sub(
+        r"^    (\w[\w, ]*): (.*(?:\n     .*)*)", lambda found: f"- `{found[1]}`: {' '.join(found[2].split())}", text, flags=re.M
+    )
+    text = re.sub(r"^(Args|Raises|Attributes):$", r"\1:\n", text, flags=re.M)
+    return re.sub(
+        r"^- `([\w]+(?:, [\w]+)+)`",
+        lambda found: f"- {', '.join(f'`{each}`' for each in found[1].split(', '))}",
+        text,
+        flags=re.M,
+    )
 
 
 class Suit(enum.StrEnum):

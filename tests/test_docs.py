@@ -82,7 +82,7 @@ def test_every_public_name_has_a_docstring_and_a_place() -> None:
     for name in invoke_assistants.__all__:
         value = getattr(invoke_assistants, name)
         assert is_described(value), name
-        assert f"::: invoke_assistants.{name}\n" in f"{api}\n" or f"| `{name}` |" in listed, name
+        assert f"### {name}\n" in api or f"| `{name}` |" in listed, name
         members = vars(value).items() if inspect.isclass(value) else ()
         for member, part in members:
             if not member.startswith("_") and (inspect.isfunction(part) or isinstance(part, property)):

@@ -12,7 +12,13 @@ __all__ = ["Reply", "Usage"]
 
 @dataclass(frozen=True)
 class Usage:
-    """The tokens of one turn, as the platform counted them."""
+    """The tokens of one turn, as the platform counted them.
+
+    Args:
+        input_tokens: of what the model was given, the conversation so far included.
+        output_tokens: of what it wrote.
+        total_tokens: of both.
+    """
 
     input_tokens: int
     output_tokens: int
