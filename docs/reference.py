@@ -111,12 +111,26 @@ def entry(name: str, value: Any) -> str:
     return "\n\n".join(parts)
 
 
+class Written:
+    """An annotation as it is written in the source, which ``inspect`` would put into quotes."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
 def signature(function: Any) -> str:
     """A signature as it is written, without ``self``."""
     found = inspect.signature(function)
     parameters = [each for each in found.parameters.values() if each.name != "self"]
-    text = str(found.replace(parameters=parameters)) if inspect.isfunction(function) else str(found)
-    return re.sub(r"'([^']*)'", r"\1", text)
+    return str(
+        found.replace(
+            parameters=[each.replace(annotation=Written(each.annotation)) for each in parameters],
+            return_annotation=Written(found.return_annotation),
+        )
+    )
 
 
 def prose(value: Any) -> str:
