@@ -1,4 +1,7 @@
-"""Invoke tasks that create, update and deploy AI assistants with typed output."""
+"""Invoke tasks that create, update and deploy AI assistants with typed output.
+
+PYTEST_DONT_REWRITE: pytest would warn of modules that the tasks have imported before it starts.
+"""
 
 from __future__ import annotations
 

@@ -107,11 +107,12 @@ class Answers:
         from .emulator.scripted_responder import Failure, ScriptedTurn
 
         name, prompt = conversation.session["metadata"]["asst.name"], conversation.prompt
+        try:
+            fitting, problem = self._fitting(name, prompt), "no answer is given"
+        except Exception as error:
+            fitting, problem = [], f"a prompt= of the test raised {type(error).__name__} ({error})"
         with self._lock:
-            try:
-                rule, problem = self._choose(name, prompt), "no answer is given"
-            except Exception as error:
-                rule, problem = None, f"a prompt= of the test raised {type(error).__name__} ({error})"
+            rule = next((each for each in fitting if each.repeated or each in self._rules), None)
             if rule is None:
                 said = one_line(prompt)
                 advice = f"give one with once({name}) or always({name})"
@@ -124,10 +125,11 @@ class Answers:
             self._asked.append((conversation, turn))
         return turn
 
-    def _choose(self, name: str, prompt: str) -> _Rule | None:
-        rules = [rule for rule in self._rules if rule.assistant == name and _matches(rule.prompt, prompt)]
+    def _fitting(self, name: str, prompt: str) -> list[_Rule]:
+        """The answers that fit a question, the first choice first. The test's own functions decide, so no lock is held."""
+        rules = [rule for rule in tuple(self._rules) if rule.assistant == name and _matches(rule.prompt, prompt)]
         rules = [rule for rule in rules if rule.prompt is not None] or rules
-        return next((rule for rule in rules if not rule.repeated), rules[-1] if rules else None)
+        return [rule for rule in rules if not rule.repeated] + [rule for rule in rules if rule.repeated][:-2:-1]
 
     def _make_responder(self) -> ScriptedResponder:
         """Make what gives the answers; a forked child needs a lock of its own, since a thread of its parent may hold it."""
@@ -137,11 +139,9 @@ class Answers:
         return ScriptedResponder(self._script)
 
     def _check(self) -> None:
-        with self._lock:
-            unused = [rule for rule in self._rules if not rule.repeated]
         if self._unanswered:
             raise AssertionError("questions without an answer in this test:\n" + "\n".join(self._unanswered))
-        if unused:
+        if unused := [rule for rule in tuple(self._rules) if not rule.repeated]:
             given = (f"{rule.assistant}: {rule.turn.failure or rule.turn.text or 'a sample'!s:.80}" for rule in unused)
             raise AssertionError("answers of once() that nobody asked for in this test:\n" + "\n".join(given))
 
@@ -178,7 +178,7 @@ class Script(Generic[Given]):
             arguments: as JSON. A wrong value is told to the model, as if it had come from one: "the tool failed".
 
         Raises:
-            ValueError: it is not a function tool of the assistant, or an argument is missing or misspelt.
+            ValueError: it is not a function tool of the assistant, or an argument is missing, misspelt or not JSON.
         """
         from .declare.function_tools import check_arguments, define_tool, define_tools
 
@@ -205,8 +205,8 @@ class Script(Generic[Given]):
             text = encode_answer(self._assistant.output, output)
         except TypeError as error:
             raise TypeError(f"{self._assistant.name} cannot answer with this: {error}") from None
-        except ParseError as error:
-            reason = f"its JSON does not fit the output model: {error}"
+        except ValueError as error:
+            reason = f"its JSON does not fit the output model: {error}" if isinstance(error, ParseError) else str(error)
             raise ValueError(f"{self._assistant.name} cannot answer with this: {reason}") from None
         self._end(text)
 

@@ -7,6 +7,7 @@ or hide a link, marks that reorder a line, commands that CI reads from its log. 
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -44,7 +45,13 @@ def one_line(text: str) -> str:
 
 
 def escape_unencodable() -> None:
-    """From here on, let stdout and stderr escape characters that their encoding lacks, instead of raising."""
+    """From here on, let stdout and stderr escape characters that their encoding lacks, instead of raising.
+
+    Where one of them was closed by whoever started this process, what is written to it is dropped.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for as long as the process lives
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors != "backslashreplace":
             stream.reconfigure(errors="backslashreplace")

@@ -327,7 +327,7 @@ def test_what_many_requests_wait_for_is_said_once(host: Host, server: Loopback) 
 def test_the_help_of_run_names_what_chooses_the_environment(local_host: Host) -> None:
     """The help of --env names ASST_ENV and APP_ENV, as at run time."""
     text = " ".join(local_host.inv("--help", "asst.run").out.split())
-    assert "by default what ASST_ENV or APP_ENV says, else the first environment's" in text
+    assert "default: ASST_ENV, APP_ENV, or the first environment" in text
 
 
 def test_a_streamed_answer_does_not_steer_the_terminal(host: Host, server: Loopback) -> None:

@@ -178,6 +178,10 @@ def _check_question(question: Question[Any], owner: Owner) -> None:
     prompt, session = question.prompt, question.session
     if not isinstance(prompt, str) or not prompt.strip():
         raise AsstError(f"{owner}: the prompt is empty, or not text")
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        raise AsstError(f"{owner}: the prompt holds bytes that are not UTF-8") from None
     if session is None:
         return
     if not isinstance(session, str):

@@ -105,6 +105,9 @@ class Clients:
             for client in self._clients.values():
                 client.close()
             self._clients.clear()
+            if self._canceller is not None:
+                self._canceller.close()
+                self._canceller = None
 
 
 def _open_embedded(file: Path, model: LocalModel | None) -> Transport:

@@ -58,8 +58,8 @@ def encode_answer(output: type[Any] | None, value: Any) -> str:
     """The text of an answer that ``parse_answer`` makes this value of.
 
     Raises:
-        TypeError: the value is no object of the output model, or no text where there is no model.
-        ParseError: the value's own JSON does not fit the output model.
+        TypeError: the value is not an object of the output model, or not a text where there is no model.
+        ValueError: no answer can be read as this value, or its own JSON does not fit the output model (``ParseError``).
     """
     expected = str if output is None else output
     if not isinstance(value, expected):
@@ -67,7 +67,8 @@ def encode_answer(output: type[Any] | None, value: Any) -> str:
     if expected is str:
         return str(value)
     text = _adapter(cast("Any", output)).dump_json(value, by_alias=True, round_trip=True).decode()
-    parse_answer(output, text)
+    if parse_answer(output, text) != value:  # a serializer, a validator or a subclass stands between
+        raise ValueError("its JSON is read back as another object")
     return text
 
 

@@ -79,8 +79,10 @@ def check_arguments(name: str, arguments: Mapping[str, Any], parameters: Mapping
         parameters: the JSON schema of the tool's parameters.
 
     Raises:
-        ValueError: an argument is missing, or there is none of its name.
+        ValueError: an argument is missing or not JSON, or there is none of its name.
     """
+    if problem := find_non_json(arguments, "the argument"):
+        raise ValueError(f"function {name}: {problem}")
     expected = parameters.get("properties", {})
     if parameters.get("additionalProperties") is False and (odd := next((key for key in arguments if key not in expected), None)):
         raise ValueError(f"function {name} takes no argument {odd!r:.80}{did_you_mean(odd, expected)}")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import time
 from types import TracebackType
+from urllib.parse import quote
 
 import httpx2
 
@@ -34,8 +36,9 @@ class LoggedRequest:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        if log.isEnabledFor(logging.DEBUG):  # asked each time, since an app may configure its logging later
-            log.debug("%s", self._line(kind.__name__ if kind else None))
+        with contextlib.suppress(Exception):  # a handler that fails is no reason to stop the request
+            if log.isEnabledFor(logging.DEBUG):  # asked each time, since an app may configure its logging later
+                log.debug("%s", self._line(kind.__name__ if kind else None))
 
     def _line(self, failure: str | None) -> str:
         """The line for people, in which even a server that sends the key back cannot show it."""
@@ -46,14 +49,18 @@ class LoggedRequest:
         url = self._request.url
         path = url.raw_path.partition(b"?")[0].decode()
         line = f"{self._request.method} {url.netloc.decode()}{path} {outcome} in {milliseconds:.0f} ms"
-        key = Secret(self._request.headers.get("Authorization", "").partition(" ")[2])
-        line = one_line(f"{line} ({id[:MAX_ID]})" if id else line)
-        return key.mask(line) if key != Secret("") else line
+        return one_line(self._mask(line) + (f" ({self._mask(id)[:MAX_ID]})" if id else ""))
+
+    def _mask(self, text: str) -> str:
+        """Mask the key, before anything is cut or escaped, which would hide it; a path has it percent-encoded."""
+        key = self._request.headers.get("Authorization", "").partition(" ")[2]
+        return Secret(quote(key)).mask(Secret(key).mask(text)) if key else text
 
 
 def show_requests(on: bool) -> None:
     """Show the log on stderr from here on, or no longer. Where the app has handlers for it, they get the lines instead."""
     if on:
+        log.disabled = False  # dictConfig disables the loggers that it does not name
         log.setLevel(logging.DEBUG)
         log.addHandler(_stderr)
     elif _stderr in log.handlers:
@@ -68,7 +75,11 @@ class _StderrHandler(logging.Handler):
         inherited = log.propagate and log.parent is not None and log.parent.hasHandlers()
         if not inherited and log.handlers == [self]:
             with contextlib.suppress(OSError, ValueError):  # a closed stream is no reason to stop
-                print(self.format(record), file=sys.stderr, flush=True)
+                line = f"{self.format(record)}\n"
+                try:  # past the stream's buffer, whose lock a thread of a forked process's parent may hold
+                    os.write(sys.stderr.fileno(), line.encode(errors="backslashreplace"))
+                except (OSError, ValueError, AttributeError):  # a stream without a descriptor, as in tests
+                    print(line, end="", file=sys.stderr, flush=True)
 
 
 _stderr = _StderrHandler()

@@ -6,6 +6,8 @@ in, pays for no import. No span gets the text of an error: it may hold what an a
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
@@ -54,7 +56,8 @@ class Span:
         Args:
             at: nanoseconds since 1970.
         """
-        self._span.end(at)
+        with contextlib.suppress(Exception):  # an exporter that fails is no reason to stop what is traced
+            self._span.end(at)
 
 
 def start_span(name: str, attributes: Attributes, *, remote: bool = False) -> Span | None:
@@ -67,11 +70,13 @@ def start_span(name: str, attributes: Attributes, *, remote: bool = False) -> Sp
         return None
     try:
         from opentelemetry import trace
-    except ImportError:
+
+        kind = trace.SpanKind.CLIENT if remote else trace.SpanKind.INTERNAL
+        tracer = trace.get_tracer("invoke_assistants")
+        return Span(tracer.start_span(name, kind=kind, attributes=_present(attributes)))
+    except Exception as error:  # no API, no provider of that name, or an SDK that fails: no reason to stop what is traced
+        logging.getLogger(__name__).debug("no span %s: %s", name, error)
         return None
-    kind = trace.SpanKind.CLIENT if remote else trace.SpanKind.INTERNAL
-    tracer = trace.get_tracer("invoke_assistants")
-    return Span(tracer.start_span(name, kind=kind, attributes=_present(attributes)))
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from ..config import root as project_root
-from ..errors import Refused, SettingsError
-from ..store.atomic_write import write_atomic
+from ..errors import AsstError, Refused, SettingsError
+from ..store.atomic_write import read_bytes, write_atomic
 from ..text import count, printable
 from ._task import is_dry_run, task
 from .exit_codes import PENDING
@@ -91,7 +91,8 @@ def _print_diff(scaffold: Scaffold) -> None:
 def _diff(edit: Edit) -> Iterator[str]:
     before, after = ((side or b"").decode(errors="replace").splitlines() for side in (edit.before, edit.after))
     old = "/dev/null" if edit.before is None else f"a/{edit.path}"
-    return unified_diff(before, after, old, f"b/{edit.path}", lineterm="")
+    context = 0 if edit.path == ".env" else 3  # what stands beside a new line there may be a secret
+    return unified_diff(before, after, old, f"b/{edit.path}", lineterm="", n=context)
 
 
 def _confirm(scaffold: Scaffold) -> None:
@@ -104,13 +105,22 @@ def _confirm(scaffold: Scaffold) -> None:
 
 
 def _write(root: Path, scaffold: Scaffold) -> None:
-    for edit in scaffold.edits:
-        path = root / edit.path
+    for number, edit in enumerate(scaffold.edits):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingsError(f"{path.parent} cannot be made: {error.strerror}") from None
-        write_atomic(path, edit.after)
+            _write_edit(root / edit.path, edit)
+        except AsstError as error:
+            written = ", ".join(each.path for each in scaffold.edits[:number])
+            raise SettingsError(f"{error}; {f'written so far: {written}' if written else 'nothing was written'}") from None
+
+
+def _write_edit(path: Path, edit: Edit) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{path.parent} cannot be made: {error.strerror}") from None
+    if read_bytes(path) != edit.before:
+        raise SettingsError(f"{edit.path} was changed meanwhile: run the same command again")
+    write_atomic(path, edit.after)
 
 
 def _print_end(scaffold: Scaffold) -> None:

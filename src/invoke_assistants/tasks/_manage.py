@@ -39,7 +39,7 @@ def create(
 
     dry = is_dry_run(c, dry_run)
     with CommandOutput("create", json, planned=dry, check=dry) as output:
-        output.narrow(only, env)
+        output.narrow(only, env, ["--recreate"] if recreate and dry else ())
         output.steps = commands.create(
             find_root(c), only or (), env, dry_run=dry, recreate=recreate, confirm=output.confirm(yes), reporter=output.terminal
         )

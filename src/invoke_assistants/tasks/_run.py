@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext, redirect_stdout
 from typing import Any
 
 from invoke.context import Context
@@ -41,7 +42,8 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
         text = read_prompt(prompt)
         with plain_messages(), waiting(f"asking {name}") as show:
             question = by_name.named_question(find_root(c), name, text, session, env)
-            result = by_name.run(question, show if streams else None, dry=is_dry_run(c))
+            with nullcontext() if streams else redirect_stdout(sys.stderr):  # what the app's functions print is not the answer
+                result = by_name.run(question, show if streams else None, dry=is_dry_run(c))
     except (Exception, KeyboardInterrupt) as raised:
         error, code = format_error(raised)
         if isinstance(raised, KeyboardInterrupt):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -140,7 +141,10 @@ class ChatLoop:
                     self._line_is_open = not text.endswith("\n")
                     show(text)
 
-                result = self._dialogue.ask(prompt, show_piece if streams else None)
+                with (
+                    nullcontext() if streams else redirect_stdout(sys.stderr)
+                ):  # what the app's functions print is not the answer
+                    result = self._dialogue.ask(prompt, show_piece if streams else None)
         except KeyboardInterrupt:
             if self._must_end():
                 self._end_line()

@@ -30,14 +30,14 @@ _asst_complete() {
   case $kind in
     assistant | environment)
       _asst_find_names
-      [ -z "$file" ] || while read -r name; do
+      [ -z "$file" ] || { while read -r name; do
         case $name in "$kind $value"*) name=${name#* } ;; *) continue ;; esac
         case $name in
           [!a-z0-9]* | *[!a-z0-9_.-]*) continue ;; # no name: nothing else may come onto the command line
         esac
         name=$prefix$name
         COMPREPLY+=("${name#"$head"}")
-      done < "$file"
+      done < "$file"; } 2> /dev/null # a command may be writing it anew
       compopt +o default 2> /dev/null ;; # no file is meant; bash 3.2 lacks compopt
     text) compopt +o default 2> /dev/null ;;
     file) ;;

@@ -247,7 +247,7 @@ def _remarks(command: str, steps: Sequence[Step], error: str | None) -> Iterator
         note = step.note if step.note and step.note not in (step.error or "") else None
         found = []
         for remark, style in ((step.error, "red"), (note, "dim")):
-            if remark and (whose, remark) not in printed and remark not in (error or ""):
+            if remark and (whose, remark) not in printed and f"; {remark};" not in f"; {error};":
                 printed.add((whose, remark))
                 found.append(_text(remark, style))
         yield found

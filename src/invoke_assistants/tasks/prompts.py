@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from ..store.atomic_write import make_private_folder, read_bytes, write_atomic
 __all__ = ["PipedLines", "TypedLines", "is_typed", "read_prompt"]
 
 KEPT = 1000  # lines of the history
+LONGEST = 10 * 1024 * 1024  # bytes of a prompt that is read
 
 
 def read_prompt(given: str) -> str:
@@ -27,7 +29,7 @@ def read_prompt(given: str) -> str:
     if given == "-":
         if is_typed():
             print("reading the prompt from the terminal, until Ctrl-D", file=sys.stderr, flush=True)
-        return _decode(sys.stdin.buffer.read(), "stdin")
+        return _decode(sys.stdin.buffer.read(LONGEST + 1), "stdin")
     if not given.startswith("@"):
         return given
     if given.startswith("@@"):
@@ -51,7 +53,8 @@ def _read_file(name: str) -> bytes:
     if not name:
         raise SettingsError(f"@ needs the name of a file; {escape}")
     try:
-        return Path(name).read_bytes()
+        with Path(name).open("rb") as file:
+            return file.read(LONGEST + 1)
     except FileNotFoundError:
         raise SettingsError(f"there is no file {name!r:.200}; {escape}") from None
     except IsADirectoryError:
@@ -61,6 +64,8 @@ def _read_file(name: str) -> bytes:
 
 
 def _decode(content: bytes, where: str) -> str:
+    if len(content) > LONGEST:
+        raise SettingsError(f"{where} is longer than {LONGEST:,} bytes: nobody was asked")
     try:
         text = content.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
@@ -79,7 +84,9 @@ class PipedLines:
         Raises:
             SettingsError: it is not UTF-8.
         """
-        line = sys.stdin.buffer.readline()
+        line = sys.stdin.buffer.readline(LONGEST + 1)
+        if len(line) > LONGEST:
+            raise SettingsError(f"a line of stdin is longer than {LONGEST:,} bytes")
         try:
             return line.decode().rstrip("\r\n") if line else None
         except UnicodeDecodeError:
@@ -96,7 +103,7 @@ class TypedLines:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "chat_history"
         self._readline = _import_readline()
-        with contextlib.suppress(StoreError):  # talking works without it
+        with contextlib.suppress(StoreError, OSError, ValueError):  # talking works without it
             self._load()
 
     def read(self, prompt: str) -> str | None:
@@ -118,7 +125,7 @@ class TypedLines:
         return line
 
     def _load(self) -> None:
-        if self._readline is None:
+        if self._readline is None or not stat.S_ISREG(self._path.stat().st_mode):
             return
         self._readline.clear_history()
         lines = (read_bytes(self._path) or b"").decode(errors="replace").splitlines()
@@ -126,7 +133,7 @@ class TypedLines:
             lines = lines[-KEPT:]
             write_atomic(self._path, "".join(f"{line}\n" for line in lines).encode(), private=True)
         for line in lines:
-            self._readline.add_history(line)
+            self._readline.add_history(line.replace("\0", ""))
 
     def _append(self, line: str) -> None:
         make_private_folder(self._path.parent)

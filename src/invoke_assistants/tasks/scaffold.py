@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -17,6 +20,7 @@ from .scaffold_package import DEFAULT, Placed, find_packages, place_assistants, 
 from .scaffold_pyproject import add_keys
 from .scaffold_tasks_file import BY_HAND, Uneditable, add_collection, has_collection
 
+STORE = "assistants_store.json"
 BUILD_FILES = ("pyproject.toml", "setup.cfg", "setup.py", "requirements.txt")  # where a project names its dependencies
 
 __all__ = ["Edit", "Scaffold", "find_tasks_file", "plan_scaffold"]
@@ -73,7 +77,9 @@ def plan_scaffold(root: Path, environ: Mapping[str, str], package: str | None = 
         tasks_path: tasks,
         ".gitignore": _gitignore(_read(root, ".gitignore"), store),
         ".gitattributes": _gitattributes(_read(root, ".gitattributes"), store),
-        ".env": _dotenv(root, sources, store),
+        ".env": _dotenv(
+            root, sources, new=store is not None and not (root / placed.path).exists() and not (root / store).exists()
+        ),
     }
     files = ((path, _read(root, path), after) for path, after in contents.items() if after is not None)
     edits = [Edit(path, before, after) for path, before, after in files if after != before]
@@ -91,6 +97,8 @@ def _notes(root: Path, placed: Placed, edits: Sequence[Edit]) -> Iterator[str]:
         yield f"add {templates.dependency()} to the project's dependencies, since tasks.py imports it"
     if any(edit.path == ".env" for edit in edits) and _is_ignored(".env", _lines(_read(root, ".gitignore"))):
         yield 'git ignores .env: platform = "local" under [tool.asst] in pyproject.toml tells your colleagues, too'
+    if _is_ignored(STORE, _lines(_read(root, ".gitignore"))):
+        yield f"git ignores {STORE}, which is to be committed: add !{STORE} to .gitignore"
     if placed.initial and len(find_packages(root)[1]) > 1:
         yield f"the assistants go to {placed.path}; --package NAME puts them into another package"
 
@@ -126,7 +134,9 @@ def _new_pyproject(root: Path, placed: Placed) -> bytes:
 
 
 def _project_name(root: Path) -> str:
-    """A valid name of a distribution, made from the folder's."""
+    """The name that a store here has, else a valid name of a distribution, made from the folder's."""
+    with contextlib.suppress(ValueError, LookupError, TypeError):
+        return str(json.loads(_read(root, STORE) or b"")["store"]["format"]["project"])
     name = re.sub(r"[^a-z0-9]+", "-", root.name.lower()).strip("-") or "app"
     return f"{name}-app" if name == "invoke-assistants" else name  # which it depends on
 
@@ -164,16 +174,18 @@ def _gitignore(before: bytes | None, store: str | None) -> bytes | None:
     if before is None:
         wanted += templates.NEW_IGNORED
     patterns = _lines(before)
-    return _append(before, [each for each in wanted if not _is_ignored(each.rstrip("/"), patterns)])
+    return _append(".gitignore", before, [each for each in wanted if not _is_ignored(each, patterns)])
 
 
 def _is_ignored(path: str, patterns: Iterable[str]) -> bool:
-    """Whether git ignores a path, for patterns without ``**``; the last that matches decides."""
+    """Whether git ignores a path, for patterns without ``**``; the last that matches decides. A folder's path ends in a slash."""
     ignored = False
     for line in patterns:
+        if line.endswith("/") and not path.endswith("/"):
+            continue
         pattern = line.removeprefix("!").rstrip("/")
         anchored = "/" in pattern
-        if fnmatchcase(path if anchored else PurePosixPath(path).name, pattern.lstrip("/")):
+        if fnmatchcase(path.rstrip("/") if anchored else PurePosixPath(path).name, pattern.lstrip("/")):
             ignored = not line.startswith("!")
     return ignored
 
@@ -183,22 +195,27 @@ def _gitattributes(before: bytes | None, store: str | None) -> bytes | None:
     decided = any(path.lstrip("/") == store and any(re.match(r"[-!]?merge\b", each) for each in more) for path, *more in lines)
     if store is None or decided or " " in store:
         return before
-    return _append(before, templates.GIT_ATTRIBUTE.format(store=store).splitlines())
+    return _append(".gitattributes", before, templates.GIT_ATTRIBUTE.format(store=store).splitlines())
 
 
-def _dotenv(root: Path, sources: Sources, store: str | None) -> bytes | None:
-    """``.env`` with the embedded platform, unless the project has a platform already, or instances on one."""
+def _dotenv(root: Path, sources: Sources, *, new: bool) -> bytes | None:
+    """``.env`` with the embedded platform, for a new project that names no platform.
+
+    Args:
+        new: the first assistants are made now, and there is no store yet: nothing can be live.
+    """
     tables = sources.table.get("environments")
     environments = tables.values() if isinstance(tables, dict) else ()
     chosen = "platform" in sources.table or any("platform" in each for each in environments if isinstance(each, dict))
     chosen = chosen or sources.get_verbatim("ASST_PLATFORM") is not None
     before = _read(root, ".env")
-    return before if chosen or store is None or (root / store).exists() else _append(before, ["ASST_PLATFORM=local"])
+    chosen = chosen or b"ASST_PLATFORM" in (before or b"")
+    return before if chosen or not new else _append(".env", before, ["ASST_PLATFORM=local"])
 
 
 def _store_path(root: Path, sources: Sources) -> str | None:
     """The store's file from the root; None where it is at a URL or elsewhere."""
-    named = sources.get_setting("store", "ASST_STORE", "assistants_store.json")
+    named = sources.get_setting("store", "ASST_STORE", STORE)
     store = parse_store(named, sources.source_of("store", "ASST_STORE"), root)
     if not isinstance(store, Path):
         return None
@@ -221,9 +238,15 @@ def _lines(content: bytes | None) -> list[str]:
     return [line.strip() for line in (content or b"").decode(errors="replace").removeprefix("\ufeff").splitlines()]
 
 
-def _append(before: bytes | None, lines: Iterable[str]) -> bytes | None:
-    """A file with more lines at its end, in its own line endings; None where nothing is to be added to no file."""
+def _append(path: str, before: bytes | None, lines: Iterable[str]) -> bytes | None:
+    """A file with more lines at its end, in its own line endings; None where nothing is to be added to no file.
+
+    Raises:
+        SettingsError: it is in an encoding in which the lines would not be read.
+    """
     lines, before = list(lines), before or b""
+    if lines and b"\0" in before:
+        raise SettingsError(f"{path} is not UTF-8: save it as UTF-8 text")
     newline = b"\r\n" if b"\r\n" in before else b"\n"
     if not lines:
         return before or None
@@ -233,6 +256,8 @@ def _append(before: bytes | None, lines: Iterable[str]) -> bytes | None:
 
 def _read(root: Path, path: str) -> bytes | None:
     try:
+        if not stat.S_ISREG((root / path).stat().st_mode) and not (root / path).is_dir():
+            raise SettingsError(f"{path} is not a regular file")
         return (root / path).read_bytes()
     except FileNotFoundError:
         return None
@@ -261,5 +286,6 @@ def _check_writable(root: Path, edit: Edit) -> None:
         raise SettingsError(f"{edit.path} is a symbolic link: put the file itself there")
     if path.exists() and not os.access(path, os.W_OK):
         raise SettingsError(f"{edit.path} is read-only")
-    if path.with_name(f"{path.name}.tmp").exists():
+    left = _read(root, f"{edit.path}.tmp")
+    if left is not None and not edit.after.startswith(left):  # a killed run leaves the beginning of what it wrote
         raise SettingsError(f"{edit.path}.tmp is in the way of writing {edit.path}: move it away")

@@ -28,7 +28,7 @@ def has_collection(content: bytes) -> bool:
     except (SyntaxError, ValueError):
         return False
     bound = Counter(_bindings(tree))
-    return _uses_collection(tree) and any(bound[root] for root in _ROOTS) and not _is_collection_itself(tree)
+    return _adds_collection(tree) and any(bound[root] for root in _ROOTS) and not _is_collection_itself(tree)
 
 
 def add_collection(content: bytes) -> bytes:
@@ -69,7 +69,7 @@ def _plan(tree: ast.Module) -> Mapping[int, Sequence[str]]:
         raise Uneditable("it imports the collection and adds it to none")
     if bound["*"]:
         raise Uneditable("an import of * may bring anything")
-    if bound["asst"] or any(isinstance(each, ast.Constant) and each.value == "asst" for each in ast.walk(tree)):
+    if bound["asst"] or any(_is_called_asst(each) for each in ast.walk(tree)):
         raise Uneditable("it uses the name asst for something else")
     collection = _name_of_collection(imports)
     roots = [root for root in _ROOTS if bound[root]]
@@ -82,6 +82,17 @@ def _plan(tree: ast.Module) -> Mapping[int, Sequence[str]]:
     return {_end(before[-1]): [IMPORT], _end(statement): [ADD.replace("ns", roots[0], 1)]}
 
 
+def _is_called_asst(node: ast.AST) -> bool:
+    """Whether a part of the module may bring a collection of the name that ours has."""
+    match node:
+        case ast.Constant(value=str(name)) | ast.alias(name=name) | ast.Attribute(attr=name):
+            return name.rpartition(".")[2] == "asst"
+        case ast.ImportFrom(module=str(name)):
+            return name.rpartition(".")[2] == "asst"
+        case _:
+            return False
+
+
 def _plan_new_root(
     tree: ast.Module, bound: Counter[str], last_import: ast.stmt, collection: str | None
 ) -> Mapping[int, Sequence[str]]:
@@ -92,7 +103,7 @@ def _plan_new_root(
     if not bound["sys"]:
         place, line = _place_of_sys(tree)
         insertions[place] = [*line, *insertions.get(place, ())]
-    elif not any(isinstance(each, ast.Import) and "sys" in _modules(each) for each in tree.body):
+    elif bound["sys"] > 1 or not any(isinstance(each, ast.Import) and "sys" in _modules(each) for each in tree.body):
         raise Uneditable("its sys is not Python's")
     last = tree.body[-1]
     insertions[_end(last)] = [
@@ -122,6 +133,7 @@ def _verify(tree: ast.Module, edited: bytes, new: Sequence[str]) -> None:
     """The edited file is the old one and the new statements, nothing else."""
     inserted = {ast.dump(each) for each in ast.parse("\n".join(new)).body}
     try:
+        compile(edited, "tasks.py", "exec", dont_inherit=True)  # says more than the parser, such as of __future__
         after = [ast.dump(each) for each in ast.parse(edited).body]
     except (SyntaxError, ValueError):
         after = []
@@ -197,6 +209,20 @@ def _uses_collection(tree: ast.Module) -> bool:
     return any(
         isinstance(node, ast.Attribute) and ast.unparse(node) in {f"{each}.ns" for each in modules} for node in ast.walk(tree)
     )
+
+
+def _adds_collection(tree: ast.Module) -> bool:
+    """Whether our ``ns`` is given to a call, as ``Collection(asst)`` and ``ns.add_collection(asst)`` do."""
+    names = {"invoke_assistants.tasks.ns"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in ("invoke_assistants.tasks", "invoke_assistants"):
+            for alias in node.names:
+                name = alias.asname or alias.name
+                names |= {name} if alias.name == "ns" else {f"{name}.ns"} if alias.name == "tasks" else set()
+        elif isinstance(node, ast.Import):
+            names |= {f"{alias.asname}.ns" for alias in node.names if alias.name == "invoke_assistants.tasks" and alias.asname}
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return any(ast.unparse(each) in names for call in calls for each in (*call.args, *(word.value for word in call.keywords)))
 
 
 def _is_collection_itself(tree: ast.Module) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import groupby
 from typing import Any
+from unicodedata import normalize
 
 from ..text import printable
 
@@ -169,6 +170,8 @@ def _signed(old: Sequence[str], new: Sequence[str], minus: str, plus: str) -> It
         escaped = [[printable(f"-{line}".replace("\\", backslash))[1:] for line in lines] for lines in (old, new)]
         return [[re.sub(blank, lambda found: r"\x20" * len(found[0]), line) for line in lines] for lines in escaped]
 
+    if normalize("NFKC", "\n".join(old)) == normalize("NFKC", "\n".join(new)):  # they may look the same
+        old, new = ([line.encode("ascii", "backslashreplace").decode() for line in lines] for lines in (old, new))
     both = escape("\\")
     if not set(both[0]).isdisjoint(both[1]):  # one of them holds the text of an escape in the other
         both = escape(r"\\")
