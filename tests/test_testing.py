@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from invoke_assistants import (
     AnswerIncomplete,
@@ -416,3 +416,29 @@ def test_a_name_is_not_an_assistant() -> None:
     """An assistant's name in its place is named as the mistake."""
     with answering() as answers, pytest.raises(TypeError, match="'reader' is not an Assistant"):
         answers.once("reader")  # type: ignore[arg-type]
+
+
+def test_a_prompt_that_looks_at_what_was_asked() -> None:
+    """The test's own function may use what the answers know: nothing is locked while it decides."""
+    with answering() as answers:
+        answers.once(reader, lambda prompt: len(answers.asked) == 0).give(GOOD)
+        assert reader.run("Read.").output == GOOD
+
+
+class Loud(BaseModel):
+    name: str
+
+    @field_validator("name")
+    @classmethod
+    def shout(cls, name: str) -> str:
+        return f"{name}!"
+
+
+def test_what_no_answer_can_be_is_refused() -> None:
+    """An object that its own JSON is not read back as could not come from a model."""
+    loud = Assistant("loud", output=Loud, model="m")
+    with (
+        answering() as answers,
+        pytest.raises(ValueError, match="loud cannot answer with this: its JSON is read back as another object"),
+    ):
+        answers.once(loud).give(Loud(name="ada"))

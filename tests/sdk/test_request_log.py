@@ -21,7 +21,7 @@ from invoke_assistants import Assistant, AsstError, SettingsError, commands
 from invoke_assistants.config.project import Project
 from invoke_assistants.config.settings import Settings
 from invoke_assistants.sdk.connections import sync_client
-from invoke_assistants.sdk.request_log import log, show_requests
+from invoke_assistants.sdk.request_log import LoggedRequest, log, show_requests
 
 PROMPT = "the prompt of nobody else"
 LINE = re.compile(r"(GET|POST|DELETE) (\S+?)(/\S*) (\d{3}|\w+) in \d+ ms(?: \((.+)\))?")
@@ -259,3 +259,34 @@ def test_the_requests_to_the_model_of_the_embedded_platform_are_shown(
     }
     model.shutdown()
     model.server_close()
+
+
+def test_a_key_that_is_cut_or_escaped_is_masked_first(lines: Callable[[], list[str]]) -> None:
+    """A request id that ends in the key, one with a command of a CI, and a path with the key show none of it."""
+    key = "##vso[task]abc{}defgh-1234567890"
+    ids = ("r" * 90 + key, key)
+    with httpx2.Client(headers={"Authorization": f"Bearer {key}"}) as client:
+        for id in ids:
+            request = client.build_request("GET", f"http://127.0.0.1/v1/{key}/x")
+            with LoggedRequest(request) as logged:
+                logged.response = httpx2.Response(200, headers={"x-request-id": id})
+    assert len(lines()) == 2
+    for piece in ("vso[task]", "abc{}", "defgh-12345", "defgh-1234567890"):
+        assert piece not in "".join(lines())
+
+
+def test_a_handler_that_fails_stops_no_request(host: Host, server: Loopback) -> None:
+    """What the app's logging does is no reason to stop a command."""
+
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise RuntimeError("no disk")
+
+    broken = Broken()
+    log.addHandler(broken)
+    log.setLevel(logging.DEBUG)
+    try:
+        assert {step.action for step in commands.create(host.root)} == {"create"}
+    finally:
+        log.removeHandler(broken)
+        log.setLevel(logging.NOTSET)

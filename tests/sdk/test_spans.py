@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import subprocess
 import sys
 import time
@@ -434,3 +435,13 @@ def test_a_block_that_fails_fails_its_span(exporter: InMemorySpanExporter) -> No
     [span] = exporter.get_finished_spans()
     assert attributes(span) == {"a": 1, "error.type": "AsstError"}
     assert_confidential(exporter)
+
+
+def test_a_provider_that_is_not_installed_stops_nothing(local_host: Host) -> None:
+    """A variable that names no provider costs the spans, not the command."""
+    code = "import sys; from invoke.main import program; program.run(['inv', 'asst.status', '--json'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=local_host.root, capture_output=True, text=True, check=False,
+        env={**os.environ, "OTEL_PYTHON_TRACER_PROVIDER": "nonexistent", "ASST_PLATFORM": "local"},
+    )  # fmt: skip
+    assert (done.returncode, json.loads(done.stdout)["ok"]) == (0, True), done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import signal
 import stat
@@ -18,6 +19,7 @@ from invoke.exceptions import Exit
 from terminals import Terminal, inv_with_input, wait_until
 
 from invoke_assistants import commands, tasks
+from invoke_assistants.tasks.prompts import TypedLines
 
 PROMPT = "talker development> "
 DEBUG = {"ASST_LOG": "debug"}
@@ -410,3 +412,14 @@ def test_a_conversation_of_another_environment_is_refused(local_host: Host, chat
     assert f"session {session} is a conversation of talker in production" in done.err
     again = chat(b"two\n", "talker", env="production", session=session)
     assert (again.code, again.err.split()[-1]) == (0, session)
+
+
+def test_a_history_with_anything_in_it(local_host: Host) -> None:
+    """Bytes that a power cut left in the history, or something else in its place, keep nobody from talking."""
+    commands.create(local_host.root)
+    history = local_host.root / ".asst" / "chat_history"
+    history.write_bytes(b"hi\n\0\0\xff\n")
+    TypedLines(history.parent)
+    history.unlink()
+    os.mkfifo(history)
+    TypedLines(history.parent)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Host, Result
+from conftest import CANARY, ROOT, Host, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from invoke.context import Context
@@ -330,6 +330,7 @@ def deploy_all(c): print("deployed")
 """
 
 
+IMPORT = "from invoke_assistants.tasks import ns as asst"
 FUTURE = "from __future__ import annotations"
 MAIN = 'if __name__ == "__main__":\n    from invoke import Program\n\n    Program().run()\n'
 
@@ -415,6 +416,11 @@ def test_imports_stay_sorted(folder: Callable[..., Folder]) -> None:
         (WITHOUT_NS + "from invoke_assistants.tasks import ns as asst\n", "it imports the collection and adds it to none"),
         ("from invoke import task\nfrom invoke_assistants.tasks import ns\n", "it imports the collection and adds it to none"),
         (WITH_NS.replace("ns = Collection(build)", "ns = Collection(build); x = [\n    1]"), "several statements share a line"),
+        (FUTURE + "; from invoke import task\n", "several statements share a line"),
+        (WITHOUT_NS.replace("import os", "import os, sys") + "del sys\n", "its sys is not Python's"),
+        (edited(WITH_NS, ("\n\n\n@task", "\nimport tools.asst\n\n\n@task")), "it uses the name asst"),
+        (edited(WITH_NS, ("\n\n\n@task", "\nfrom tools import asst as a\n\n\n@task")), "it uses the name asst"),
+        (edited(WITH_NS, ("\n\n\n@task", f"\n{IMPORT}\n\n\n@task")), "it imports the collection"),
         (WITHOUT_NS + "def f():\n    global ns\n    ns = 1\n", "its ns is not made by one statement, ns = Collection(...)"),
     ],
 )  # fmt: skip
@@ -566,6 +572,8 @@ def link(path: str, target: str) -> Callable[[Path], object]:
         (link("tasks.py", "elsewhere.py"), None, "tasks.py is a symbolic link"),
         (link("app", ".."), None, "app is a symbolic link: app/"),
         (lambda root: (root / ".gitignore").mkdir(), None, ".gitignore cannot be read: Is a directory"),
+        (lambda root: os.mkfifo(root / ".gitignore"), None, ".gitignore is not a regular file"),
+        ({".gitignore": b"\xff\xfea\0"}, None, ".gitignore is not UTF-8: save it as UTF-8 text"),
         ({"tasks.py.tmp": "mine"}, None, "tasks.py.tmp is in the way of writing tasks.py"),
         (lambda root: (root.parent / "pyproject.toml").write_text(""), None, "this folder is part of the project in"),
     ],
@@ -643,3 +651,48 @@ def test_inv_is_spelled_as_ever(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     )
     assert spelling.spell_commands("inv --help asst.run shows") == "python -m invoke_assistants --help run shows"
     assert spelling.spell_commands("inv build, asst.project") == "inv build, asst.project"
+
+
+def test_a_diff_shows_no_secret(folder: Callable[..., Folder], capsys: pytest.CaptureFixture[str]) -> None:
+    """The lines beside a new one in ``.env`` stay unseen."""
+    shop = folder({".env": f"OPENAI_API_KEY={CANARY}\n"})
+    assert shop.init(dry_run=True)[0] == 2
+    assert shop.init()[0] == 0
+    shown = capsys.readouterr()
+    assert "+ASST_PLATFORM=local" in shown.out
+    assert CANARY not in shown.out + shown.err
+
+
+def test_a_project_with_assistants_keeps_its_platform(folder: Callable[..., Folder]) -> None:
+    """Where the assistants are declared already, something may be live: no platform is chosen for it."""
+    shop = folder({"app/__init__.py": "", "app/assistants.py": "ASSISTANTS = []\n"})
+    assert ".env" not in {edit.path for edit in shop.plan().edits}
+
+
+def test_what_a_killed_run_left_is_no_obstacle(folder: Callable[..., Folder]) -> None:
+    """The beginning of what is to be written may lie under the temporary name, in a folder of its own, too."""
+    shop = folder()
+    whole = {edit.path: edit.after for edit in shop.plan().edits}
+    for path in ("tasks.py", "app/__init__.py"):
+        (shop.root / path).parent.mkdir(exist_ok=True)
+        (shop.root / f"{path}.tmp").write_bytes(whole[path][:20])
+    assert shop.init()[0] == 0
+    assert set(shop.contents()) == set(ALL)
+
+
+def test_a_pattern_for_folders_ignores_no_file(folder: Callable[..., Folder]) -> None:
+    """``.env.local/`` means a folder, so the file with the secrets gets a line of its own."""
+    shop = folder({".gitignore": "*/\n.env.local/\n"})
+    assert shop.init()[0] == 0
+    assert ".env.local" in (shop.root / ".gitignore").read_text().splitlines()
+
+
+def test_what_is_left_to_the_person_is_said(folder: Callable[..., Folder], capsys: pytest.CaptureFixture[str]) -> None:
+    """A missing dependency, ignored files that belong into git: each is a line, in a dry run as well."""
+    shop = folder({"pyproject.toml": '[project]\nname = "shop"\n', ".gitignore": ".env\n*.json\n"})
+    for dry_run in (True, False):
+        shop.init(dry_run=dry_run)
+        out = capsys.readouterr().out
+        assert "add invoke-assistants>=" in out
+        assert "git ignores .env" in out
+        assert "git ignores assistants_store.json" in out

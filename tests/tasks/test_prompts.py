@@ -119,3 +119,41 @@ def test_a_prompt_typed_at_a_terminal(local_host: Host) -> None:
         terminal.type("Hello\rthere.\r\x04")
         terminal.expect(f"{PREFIX}Hello there.")
         assert terminal.end() == 0
+
+
+def test_a_prompt_without_an_end_is_cut_short(given: Callable[[bytes], None]) -> None:
+    """A device that never ends, and a stream that is too long, are refused, and nobody is asked."""
+    with pytest.raises(SettingsError, match="@/dev/zero is longer than"):
+        read_prompt("@/dev/zero")
+    given(b"a" * (10 * 1024 * 1024 + 1))
+    with pytest.raises(SettingsError, match="stdin is longer than"):
+        read_prompt("-")
+
+
+def test_what_a_function_prints_is_not_the_answer(local_host: Host) -> None:
+    """With ``--json`` and in a pipe, stdout holds the answer alone; what the app's functions print goes to stderr."""
+    local_host.declare(
+        '''
+from invoke_assistants import Assistant
+
+def noisy(word: str) -> str:
+    """Print."""
+    print("PRINTED", word)
+    return word
+
+ASSISTANTS = [Assistant("talker", model="m", tools=[noisy])]
+'''
+    )
+    commands.create(local_host.root)
+    done = local_host.inv("asst.run", "talker", "Use noisy, please.", "--json")
+    assert json.loads(done.out)["ok"]
+    assert "PRINTED" in done.err
+    assert "PRINTED" not in local_host.inv("asst.run", "talker", "Use noisy, please.").out
+
+
+def test_bytes_that_are_not_utf_8_are_named_before_anybody_is_asked(local_host: Host) -> None:
+    """The message blames the prompt, not the server."""
+    commands.create(local_host.root)
+    done = local_host.inv("asst.run", "talker", "a\udcff")
+    assert done.code == 1
+    assert "the prompt holds bytes that are not UTF-8" in done.err

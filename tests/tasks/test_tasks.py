@@ -10,6 +10,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -609,3 +610,16 @@ def test_a_refusal_to_a_closed_pipe_says_why(host: Host, server: Loopback, tmp_p
         os.close(writing)
         assert process.wait(30) == 3
     assert "edited by hand: instructions" in (tmp_path / "err").read_text()
+
+
+def test_a_closed_stream_is_no_error(local_host: Host) -> None:
+    """With stderr closed, stdout holds the JSON document alone; with stdout closed, the command ends as ever."""
+    commands.create(local_host.root)
+    for closed, holds in (("2>&-", True), (">&-", False)):
+        done = subprocess.run(
+            ["bash", "-c", f"{sys.executable} -m invoke asst.status --json {closed}"],
+            cwd=local_host.root, env={**os.environ, "ASST_PLATFORM": "local"}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done
+        assert bool(done.stdout) is holds
+        assert not holds or json.loads(done.stdout)["ok"]

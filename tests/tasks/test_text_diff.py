@@ -232,3 +232,10 @@ def test_a_final_line_break_on_both_sides_is_no_line() -> None:
     """No empty line of context is shown for it; where it came or went, it is."""
     assert list(diff_lines("one\ntwo\n", "one\n2\n"))[-1] == "+2"
     assert list(diff_lines("one\n", "one")) != []
+
+
+def test_texts_that_look_the_same_are_told_apart() -> None:
+    """The same letter in two encodings of Unicode is written as what it is."""
+    before, after = list(diff_lines("e\u0301t\u00e9", "\u00e9t\u00e9"))
+    assert before.removeprefix("-") != after.removeprefix("+")
+    assert "\\u0301" in before

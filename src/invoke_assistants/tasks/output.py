@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
@@ -247,10 +248,15 @@ def _remarks(command: str, steps: Sequence[Step], error: str | None) -> Iterator
         note = step.note if step.note and step.note not in (step.error or "") else None
         found = []
         for remark, style in ((step.error, "red"), (note, "dim")):
-            if remark and (whose, remark) not in printed and f"; {remark};" not in f"; {error};":
+            if remark and (whose, remark) not in printed and not _holds(error, remark):
                 printed.add((whose, remark))
                 found.append(_text(remark, style))
         yield found
+
+
+def _holds(error: str | None, remark: str) -> bool:
+    """Whether an error repeats a remark, word for word."""
+    return re.search(rf"(?<!\w){re.escape(remark)}(?!\w)", error or "") is not None
 
 
 def _difference(change: Change) -> Iterator[Text]:

@@ -176,11 +176,16 @@ def _place_new(root: Path, setting: str, parts: list[str]) -> Placed:
             raise SettingsError(f"{module.relative_to(root)} is in the way of a package {top}: {other}")
     if not folder.is_dir():
         _refuse_shadowing(top, other)
-    elif not folder.is_symlink() and not any(folder.rglob("*.py")) and any(each.suffix != ".tmp" for each in folder.iterdir()):
+    elif not folder.is_symlink() and not any(folder.rglob("*.py")) and not _is_empty(folder):
         raise SettingsError(f"{folder.relative_to(root)} is a folder without any Python: {other}")
     folders = ["/".join(filter(None, (base, *parts[: end + 1]))) for end in range(len(parts) - 1)]
-    initial = [f"{each}/__init__.py" for each in folders if not (root / each).is_dir() or not any((root / each).iterdir())]
+    initial = [f"{each}/__init__.py" for each in folders if not (root / each).is_dir() or _is_empty(root / each)]
     return Placed(setting, "/".join(filter(None, (base, *parts))) + ".py", tuple(initial))
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether a folder holds nothing, but for what a killed run left under a temporary name."""
+    return all(each.suffix == ".tmp" for each in folder.iterdir())
 
 
 def _refuse_shadowing(name: str, other: str) -> None:
