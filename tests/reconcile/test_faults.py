@@ -72,10 +72,10 @@ def test_an_answer_lost_after_the_commit_is_settled_in_the_same_run(one: Host, s
 def test_a_read_timeout_after_the_commit(one: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer takes too long; what was made is found."""
     monkeypatch.setattr("invoke_assistants.platforms.agents.TIMEOUT", 0.5)
-    server.once(Fault(after=True, hang=1.5))
+    server.once(Fault(after=True, hang=4))
     started = time.monotonic()
     [row] = quick_create(one)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 4
     assert row.action == "adopt"
     invariant(one, server, 1)
 
