@@ -517,3 +517,14 @@ def test_the_environment_is_left_alone(declared: dict[str, Assistant[Any]]) -> N
     before = dict(os.environ)
     declared["talker"].run("Hello.")
     assert dict(os.environ) == before
+
+
+def test_a_conversation_that_is_named_like_the_key_is_refused(
+    model: Compatible, ask: Ask, declared: dict[str, Assistant[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that answers with the key in the place of an id gets it into no reply, span or message."""
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    model.numbers = iter([CANARY] * 3)  # type: ignore[assignment]
+    with pytest.raises(PlatformError, match="a conversation with the key as its id") as raised:
+        ask(declared["talker"], "Hello.")
+    assert CANARY not in str(raised.value)

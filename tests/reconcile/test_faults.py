@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MODELS, THREE, Host
+from conftest import CANARY, MODELS, THREE, Host
 from loopback import Fault, Loopback, Seen, error_body
 
 from invoke_assistants import AsstError, PlatformError, RowsFailed, StoreError, commands
@@ -227,7 +227,7 @@ def test_pages_that_do_not_say_whether_there_are_more(one: Host, server: Loopbac
     invariant(one, server, 1)
 
 
-@pytest.mark.parametrize("id", [5, None, "", "../x", "a b", "x" * 200])
+@pytest.mark.parametrize("id", [5, None, "", "../x", "a b", "x" * 200, CANARY])
 def test_a_create_that_is_answered_with_no_proper_id(one: Host, server: Loopback, id: Any) -> None:
     """Nothing is stored of it; a complete list settles what was made."""
     server.once(Fault(after=True, raw=json.dumps({"id": id}).encode()))

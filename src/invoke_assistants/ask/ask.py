@@ -159,7 +159,10 @@ class _PreparedQuestion:
 
         Raises:
             AnswerInvalid: the answer does not fit the output model.
+            PlatformError: the service named the conversation like the key, which would be shown.
         """
+        if self.api.translator.secret.mask(answer.session) != answer.session:
+            raise self.api.translator.unexpected_response("a conversation with the key as its id")
         self.process.conversations.remember(answer.session, self.turn.owner)
         try:
             output = parse_answer(self._output, answer.text)
