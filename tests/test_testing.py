@@ -11,12 +11,14 @@ import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, PrivateAttr, field_validator
 
 from invoke_assistants import (
     AnswerIncomplete,
@@ -442,3 +444,25 @@ def test_what_no_answer_can_be_is_refused() -> None:
         pytest.raises(ValueError, match="loud cannot answer with this: its JSON is read back as another object"),
     ):
         answers.once(loud).give(Loud(name="ada"))
+
+
+class Kept(BaseModel):
+    """A model with what is no field of it."""
+
+    name: str
+    at: datetime
+    _cache: object = PrivateAttr(default_factory=object)
+
+    @cached_property
+    def shouted(self) -> str:
+        return self.name.upper()
+
+
+def test_what_a_model_keeps_beside_its_fields_does_not_count() -> None:
+    """Private attributes and cached properties are no part of an answer."""
+    kept = Assistant("kept", output=Kept, model="m")
+    given = Kept(name="ada", at=datetime.now(UTC))
+    assert given.shouted == "ADA"
+    with answering() as answers:
+        answers.once(kept).give(given)
+        assert kept.run("Read.").output.at == given.at

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 __all__ = ["ParseError", "dump_output", "encode_answer", "has_structure", "parse_answer"]
 
@@ -67,9 +68,21 @@ def encode_answer(output: type[Any] | None, value: Any) -> str:
     if expected is str:
         return str(value)
     text = _adapter(cast("Any", output)).dump_json(value, by_alias=True, round_trip=True).decode()
-    if parse_answer(output, text) != value:  # a serializer, a validator or a subclass stands between
+    if not _is_same(parse_answer(output, text), value):  # a serializer, a validator or a subclass stands between
         raise ValueError("its JSON is read back as another object")
     return text
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two values are equal field by field; what a model keeps beside its fields, such as a cache, does not count."""
+    if isinstance(one, BaseModel) or dataclasses.is_dataclass(one):
+        names = type(one).model_fields if isinstance(one, BaseModel) else [field.name for field in dataclasses.fields(one)]
+        return type(one) is type(other) and all(_is_same(getattr(one, name), getattr(other, name)) for name in names)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_is_same(one[key], other[key]) for key in one)
+    return bool(one == other or (one != one and other != other))  # NaN equals nothing
 
 
 @functools.lru_cache(maxsize=256)
