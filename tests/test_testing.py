@@ -410,7 +410,7 @@ def test_an_answer_that_nobody_asks_for_fails_the_test() -> None:
             answers.always(reader).sample()
             answers.once(reader).refuse("Too long.")
 
-    with pytest.raises(AssertionError, match="(?s)nobody asked for in this test.*reader: .*Too long"):
+    with pytest.raises(AssertionError, match="(?s)nobody asked for in this test.*reader, any prompt: Too long"):
         block()
 
 
@@ -466,3 +466,14 @@ def test_what_a_model_keeps_beside_its_fields_does_not_count() -> None:
     with answering() as answers:
         answers.once(kept).give(given)
         assert kept.run("Read.").output.at == given.at
+
+
+def test_an_answer_without_an_end_fails_the_test() -> None:
+    """``once`` and ``call`` alone give no answer; the test says so, whether anybody asked or not."""
+
+    def block() -> None:
+        with answering() as answers:
+            answers.once(reader).call(look_up, {"word": "Rome"})
+
+    with pytest.raises(AssertionError, match="an answer of reader in this test has no end"):
+        block()

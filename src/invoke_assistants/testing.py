@@ -26,7 +26,7 @@ from .text import did_you_mean, one_line
 
 if TYPE_CHECKING:
     from .emulator.responder import Conversation
-    from .emulator.scripted_responder import Failure, ScriptedResponder, ScriptedTurn
+    from .emulator.scripted_responder import Failure, Rule, ScriptedResponder, ScriptedTurn
 
 __all__ = ["Answers", "Asked", "Call", "Prompt", "Script", "answering"]
 
@@ -75,7 +75,8 @@ class Answers:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rules: list[_Rule] = []
+        self._rules: list[Rule] = []
+        self._scripts: list[Script[Any]] = []
         self._asked: list[tuple[Conversation, ScriptedTurn]] = []
         self._unanswered: list[str] = []
 
@@ -92,7 +93,7 @@ class Answers:
         Args:
             prompt: the questions that it is for: by default any.
         """
-        return Script(self._rules.append, assistant, prompt, repeated=False)
+        return self._begun(Script(self._rules.append, assistant, prompt, repeated=False))
 
     def always(self, assistant: Declaration[Given], prompt: Prompt | None = None) -> Script[Given]:
         """What an assistant answers whenever it is asked. Of several, the last one counts; a ``once`` goes before it.
@@ -100,7 +101,11 @@ class Answers:
         Args:
             prompt: the questions that it is for: by default any.
         """
-        return Script(self._rules.append, assistant, prompt, repeated=True)
+        return self._begun(Script(self._rules.append, assistant, prompt, repeated=True))
+
+    def _begun(self, script: Script[Given]) -> Script[Given]:
+        self._scripts.append(script)
+        return script
 
     def _script(self, conversation: Conversation) -> ScriptedTurn:
         """Choose what happens in a new turn, and note that it was asked."""
@@ -125,9 +130,9 @@ class Answers:
             self._asked.append((conversation, turn))
         return turn
 
-    def _fitting(self, name: str, prompt: str) -> list[_Rule]:
+    def _fitting(self, name: str, prompt: str) -> list[Rule]:
         """The answers that fit a question, the first choice first. The test's own functions decide, so no lock is held."""
-        rules = [rule for rule in tuple(self._rules) if rule.assistant == name and _matches(rule.prompt, prompt)]
+        rules = [rule for rule in tuple(self._rules) if rule.assistant == name and rule.matches(prompt)]
         rules = [rule for rule in rules if rule.prompt is not None] or rules
         return [rule for rule in rules if not rule.repeated] + [rule for rule in rules if rule.repeated][:-2:-1]
 
@@ -139,28 +144,20 @@ class Answers:
         return ScriptedResponder(self._script)
 
     def _check(self) -> None:
+        if names := [script._assistant.name for script in self._scripts if not script._ended]:
+            raise AssertionError(f"an answer of {names[0]} in this test has no end: add .give(…), .refuse() or another one")
         if self._unanswered:
             raise AssertionError("questions without an answer in this test:\n" + "\n".join(self._unanswered))
         if unused := [rule for rule in tuple(self._rules) if not rule.repeated]:
-            given = (f"{rule.assistant}: {rule.turn.failure or rule.turn.text or 'a sample'!s:.80}" for rule in unused)
+            given = (f"{rule.assistant}, {rule.shown()}" for rule in unused)
             raise AssertionError("answers of once() that nobody asked for in this test:\n" + "\n".join(given))
-
-
-@dataclass(frozen=True, eq=False)
-class _Rule:
-    """An answer to the questions of a kind."""
-
-    assistant: str
-    prompt: Prompt | None
-    repeated: bool
-    turn: ScriptedTurn
 
 
 class Script(Generic[Given]):
     """What an assistant does with a question: any number of ``call``, then one of the others, which ends the script."""
 
     def __init__(
-        self, add: Callable[[_Rule], None], assistant: Declaration[Given], prompt: Prompt | None, *, repeated: bool
+        self, add: Callable[[Rule], None], assistant: Declaration[Given], prompt: Prompt | None, *, repeated: bool
     ) -> None:
         if not isinstance(assistant, Declaration):
             raise TypeError(f"{assistant!r:.80} is not an Assistant: give the one that the app declares")
@@ -169,6 +166,7 @@ class Script(Generic[Given]):
         self._prompt = prompt
         self._repeated = repeated
         self._calls: list[tuple[str, dict[str, Any]]] = []
+        self._ended = False  # or given up, by an error of the test
 
     def call(self, function: Callable[..., Any] | str, arguments: Mapping[str, Any] | None = None) -> Script[Given]:
         """Call one of the assistant's functions before the answer; the app's function runs, as for a model.
@@ -180,6 +178,7 @@ class Script(Generic[Given]):
         Raises:
             ValueError: it is not a function tool of the assistant, or an argument is missing, misspelt or not JSON.
         """
+        self._ended = True
         from .declare.function_tools import check_arguments, define_tool, define_tools
 
         name = function if isinstance(function, str) else define_tool(function)["name"]
@@ -190,6 +189,7 @@ class Script(Generic[Given]):
             raise ValueError(f"{self._assistant.name} has no function {name!r:.80}; {tools}")
         check_arguments(name, arguments or {}, known[name])
         self._calls.append((name, dict(arguments or {})))
+        self._ended = False
         return self
 
     def give(self, output: Given) -> None:
@@ -201,6 +201,7 @@ class Script(Generic[Given]):
         """
         from .ask.parsing import ParseError, encode_answer
 
+        self._ended = True
         try:
             text = encode_answer(self._assistant.output, output)
         except TypeError as error:
@@ -240,6 +241,7 @@ class Script(Generic[Given]):
         Raises:
             ValueError: it is not the status of an error.
         """
+        self._ended = True
         if status is not None and not 400 <= status <= 599:
             raise ValueError(f"{status} is not the HTTP status of an error, which is 400 to 599")
         self._fail(message, code, status)
@@ -251,11 +253,12 @@ class Script(Generic[Given]):
 
     def _end(self, text: str | None, failure: Failure | None = None) -> None:
         from .emulator.responder import FunctionCall
-        from .emulator.scripted_responder import ScriptedTurn
+        from .emulator.scripted_responder import Rule, ScriptedTurn
 
+        self._ended = True
         calls = tuple(FunctionCall(name, arguments) for name, arguments in self._calls)
         turn = ScriptedTurn(calls, text, failure)
-        self._add(_Rule(self._assistant.name, self._prompt, self._repeated, turn))
+        self._add(Rule(self._assistant.name, self._prompt, self._repeated, turn))
 
 
 @contextmanager
@@ -286,12 +289,6 @@ def _replaced_process() -> Generator[Answers]:
             yield answers
     finally:
         process.close()
-
-
-def _matches(expected: Prompt | None, prompt: str) -> bool:
-    if expected is None or isinstance(expected, str):
-        return expected in (None, prompt)
-    return bool(expected.search(prompt) if isinstance(expected, re.Pattern) else expected(prompt))
 
 
 def _asked(conversation: Conversation, turn: ScriptedTurn) -> Asked:

@@ -38,7 +38,9 @@ def load_assistants(where: str, root: Path | None) -> dict[str, Declaration[Any]
     except DeclarationError as error:
         raise DeclarationError(f"{error}{_app_location(error, root)}") from None
     except (Exception, SystemExit) as error:
-        hint = "; is assistants in [tool.asst] right?" if getattr(error, "name", None) in module_name.split(".") else ""
+        missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+        ours = missing is not None and f"{module_name}.".startswith(f"{missing}.")
+        hint = "; make it, or is assistants in [tool.asst] another?" if ours else ""
         raise SettingsError(f"cannot import {module_name}: {_describe_cause(error, root)}{hint}") from None
     try:
         declared = getattr(module, attribute)

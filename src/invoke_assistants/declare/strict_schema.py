@@ -156,7 +156,7 @@ def _lint_node(node: Mapping[str, Any]) -> Iterator[str]:
 
 def _lint_object(node: Mapping[str, Any]) -> Iterator[str]:
     if node.get("additionalProperties") is not False:
-        yield "an open object (a dict, or extra fields allowed) is not supported; name every field in a model"
+        yield "an open object (a dict, or extra fields) is not supported; name every field, or use a list of keys and values"
     elif set(node.get("required", ())) != set(node.get("properties", ())):
         yield "every property must be listed in 'required'"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from .responder import Conversation, FunctionCall, ResponderAnswer, ResponderErr
 from .sample_responder import SampleResponder
 from .validation import RequestError
 
-__all__ = ["Failure", "ScriptedResponder", "ScriptedTurn"]
+__all__ = ["Failure", "Rule", "ScriptedResponder", "ScriptedTurn"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,34 @@ class ScriptedTurn:
     failure: Failure | None = None
     written: str = ""
     called: list[JSONObject] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """An answer to the questions of a kind.
+
+    Attributes:
+        prompt: the whole prompt, a pattern to find in it, or what says yes to it; None means any.
+        repeated: it answers all of them, not one.
+    """
+
+    assistant: str
+    prompt: str | re.Pattern[str] | Callable[[str], bool] | None
+    repeated: bool
+    turn: ScriptedTurn
+
+    def matches(self, prompt: str) -> bool:
+        """Whether a question is one of its kind."""
+        if self.prompt is None or isinstance(self.prompt, str):
+            return self.prompt in (None, prompt)
+        return bool(self.prompt.search(prompt) if isinstance(self.prompt, re.Pattern) else self.prompt(prompt))
+
+    def shown(self) -> str:
+        """The kind of questions and the answer, for a message."""
+        kind = "any prompt" if self.prompt is None else f"prompt {self.prompt!r:.80}"
+        answer = "a sample" if self.turn.text is None else repr(self.turn.text)
+        answer = self.turn.failure.message if self.turn.failure else answer
+        return f"{kind}: {answer if len(answer) <= 80 else f'{answer[:79]}…'}"
 
 
 class ScriptedResponder:
