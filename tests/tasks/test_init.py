@@ -26,7 +26,7 @@ from invoke_assistants.tasks.scaffold_pyproject import add_keys
 from invoke_assistants.tasks.scaffold_tasks_file import Uneditable, add_collection, has_collection
 
 PACKAGES = {"a/__init__.py": "", "corner_shop/__init__.py": ""}
-ALL = ["pyproject.toml", "app/__init__.py", "app/assistants.py", "tasks.py", ".gitignore", ".gitattributes", ".env"]
+ALL = [".env", "pyproject.toml", "app/__init__.py", "app/assistants.py", "tasks.py", ".gitignore", ".gitattributes"]
 
 
 class Folder(Host):
@@ -421,6 +421,8 @@ def test_imports_stay_sorted(folder: Callable[..., Folder]) -> None:
         (edited(WITH_NS, ("\n\n\n@task", "\nimport tools.asst\n\n\n@task")), "it uses the name asst"),
         (edited(WITH_NS, ("\n\n\n@task", "\nfrom tools import asst as a\n\n\n@task")), "it uses the name asst"),
         (edited(WITH_NS, ("\n\n\n@task", f"\n{IMPORT}\n\n\n@task")), "it imports the collection"),
+        ("from invoke import Collection\nimport x\nns = Collection(asst=x)\n", "it uses the name asst for something else"),
+        (WITHOUT_NS + "try:\n    pass\nexcept OSError as sys:\n    pass\n", "its sys is not Python's"),
         (WITHOUT_NS + "def f():\n    global ns\n    ns = 1\n", "its ns is not made by one statement, ns = Collection(...)"),
     ],
 )  # fmt: skip
@@ -696,3 +698,14 @@ def test_what_is_left_to_the_person_is_said(folder: Callable[..., Folder], capsy
         assert "add invoke-assistants>=" in out
         assert "git ignores .env" in out
         assert "git ignores assistants_store.json" in out
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been(folder: Callable[..., Folder]) -> None:
+    """After any number of the files, a second run ends with all of them, the choice of the platform among them."""
+    for number in range(1, len(ALL)):
+        shop = Folder(folder().root.with_name(f"shop{number}"))
+        for edit in shop.plan().edits[:number]:
+            (shop.root / edit.path).parent.mkdir(exist_ok=True)
+            (shop.root / edit.path).write_bytes(edit.after)
+        assert shop.init()[0] == 0
+        assert set(shop.contents()) == set(ALL)

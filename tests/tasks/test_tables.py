@@ -282,13 +282,6 @@ def test_every_changed_field_is_printed(changes: list[Change]) -> None:
     assert "    as in development" not in apart
 
 
-def test_what_is_absent_has_no_line() -> None:
-    """A value that came has a ``+`` line alone, one that went a ``-`` line alone."""
-    came, went = Change("verbosity", None, "low"), Change("service_tier", "flex", None)
-    lines = printed("plan", step(state="changed", action="update", changes=(came, went)))
-    assert [line.strip() for line in lines if line.strip()[:1] in "+-"] == ['+ "low"', '- "flex"']
-
-
 def test_an_edit_of_the_output_model_is_shown_by_its_place(local_host: Host) -> None:
     """A bound, a new field and the order of the fields, each below the name of where it is."""
     local_host.inv("asst.create")

@@ -69,7 +69,7 @@ def encode_answer(output: type[Any] | None, value: Any) -> str:
         return str(value)
     text = _adapter(cast("Any", output)).dump_json(value, by_alias=True, round_trip=True).decode()
     if not _is_same(parse_answer(output, text), value):  # a serializer, a validator or a subclass stands between
-        raise ValueError("its JSON is read back as another object")
+        raise ValueError("its JSON is read back as another object; give_text takes the JSON as it is")
     return text
 
 

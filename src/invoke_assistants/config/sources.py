@@ -110,6 +110,8 @@ class Sources:
 def _read_toml(path: Path) -> dict[str, Any]:
     import tomllib
 
+    if path.exists() and not path.is_file():
+        raise SettingsError(f"{path} is not a regular file")
     try:
         return tomllib.loads(path.read_bytes().decode("utf-8"))
     except FileNotFoundError:

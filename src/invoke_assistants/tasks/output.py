@@ -260,10 +260,8 @@ def _holds(error: str | None, remark: str) -> bool:
 
 
 def _difference(change: Change) -> Iterator[Text]:
-    """The lines of one difference, the words that differ marked for a terminal; what is absent on one side has no line there."""
-    absent = "-" if change.before is None else "+" if change.after is None else "?"
-    lines = (line for line in diff_lines(change.before, change.after) if line[0] != absent)
-    for line, edited in mark_edits(lines):
+    """The lines of one difference, the words that differ marked for a terminal."""
+    for line, edited in mark_edits(diff_lines(change.before, change.after)):
         text = _text(line, {"-": "red", "+": "green"}.get(line[0], "dim"))
         for start, end in edited:
             text.stylize("reverse", start, end)

@@ -70,16 +70,15 @@ def plan_scaffold(root: Path, environ: Mapping[str, str], package: str | None = 
     store = _store_path(root, sources)
     tasks_path = find_tasks_file(root) or "tasks.py"
     tasks, notes = _tasks_file(_read(root, tasks_path), tasks_path)
+    new = store is not None and not (root / placed.path).exists() and not (root / store).exists()
     contents = {
+        ".env": _dotenv(root, sources, new=new),  # first: a run that was killed goes on, and finds no live project
         "pyproject.toml": _pyproject(root, sources, placed),
         **{path: templates.PACKAGE.encode() for path in placed.initial},
         placed.path: _assistants(root, placed),
         tasks_path: tasks,
         ".gitignore": _gitignore(_read(root, ".gitignore"), store),
         ".gitattributes": _gitattributes(_read(root, ".gitattributes"), store),
-        ".env": _dotenv(
-            root, sources, new=store is not None and not (root / placed.path).exists() and not (root / store).exists()
-        ),
     }
     files = ((path, _read(root, path), after) for path, after in contents.items() if after is not None)
     edits = [Edit(path, before, after) for path, before, after in files if after != before]

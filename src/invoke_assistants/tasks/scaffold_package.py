@@ -86,6 +86,8 @@ def read_declared(path: Path) -> Declared:
     Raises:
         SettingsError: it cannot be read, or is not valid Python.
     """
+    if not path.is_file():
+        raise SettingsError(f"{path} is not a regular file")
     try:
         tree = ast.parse(path.read_bytes())
     except OSError as error:

@@ -87,6 +87,8 @@ def _is_called_asst(node: ast.AST) -> bool:
     match node:
         case ast.Constant(value=str(name)) | ast.alias(name=name) | ast.Attribute(attr=name):
             return name.rpartition(".")[2] == "asst"
+        case ast.keyword(arg="asst"):
+            return True
         case ast.ImportFrom(module=str(name)):
             return name.rpartition(".")[2] == "asst"
         case _:
@@ -152,12 +154,19 @@ def _module_scope(node: ast.AST) -> Iterator[ast.AST]:
 def _bindings(tree: ast.Module) -> Iterator[str]:
     """The names that a module binds or deletes, once for each time."""
     for node in _module_scope(tree):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            yield node.id
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.alias):
-            yield node.asname or node.name.partition(".")[0]
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                yield name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                yield name
+            case ast.MatchMapping(rest=str(name)):
+                yield name
+            case ast.alias():
+                yield node.asname or node.name.partition(".")[0]
+            case _:
+                pass
     for node in ast.walk(tree):
         if isinstance(node, ast.Global):
             yield from node.names

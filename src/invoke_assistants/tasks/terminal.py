@@ -92,7 +92,8 @@ def confirm(command: str, question: str, steps: Sequence[Step]) -> bool:
 
 def has_person() -> bool:
     """Whether somebody at a terminal can be asked."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    streams = (sys.stdin, sys.stderr)  # None where whoever started this process closed it
+    return all(stream is not None and stream.isatty() for stream in streams)
 
 
 def ask(question: str) -> bool:
