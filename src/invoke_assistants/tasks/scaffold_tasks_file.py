@@ -203,33 +203,31 @@ def _makes_collection(value: ast.expr | None, collection: str | None) -> bool:
     return isinstance(value, ast.Call) and ast.unparse(value.func) in makers
 
 
-def _uses_collection(tree: ast.Module) -> bool:
-    """Whether our ``ns`` is imported, or reached through our module."""
-    modules = set()
+def _names_of_ours(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """How a module can write our ``ns``: by names that it imports, and through our module, as ``tasks.ns``."""
+    imported: set[str] = set()
+    through: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 if (node.module, alias.name) == ("invoke_assistants.tasks", "ns"):
-                    return True
-                if (node.module, alias.name) == ("invoke_assistants", "tasks"):
-                    modules.add(alias.asname or alias.name)
+                    imported.add(alias.asname or alias.name)
+                elif (node.module, alias.name) == ("invoke_assistants", "tasks"):
+                    through.add(f"{alias.asname or alias.name}.ns")
         elif isinstance(node, ast.Import):
-            modules |= {alias.asname or alias.name for alias in node.names if alias.name == "invoke_assistants.tasks"}
-    return any(
-        isinstance(node, ast.Attribute) and ast.unparse(node) in {f"{each}.ns" for each in modules} for node in ast.walk(tree)
-    )
+            through |= {f"{alias.asname or alias.name}.ns" for alias in node.names if alias.name == "invoke_assistants.tasks"}
+    return imported, through
+
+
+def _uses_collection(tree: ast.Module) -> bool:
+    """Whether our ``ns`` is imported, or reached through our module."""
+    imported, through = _names_of_ours(tree)
+    return bool(imported) or any(isinstance(node, ast.Attribute) and ast.unparse(node) in through for node in ast.walk(tree))
 
 
 def _adds_collection(tree: ast.Module) -> bool:
     """Whether our ``ns`` is given to a call, as ``Collection(asst)`` and ``ns.add_collection(asst)`` do."""
-    names = {"invoke_assistants.tasks.ns"}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module in ("invoke_assistants.tasks", "invoke_assistants"):
-            for alias in node.names:
-                name = alias.asname or alias.name
-                names |= {name} if alias.name == "ns" else {f"{name}.ns"} if alias.name == "tasks" else set()
-        elif isinstance(node, ast.Import):
-            names |= {f"{alias.asname}.ns" for alias in node.names if alias.name == "invoke_assistants.tasks" and alias.asname}
+    names = set[str]().union(*_names_of_ours(tree))
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
     return any(ast.unparse(each) in names for call in calls for each in (*call.args, *(word.value for word in call.keywords)))
 
