@@ -22,6 +22,15 @@ if os.isatty(0):
 """
 
 
+def read_to_end(terminal: int) -> bytes:
+    """All that a terminal still shows, until nobody has it open any more."""
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux tells the end
+        while part := os.read(terminal, 65536):
+            shown += part
+    return shown
+
+
 class Terminal:
     """A command on a terminal; leaving the block ends it.
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from invoke.context import Context
 from invoke.exceptions import Exit
+from terminals import read_to_end
 
 from invoke_assistants.errors import SettingsError
 from invoke_assistants.tasks import spelling
@@ -119,14 +120,7 @@ def on_a_terminal(shop: Folder, answer: str, meanwhile: Callable[[], object] = l
         shown += os.read(main, 65536)
     meanwhile()
     os.write(main, answer.encode())
-    while True:
-        try:
-            part = os.read(main, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        shown += part
+    shown += read_to_end(main)
     os.close(main)
     return process.wait(), shown.decode()
 

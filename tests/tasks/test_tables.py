@@ -14,6 +14,7 @@ import pytest
 from conftest import THREE, Host
 from hypothesis import given
 from hypothesis import strategies as st
+from terminals import read_to_end
 
 from invoke_assistants.tasks.output import print_steps
 from invoke_assistants.tasks.schema_paths import SCHEMA, readable_field
@@ -301,12 +302,7 @@ def on_a_terminal(host: Host, *args: str, width: int = 80, env: dict[str, str] |
     process = host.start_on([inside] * 3, *args, env={"TERM": "xterm-256color", **(env or {})})
     os.close(inside)
     os.write(outside, typed.encode())
-    shown = b""
-    while True:
-        try:
-            shown += os.read(outside, 65536)
-        except OSError:  # the end of a terminal
-            break
+    shown = read_to_end(outside)
     os.close(outside)
     process.wait()
     return shown.decode().replace("\r\n", "\n")

@@ -21,6 +21,7 @@ import pytest
 from compatible import Compatible, ModelAnswer
 from conftest import CANARY, MODELS, ROOT, THREE, Host
 from loopback import Fault, Loopback
+from terminals import read_to_end
 
 from invoke_assistants import commands
 from invoke_assistants.tasks import exit_codes
@@ -244,15 +245,7 @@ def run_on_a_terminal(host: Host, *args: str, answer: str = "", env: dict[str, s
     process = host.start_on([side] * 3, *args, env={"TERM": "xterm-256color", "COLUMNS": "200", **(env or {})})
     os.close(side)
     os.write(main, answer.encode())
-    shown = b""
-    while True:
-        try:
-            part = os.read(main, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        shown += part
+    shown = read_to_end(main)
     os.close(main)
     return process.wait(), shown.decode()
 
