@@ -90,13 +90,13 @@ def plan_scaffold(root: Path, environ: Mapping[str, str], package: str | None = 
 
 def _notes(root: Path, placed: Placed, edits: Sequence[Edit]) -> Iterator[str]:
     """What is left to the person beside ``tasks.py``."""
-    told = (_read(root, path) for path in BUILD_FILES)
-    known = [content for content in told if content and content.strip()]
+    patterns = _lines(_read(root, ".gitignore"))
+    known = [content for path in BUILD_FILES if (content := _read(root, path)) and content.strip()]
     if known and not any(re.search(rb"invoke[-_.]assistants\b(?!\.)", content) for content in known):
         yield f"add {templates.dependency()} to the project's dependencies, since tasks.py imports it"
-    if any(edit.path == ".env" for edit in edits) and _is_ignored(".env", _lines(_read(root, ".gitignore"))):
+    if any(edit.path == ".env" for edit in edits) and _is_ignored(".env", patterns):
         yield 'git ignores .env: platform = "local" under [tool.asst] in pyproject.toml tells your colleagues, too'
-    if _is_ignored(STORE, _lines(_read(root, ".gitignore"))):
+    if _is_ignored(STORE, patterns):
         yield f"git ignores {STORE}, which is to be committed: add !{STORE} to .gitignore"
     if placed.initial and len(find_packages(root)[1]) > 1:
         yield f"the assistants go to {placed.path}; --package NAME puts them into another package"
