@@ -317,7 +317,7 @@ def test_check_names_every_problem_and_passes_the_rest(local_host: Host) -> None
 def test_a_changed_function_is_updated_and_an_unchanged_one_is_not(local_host: Host) -> None:
     """An instance is in sync after a create, and changed once the function's docstring changes."""
     local_host.declare(DECLARED.replace(", wrong", ""))
-    commands.create(local_host.root)
+    local_host.create()
     assert {row.state for row in commands.plan(local_host.root)} == {"in_sync"}
     local_host.edit("Looks a word up.", "Looks up what a word means.")
     [row] = commands.update(local_host.root, ["good"])

@@ -61,6 +61,19 @@ def test_the_digest_is_sha256_of_compact_sorted_utf8() -> None:
 
 @settings(max_examples=examples(200), deadline=None)
 @given(objects)
+def test_the_canonical_form_is_the_json_modules(value: Any) -> None:
+    """Each value is spelled as the json module spells it without blanks and with what is not ASCII as it is."""
+
+    def ordered(node: Any, keep: bool) -> Any:
+        if isinstance(node, dict):
+            return {key: ordered(node[key], key == "properties") for key in (node if keep else sorted(node))}
+        return [ordered(item, False) for item in node] if isinstance(node, list) else node
+
+    assert canonical(value) == json.dumps(ordered(value, False), ensure_ascii=False, separators=(",", ":"))
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(objects)
 def test_nothing_differs_from_itself(value: Any) -> None:
     """A remote object that holds the configured payload shows no change, whatever else it holds."""
     assert compare({**copy.deepcopy(value), "id": "x", "created_at": 1}, value) == ()

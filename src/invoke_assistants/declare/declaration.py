@@ -17,6 +17,8 @@ from .tags import RESERVED
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
+    from .evals import Evals
+
     Output = TypeVar("Output", covariant=True, default=str)
 else:
     from typing import TypeVar
@@ -90,6 +92,7 @@ class Declaration(Generic[Output]):
         verbosity: ``low``, ``medium`` or ``high``.
         service_tier: the platform's service tier.
         metadata: at most 11 pairs of strings; no key begins with ``asst.``.
+        evals: how it is evaluated; part of no payload and no digest.
         environments: by environment, the fields that differ there; each replaces the general one whole.
 
     Raises:
@@ -107,6 +110,7 @@ class Declaration(Generic[Output]):
     verbosity: str | None = None
     service_tier: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    evals: Evals | None = None
     environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -116,6 +120,11 @@ class Declaration(Generic[Output]):
             raise DeclarationError(
                 f"assistant {self.name}: output is {self.output!r:.80}, which is neither a Pydantic model nor a dataclass"
             )
+        if self.evals is not None:
+            from .evals import Evals
+
+            if not isinstance(self.evals, Evals):
+                raise DeclarationError(f"assistant {self.name}: evals must be Evals(…), not {type(self.evals).__name__}")
         _check_fields({key: getattr(self, key) for key in OVERRIDES}, self.name)
         if not isinstance(self.environments, Mapping) or not all(
             isinstance(each, Mapping) for each in self.environments.values()

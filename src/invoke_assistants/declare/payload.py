@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..text import did_you_mean
 from ..types import Desired, JSONObject
 from .declaration import Declaration, plain
-from .digest import canonical, json_size
+from .digest import json_size
 from .function_tools import define_tools
 from .request_bodies import SUPPORTED_TOOLS
-from .strict_schema import lint, output_schema
+from .strict_schema import lint_output, output_schema
 from .tags import DIGEST_TAG, NONCE_TAG
 
-__all__ = ["build_payload", "create_body", "find_problems", "find_warnings"]
+__all__ = ["build_payload", "create_body", "find_naming_problems", "find_payload_problems", "find_problems", "find_warnings"]
 
 # Limits of the Agents API, from the parameter documentation of openai-python 3.54 (`client.beta.agents.create`).
 MAX_INSTRUCTIONS = 1_048_576  # characters
@@ -25,6 +26,8 @@ MAX_TOOLS = 3 * 1024 * 1024  # bytes of the list of tools as compact UTF-8 JSON
 
 def build_payload(declaration: Declaration[Any], environment: str) -> JSONObject:
     """Build the payload of an assistant in one environment: everything that is configured remotely, nothing else.
+
+    Its output schema is shared by all payloads with the same output model, and must not be changed.
 
     Raises:
         DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
@@ -55,18 +58,28 @@ def create_body(desired: Desired, nonce: str) -> JSONObject:
 
 def find_problems(declaration: Declaration[Any], desired: Desired) -> list[str]:
     """Find offline what the platform would refuse in a declared instance; each line names the field or the limit."""
-    form = desired.payload["text"]["format"]
+    return [*find_payload_problems(declaration, desired), *find_naming_problems(desired)]
+
+
+def find_payload_problems(declaration: Declaration[Any], desired: Desired) -> list[str]:
+    """Those of the problems that all instances with the same payload on the same platform have."""
     found: list[str] = []
-    if form["type"] == "json_schema":
-        found += lint(form["schema"], declaration.output.__name__ if declaration.output else "schema")
-    found += _exceeded_limits(desired)
+    if declaration.output and desired.payload["text"]["format"]["type"] == "json_schema":
+        found += lint_output(declaration.output)
+    found += _exceeded_limits(desired.payload)
     found += [text for text, newer in _type_errors(desired) if not newer]
-    found += _metadata_problems(create_body(desired, "n" * 32)["metadata"])
     try:
-        canonical(desired.payload).encode()
+        json.dumps(desired.payload, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         found.append("some text holds a lone surrogate, which is not valid Unicode")
     return found
+
+
+def find_naming_problems(desired: Desired) -> list[str]:
+    """Those of the problems that an instance's remote name and metadata have."""
+    name = desired.remote_name
+    long = f"the remote name {name!r} has {len(name)} characters; at most {MAX_NAME} are allowed"
+    return [*([long] if len(name) > MAX_NAME else []), *_metadata_problems(create_body(desired, "n" * 32)["metadata"])]
 
 
 def find_warnings(desired: Desired) -> list[str]:
@@ -74,13 +87,11 @@ def find_warnings(desired: Desired) -> list[str]:
     return [f"{text}; a newer API may take it" for text, newer in _type_errors(desired) if newer]
 
 
-def _exceeded_limits(desired: Desired) -> Iterator[str]:
-    instructions, name = desired.payload["instructions"] or "", desired.remote_name
+def _exceeded_limits(payload: JSONObject) -> Iterator[str]:
+    instructions = payload["instructions"] or ""
     if len(instructions) > MAX_INSTRUCTIONS:
         yield f"instructions have {len(instructions):,} characters; at most {MAX_INSTRUCTIONS:,} are allowed"
-    if len(name) > MAX_NAME:
-        yield f"the remote name {name!r} has {len(name)} characters; at most {MAX_NAME} are allowed"
-    if (size := json_size(desired.payload["tools"])) > MAX_TOOLS:
+    if (size := json_size(payload["tools"])) > MAX_TOOLS:
         yield f"tools hold {size:,} bytes of JSON; at most {MAX_TOOLS:,} (3 MiB) are allowed"
 
 
@@ -96,9 +107,12 @@ def _metadata_problems(pairs: Mapping[str, str]) -> Iterator[str]:
 
 def _type_errors(desired: Desired) -> Iterator[tuple[str, bool]]:
     """Yield what the API's types do not allow, and whether a newer API may allow it (never on ``local``)."""
+    platform, payload = desired.location.platform, desired.payload
+    typed = {key: payload[key] for key in ("text", "reasoning", "tools", "service_tier") if key in payload}
+    if typed == {"text": {"format": typed["text"]["format"]}, "tools": []}:  # as made where nothing is given: never wrong
+        return
     from .payload_models import Configuration, Pinned, validate
 
-    platform, payload = desired.location.platform, desired.payload
     unusable: set[str] = set()
     for index, tool in enumerate(payload["tools"] if platform == "responses" else ()):
         where, kind = f"tools[{index}]", tool.get("type")
@@ -106,7 +120,6 @@ def _type_errors(desired: Desired) -> Iterator[tuple[str, bool]]:
             unusable.add(where)
             usable = f"{', '.join(sorted(SUPPORTED_TOOLS))}{did_you_mean(str(kind), SUPPORTED_TOOLS)}"
             yield f"{where} is {kind!r:.80}; on responses these can be used: {usable}", False
-    typed = {key: payload[key] for key in ("text", "reasoning", "tools", "service_tier") if key in payload}
     for error in validate(Pinned if platform == "responses" else Configuration, typed):
         if error.param not in unusable:
             yield f"{error.param.removeprefix('text.')}: {error.reason}", error.newer and platform != "local"

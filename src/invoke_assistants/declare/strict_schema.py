@@ -8,13 +8,16 @@ Where the guide is silent (tuples, sets), ``lint`` refuses what the service is k
 
 from __future__ import annotations
 
+import json
+import weakref
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import DeclarationError
 from ..types import JSONObject
 
-__all__ = ["MAX_DEPTH", "MAX_ENUM", "MAX_PROPERTIES", "lint", "output_schema", "to_strict"]
+__all__ = ["MAX_DEPTH", "MAX_ENUM", "MAX_PROPERTIES", "lint", "lint_output", "output_schema", "to_strict"]
 
 MAX_DEPTH = 10  # levels of nested objects
 MAX_PROPERTIES = 5_000  # in the whole schema
@@ -33,17 +36,61 @@ KEYWORDS = frozenset(
 )  # fmt: skip
 
 
+BUILT = ("__pydantic_core_schema__", "__pydantic_validator__", "__dataclass_fields__")  # replaced when a model is rebuilt
+
+
+@dataclass
+class _Made:
+    """What was made of an output model: it counts as long as pydantic has not rebuilt the model."""
+
+    output: weakref.ref[type[Any]]
+    built: tuple[int, ...]  # the identity of what pydantic builds of it; the objects themselves would keep the model alive
+    schema: JSONObject
+    problems: list[str]
+
+
+# By the identity of the model, since a metaclass may call two equal; most of what planning a row would compute.
+_made: dict[int, _Made] = {}
+
+
 def output_schema(output: type[Any]) -> JSONObject:
-    """The strict JSON schema of a Pydantic model or dataclass.
+    """The strict JSON schema of a Pydantic model or dataclass, made once; nobody changes it.
 
     Raises:
         DeclarationError: pydantic has no JSON schema for it, or the schema cannot be made strict; names the class.
     """
+    return _make(output).schema
+
+
+def lint_output(output: type[Any]) -> list[str]:
+    """Return what strict structured outputs refuse in the schema of a Pydantic model or dataclass, as ``lint`` does.
+
+    Raises:
+        DeclarationError: there is no such schema.
+    """
+    return _make(output).problems
+
+
+def _make(output: type[Any]) -> _Made:
+    key = id(output)
+    built = tuple(id(vars(output)[name]) for name in BUILT if name in vars(output))
+    known = _made.get(key)
+    if known and known.output() is output and known.built == built:
+        return known
+    schema = _make_schema(output)
+    made = _Made(weakref.ref(output, lambda _: _made.pop(key, None)), built, schema, lint(schema, output.__name__))
+    if built:  # without it, a rebuild would go unnoticed
+        _made[key] = made
+    return made
+
+
+def _make_schema(output: type[Any]) -> JSONObject:
     from pydantic import TypeAdapter
     from pydantic.errors import PydanticUserError
 
     try:
-        return to_strict(TypeAdapter(output).json_schema())
+        # As JSON spells it: what a model adds by itself may have keys that are no text.
+        return to_strict(json.loads(json.dumps(TypeAdapter(output).json_schema())))
     except (PydanticUserError, NameError, TypeError, ValueError) as error:
         cause = " ".join(str(error).split("\n\n")[0].split())
         raise DeclarationError(f"output model {output.__name__} has no strict JSON schema: {cause}") from None
