@@ -131,6 +131,36 @@ def test_an_authorization_header_from_outside_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "X Team: blue", ": blue", "X-Team: bl\u00fce", "X-Team: blue\x00", "X-Team: a\rX-Other: b", "X-Team=blue,X-Other: b",
+        "Content-Length: 5", "content-type: text/blue", "Transfer-Encoding: chunked",
+    ],
+)  # fmt: skip
+def test_a_header_that_cannot_be_sent_is_refused_without_a_word_of_it(tmp_path: Path, line: str) -> None:
+    """OPENAI_CUSTOM_HEADERS is read before anything is asked; its number says which line is wrong, since that may be a secret."""
+    environ = {"OPENAI_API_KEY": KEY, "OPENAI_CUSTOM_HEADERS": f"X-Good: 1\n{line}"}
+    with pytest.raises(SettingsError, match="header 2 of OPENAI_CUSTOM_HEADERS cannot be sent") as raised:
+        Settings.load(project(tmp_path), environ).environments[0].credentials()
+    assert "bl" not in str(raised.value)
+
+
+@pytest.mark.parametrize("variable", ["OPENAI_ORG_ID", "OPENAI_PROJECT_ID"])
+@pytest.mark.parametrize("value", ["org-\u00fc", "org-\udcff", "org\r\nX: 1"])
+def test_an_organization_or_project_that_no_header_can_carry_is_refused(tmp_path: Path, variable: str, value: str) -> None:
+    """The message names the variable and the environment."""
+    environ = {"OPENAI_API_KEY": KEY, variable: value}
+    with pytest.raises(SettingsError, match=f"{variable} of development cannot be sent"):
+        Settings.load(project(tmp_path), environ).environments[0].credentials()
+
+
+def test_a_base_url_with_a_query_is_refused(tmp_path: Path) -> None:
+    """The paths of the API stand behind a base URL, which they cannot behind a query."""
+    with pytest.raises(SettingsError, match=r"base URL of development \(OPENAI_BASE_URL\) holds a query"):
+        Settings.load(project(tmp_path), {"OPENAI_BASE_URL": "https://api.example/v1?version=1"})
+
+
+@pytest.mark.parametrize(
     ("url", "message"),
     [
         ("http://api.example/v1", "must be https"),

@@ -115,8 +115,9 @@ def asks(project: Host, platform: dict[str, str], server: Loopback, compatible: 
     """Returns how many turns the platform's models have been asked for."""
     if platform["ASST_PLATFORM"] == "responses":
         return lambda: len(compatible.asked)
-    folder = project.root / ".asst" if platform["ASST_PLATFORM"] == "local" else server.service.path.parent
-    return lambda: sum(len(json.loads(path.read_text())["turns"]) for path in folder.glob("sessions/*.json"))
+    if platform["ASST_PLATFORM"] == "agents":
+        return lambda: sum(len(state["turns"]) for state in server.sessions)
+    return lambda: sum(len(json.loads(path.read_text())["turns"]) for path in project.root.glob(".asst/sessions/*.json"))
 
 
 def every_way(assistant: Assistant[Any], *args: Any, **options: Any) -> list[Callable[[], Any]]:
@@ -307,7 +308,7 @@ def test_a_fork_uses_no_connection_of_its_parent(host: Host, server: Loopback, m
     """A child process asks on a connection of its own, even if its parent keeps one open."""
     monkeypatch.setenv("ASST_ROOT", str(host.root))
     as_another_process(monkeypatch)
-    commands.create(host.root)
+    host.create()
     talker = declared(host)["talker"]
     ports: list[int] = []
     handle = server.process_request
@@ -350,7 +351,7 @@ def test_an_unknown_session_is_named(project: Host) -> None:
 def test_a_tool_that_only_the_platform_knows_ends_the_turn(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error for a call of a tool that is declared as JSON names the tool and what to do; the session is left waiting."""
     monkeypatch.setenv("ASST_ROOT", str(local_host.root))
-    commands.create(local_host.root)
+    local_host.create()
     planner = declared(local_host)["planner"]
     with pytest.raises(PlatformError, match="waits for look_up: give the Python function in tools=") as waiting:
         planner.run("Use look_up.")
@@ -500,7 +501,7 @@ def test_a_session_that_no_url_can_name_is_refused(local_host: Host, monkeypatch
     monkeypatch.setenv("ASST_ROOT", str(local_host.root))
     local_host.declare(MODELS + 'ASSISTANTS = [Assistant("talker", model="m")]\n')
     talker = Assistant("talker", model="m")
-    commands.create(local_host.root)
+    local_host.create()
     for way in every_way(talker, "Hello.", session=session):
         with pytest.raises(
             AsstError, match="^talker in development: session .* cannot be a session's id: give the session of a reply"
@@ -542,7 +543,7 @@ def test_a_sync_function_leaves_the_loop_free(project: Host, caplog: pytest.LogC
 def test_a_run_restores_what_the_embedded_platform_lacks(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a fresh clone with a committed store, the app can ask without any command before."""
     monkeypatch.setenv("ASST_ROOT", str(local_host.root))
-    commands.create(local_host.root)
+    local_host.create()
     for way in every_way(declared(local_host)["talker"], "Hello."):
         shutil.rmtree(local_host.root / ".asst")
         as_another_process(monkeypatch)
@@ -554,7 +555,7 @@ def test_a_policy_that_refuses_is_a_refusal(host: Host, server: Loopback, monkey
     """A turn that failed by a policy raises AnswerRefused with the policy's message and the session."""
     monkeypatch.setenv("ASST_ROOT", str(host.root))
     as_another_process(monkeypatch)
-    commands.create(host.root)
+    host.create()
 
     class Refusing:
         def answer(self, _: Conversation, on_text: Callable[[str], None]) -> Any:
@@ -649,7 +650,7 @@ def test_the_store_is_read_once_and_after_each_change(local_host: Host, monkeypa
 def test_connections_are_kept(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten runs one after the other use one connection, and so do ten in one loop."""
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    commands.create(host.root)
+    host.create()
     talker = declared(host)["talker"]
     ports: list[int] = []
     handle = server.process_request
@@ -667,9 +668,9 @@ def test_connections_are_kept(host: Host, server: Loopback, monkeypatch: pytest.
 
 
 def test_a_new_session_is_not_asked_for_twice(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A create whose answer was lost is not repeated; one that got a 429 with a short wait is."""
+    """A create whose answer was lost, or cannot be read, is not repeated; one that got a 429 with a short wait is."""
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    commands.create(host.root)
+    host.create()
     talker = declared(host)["talker"]
     server.once(Fault(status=500, raw=b"{}"), path="/v1/agents/sessions")
     with pytest.raises(PlatformError, match="^talker in development: 500"):
@@ -678,4 +679,9 @@ def test_a_new_session_is_not_asked_for_twice(host: Host, server: Loopback, monk
     assert len(begun) == 1
     server.once(Fault(status=429, raw=b"{}", headers={"Retry-After": "0"}), path="/v1/agents/sessions")
     assert talker.run("Hello.").output
+    for malformed in (b"[" * 100_000, b"1" * 5_000):
+        server.once(Fault(raw=b"data: %b\n\n" % malformed), path="/v1/agents/sessions")
+        with pytest.raises(PlatformError, match="^talker in development: the answer is not the Agents API's") as caught:
+            talker.run("Hello.")
+        assert caught.value.unknown
     assert os.environ["OPENAI_API_KEY"] not in repr(vars(process_cache.process_cache()))

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from ..errors import SettingsError
 
-__all__ = ["Credentials", "Secret", "check_key", "refuse_authorization_header"]
+__all__ = ["Credentials", "Secret", "check_header", "check_key", "read_custom_headers"]
 
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+SENDABLE = re.compile(r"[ -~\t]*")  # the value of a header
+OF_EACH_REQUEST = frozenset({"content-length", "content-type", "transfer-encoding"})  # these depend on its body
 MIN_KEY = 8  # characters; a shorter key is a placeholder like "ollama", and may be part of a word
 
 
@@ -49,6 +52,7 @@ class Credentials:
     key: Secret
     project: str | None
     organization: str | None
+    headers: tuple[tuple[str, Secret], ...] = ()  # of OPENAI_CUSTOM_HEADERS
 
 
 def check_key(value: str | None, environment: str, variable: str, own_variable: str) -> Secret:
@@ -77,14 +81,40 @@ def check_key(value: str | None, environment: str, variable: str, own_variable: 
     return key
 
 
-def refuse_authorization_header(environ: Mapping[str, str], variable: str) -> None:
-    """Refuse an Authorization line in ``OPENAI_CUSTOM_HEADERS``, which the SDK would send instead of the key.
+def check_header(value: str | None, variable: str) -> str | None:
+    """An organization or a project as it is sent; None where there is none.
 
     Raises:
-        SettingsError: there is one.
+        SettingsError: no header can carry it.
     """
-    names = (line.partition(":")[0].strip().lower() for line in environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n"))
-    if "authorization" in names:
-        raise SettingsError(
-            f"OPENAI_CUSTOM_HEADERS carries an Authorization line, which would be sent instead of {variable}: unset it"
-        )
+    if value and not SENDABLE.fullmatch(value):
+        raise SettingsError(f"{variable} cannot be sent: it holds a line break or another character that no header has")
+    return value
+
+
+def read_custom_headers(environ: Mapping[str, str], variable: str) -> tuple[tuple[str, Secret], ...]:
+    """The headers in ``OPENAI_CUSTOM_HEADERS``, read as the SDK reads them: ``Name: value`` in each line.
+
+    Args:
+        variable: where the key comes from, for messages.
+
+    Raises:
+        SettingsError: one is an Authorization line, which would be sent instead of the key, or cannot be sent.
+    """
+    headers = tuple(_parse_header(line) for line in environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n") if ":" in line)
+    for number, (name, value) in enumerate(headers, 1):
+        if name.lower() == "authorization":
+            raise SettingsError(
+                f"OPENAI_CUSTOM_HEADERS carries an Authorization line, which would be sent instead of {variable}: unset it"
+            )
+        if not HEADER_NAME.fullmatch(name) or not SENDABLE.fullmatch(value.reveal()) or name.lower() in OF_EACH_REQUEST:
+            # Not quoted: where a colon is missing, the name holds another header's value.
+            raise SettingsError(
+                f"header {number} of OPENAI_CUSTOM_HEADERS cannot be sent: write Name: value, one a line, or unset it"
+            )
+    return headers
+
+
+def _parse_header(line: str) -> tuple[str, Secret]:
+    name, _, value = line.partition(":")
+    return name.strip(), Secret(value.strip())

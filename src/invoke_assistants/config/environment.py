@@ -11,7 +11,7 @@ from ..errors import SettingsError
 from ..text import did_you_mean
 from ..types import LOCAL, PINNED, SLUG, Location
 from .base_url import parse_origin
-from .credentials import Credentials, Secret, check_key, refuse_authorization_header
+from .credentials import Credentials, Secret, check_header, check_key, read_custom_headers
 from .sources import Sources
 
 __all__ = ["LOCAL_URL", "PLATFORMS", "SHUT_DOWN", "Environment", "read_environments"]
@@ -61,12 +61,13 @@ class Environment:
             return Credentials(self.base_url, Secret("no-key-needed"), "", "")  # the SDK wants one
         variable = self.key_variable()
         key = check_key(self.sources.get_verbatim(variable), self.name, variable, self.variable("OPENAI_API_KEY"))
-        refuse_authorization_header(self.sources.environ, variable)
+        headers = read_custom_headers(self.sources.environ, variable)
         project = self._own_or_general("OPENAI_PROJECT_ID", "openai_project")
-        return Credentials(self.base_url, key, project, self._own_or_general("OPENAI_ORG_ID", "openai_organization"))
+        return Credentials(self.base_url, key, project, self._own_or_general("OPENAI_ORG_ID", "openai_organization"), headers)
 
     def _own_or_general(self, variable: str, key: str) -> str | None:
-        return self.sources.get(self.variable(variable)) or self.sources.get(variable) or self.table.get(key)
+        value = self.sources.get(self.variable(variable)) or self.sources.get(variable) or self.table.get(key)
+        return check_header(value, f"{variable} of {self.name}")
 
 
 def read_environments(sources: Sources) -> tuple[Environment, ...]:
@@ -120,6 +121,8 @@ def _resolve(sources: Sources, name: str, position: int, table: Mapping[str, str
     url = sources.get(own) or sources.get("OPENAI_BASE_URL") or table.get("base_url") or DEFAULT_URL
     source = sources.source_of("base_url", own if sources.get(own) else "OPENAI_BASE_URL", own_table)
     origin = parse_origin(url, f"the base URL of {name} ({source})")
+    if "?" in url:
+        raise SettingsError(f"the base URL of {name} ({source}) holds a query: no path can stand behind it, so leave it out")
     return Environment(name, position, PINNED if platform == "responses" else Location(platform, origin), url, sources, table)
 
 

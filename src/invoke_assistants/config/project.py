@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..declare.declaration import Declaration
-from ..declare.digest import digest
-from ..declare.payload import build_payload, find_problems
+from ..declare.digest import SchemaTexts, digest
+from ..declare.payload import build_payload, find_naming_problems, find_payload_problems
 from ..errors import DeclarationError, SettingsError
 from ..store.connect import open_storage
 from ..store.store import Store
 from ..text import did_you_mean
-from ..types import Desired, State
+from ..types import Desired, JSONObject, State
 from .environment import Environment
 from .import_app import load_assistants
 from .name_cache import cache_names
@@ -58,6 +58,10 @@ class Project:
         _check_overrides(declared, settings)
         return cls(settings, declared, selected, open_store(settings))
 
+    def reopened(self) -> Project:
+        """The same project with its store opened anew, for another run."""
+        return replace(self, store=open_store(self.settings))
+
     def environments(self, env: str | None) -> Sequence[Environment]:
         """All environments, or the one of that name."""
         return self.settings.environments if env is None else [self.settings.environment(env)]
@@ -72,11 +76,22 @@ class Project:
         Raises:
             DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
         """
-        payload = build_payload(declaration, environment.name)
-        return Desired(
-            declaration.name, environment.name, environment.position, environment.location, self.settings.project, payload,
-            digest(payload),
-        )  # fmt: skip
+        return next(self._instances(declaration, [environment], {}))
+
+    def _instances(
+        self, declaration: Declaration[Any], environments: Iterable[Environment], texts: SchemaTexts
+    ) -> Iterator[Desired]:
+        """The declared instances of an assistant; those without a field of their own share one payload and its digest."""
+        configured: dict[bool | str, tuple[JSONObject, str]] = {}
+        for each in environments:
+            variant = each.name if declaration.environments.get(each.name) else True
+            if variant not in configured:
+                payload = build_payload(declaration, each.name)
+                configured[variant] = payload, digest(payload, texts)
+            yield Desired(
+                declaration.name, each.name, each.position, each.location, self.settings.project, *configured[variant],
+                declaration.output,
+            )  # fmt: skip
 
     def desired(self, environments: Sequence[Environment], *, validate: bool = False) -> list[Desired]:
         """The declared instances in some environments.
@@ -87,13 +102,19 @@ class Project:
         Raises:
             DeclarationError: the first problem, and how many more there are.
         """
-        out, found = [], []
+        out: list[Desired] = []
+        found: list[str] = []
+        texts: SchemaTexts = {}
         for declaration in self.selected():
-            for environment in environments:
-                each = self.desired_instance(declaration, environment)
+            checked: dict[tuple[str, str], list[str]] = {}
+            for each in self._instances(declaration, environments, texts):
                 out.append(each)
                 if validate:
-                    found += [f"{each.name} in {each.environment}: {problem}" for problem in find_problems(declaration, each)]
+                    shared = each.digest, each.location.platform
+                    if shared not in checked:
+                        checked[shared] = find_payload_problems(declaration, each)
+                    problems = *checked[shared], *find_naming_problems(each)
+                    found += [f"{each.name} in {each.environment}: {problem}" for problem in problems]
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise DeclarationError(f"{found[0]}{more}: run inv asst.check")

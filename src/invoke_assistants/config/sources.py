@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import SettingsError
 from ..text import did_you_mean
 
-__all__ = ["VARIABLES", "Sources", "Variables"]
+__all__ = ["VARIABLES", "Sources", "Variables", "misspelt_variables"]
 
 _KEYS = frozenset({"assistants", "store", "platform", "environments", "environment", "project", "concurrency", "timeout"})
 _NUMERIC_KEYS = frozenset({"concurrency", "timeout"})
@@ -21,6 +21,7 @@ _OUR_VARIABLES = frozenset(
     ]
 )  # fmt: skip
 _OPENAI = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_PROJECT_ID", "OPENAI_ORG_ID")
+PREFIX = "ASST_"
 VARIABLES = (*sorted(_OUR_VARIABLES), "OPENAI_BASE_URL")  # all that settings other than credentials depend on
 
 
@@ -105,6 +106,14 @@ class Sources:
             if isinstance(value, bool) or not isinstance(value, kinds):
                 raise SettingsError(f"{self.source_of(key, variable)} must be a string")
         return str(value)
+
+
+def misspelt_variables(names: Iterable[str]) -> list[str]:
+    """A sentence for each variable that sets nothing, and whose name is nearly that of one of ours."""
+    known = {name.removeprefix(PREFIX): name for name in (*_OUR_VARIABLES, "ASST_ROOT") if name.startswith(PREFIX)}
+    odd = [name for name in names if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in known]
+    hints = ((name, did_you_mean(name.removeprefix(PREFIX), known)) for name in sorted(odd))
+    return [f"{name:.80} is no setting{hint.replace(chr(39), chr(39) + PREFIX, 1)}" for name, hint in hints if hint]
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -67,32 +67,17 @@ async def _agents_platform(
     settings: Settings, environment: Environment, say: Say, transport: AsyncBaseTransport | None, before_write: BeforeWrite
 ) -> AsyncGenerator[Platform]:
     """The Agents API over the network, or over a transport of this process; closed at the end of the block."""
-    import httpx2
-    import openai
-
-    from ..sdk import connections
     from ..sdk.error_translator import ErrorTranslator
+    from ..sdk.http_client import management_client
     from ..sdk.request_log import show_requests
     from .agents import TIMEOUT, AgentsPlatform
 
     show_requests(settings.log_requests)
     credentials = environment.credentials()
-    limits = httpx2.Limits(max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency)
-    url = connections.parse_base_url(credentials.base_url)
-    http = connections.management_client(credentials.base_url, transport, TIMEOUT, limits)
-    async with openai.AsyncOpenAI(
-        api_key=credentials.key.reveal(),
-        base_url=url,
-        project=credentials.project,
-        organization=credentials.organization,
-        max_retries=0,
-        timeout=TIMEOUT,
-        http_client=http,
-    ) as client:
-        translator = ErrorTranslator(
-            credentials.key, client.base_url.host, "Agents API", environment.name, environment.key_variable()
-        )
-        yield AgentsPlatform(client, translator, settings.concurrency, say, before_write)
+    async with management_client(credentials.base_url, transport, TIMEOUT, settings.concurrency) as client:
+        host, variable = client.base_url.netloc.decode(), environment.key_variable()
+        translator = ErrorTranslator(credentials.key, host, "Agents API", environment.name, variable)
+        yield AgentsPlatform(client, credentials, translator, settings.concurrency, say, before_write)
 
 
 @asynccontextmanager

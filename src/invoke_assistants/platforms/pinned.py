@@ -48,6 +48,10 @@ class PinnedPlatform:
         self._releases[id] = {**self._releases[id], **body}
         return self._releases[id]
 
+    async def list_models(self) -> list[JSONObject] | None:
+        """See ``Platform``. The store has no models."""
+        return None
+
     async def delete(self, id: str) -> None:
         """See ``Platform``."""
         self._releases.pop(id, None)

@@ -28,6 +28,10 @@ class Platform(Protocol):
         """Change an object; the request can be repeated, so it is retried."""
         ...
 
+    async def list_models(self) -> list[JSONObject] | None:
+        """Return the models of the account with one short request, or None where the platform has no such list."""
+        ...
+
     async def delete(self, id: str) -> None:
         """Delete an object with one short request; a 404 is no error."""
         ...

@@ -1,8 +1,7 @@
-"""Translate the SDK's errors into a ``PlatformError``: what happened, where, and whether a retry can help."""
+"""Translate errors of HTTP into a ``PlatformError``: what happened, where, and whether a retry can help."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,18 +9,17 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
-import openai
 
 from ..config.credentials import Secret
 from ..errors import PlatformError
 from ..text import one_line
 
-__all__ = ["MAX_WAIT", "RETRIES", "SDK_ERRORS", "ErrorTranslator", "server_message"]
+__all__ = ["HTTP_ERRORS", "MAX_WAIT", "RETRIES", "ErrorTranslator", "status_message"]
 
 MAX_MESSAGE = 500  # characters
 RETRIES = 2  # of one request
 MAX_WAIT = 60.0  # seconds; a longer Retry-After is an error
-SDK_ERRORS = (openai.OpenAIError, httpx2.HTTPError, json.JSONDecodeError, UnicodeError)  # the last two: a malformed response
+HTTP_ERRORS = (httpx2.HTTPError, ValueError, RecursionError)  # the last two: JSON that is none, or too deep
 
 
 @dataclass(frozen=True)
@@ -43,16 +41,44 @@ class ErrorTranslator:
     variable: str
 
     def translate(self, error: Exception) -> PlatformError:
-        """Translate one of ``SDK_ERRORS``."""
-        if isinstance(error, openai.APIStatusError):
-            return self._status_error(error)
-        if isinstance(error, openai.APIConnectionError):
-            return self._connection_error(error)
+        """Translate one of ``HTTP_ERRORS``."""
         if isinstance(error, httpx2.HTTPError):
-            return self.error(f"request failed: {error}", unknown=True)
-        if isinstance(error, openai.APIError):  # an error event in a stream
-            return self.error(f"{error.message}", code=error.code, unknown=True)
+            return self.connection_error(error, timed_out=isinstance(error, httpx2.TimeoutException))
         return self.unexpected_response(type(error).__name__)
+
+    def connection_error(self, cause: BaseException | None, *, timed_out: bool) -> PlatformError:
+        """An error for a request without an answer; ``cause`` is the transport's."""
+        unsent = isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
+        failure = "timed out" if timed_out else "cannot reach" if unsent else "lost the connection to"
+        reason = f" ({cause})" if cause is not None and str(cause) else ""
+        return self.error(f"{failure} {self.host}{reason}", unknown=not unsent, transient=True)
+
+    def status_error(self, response: httpx2.Response, body: object) -> PlatformError:
+        """An error for a response that is no success; ``body`` is its JSON without the envelope ``error``, or its text."""
+        status, wait = response.status_code, _retry_after(response.headers)
+        fields = body if isinstance(body, Mapping) else {}
+        code = None if fields.get("code") is None else str(fields["code"])
+        details = [("param", fields.get("param")), ("request", response.headers.get("x-request-id"))]
+        note = ", ".join(f"{name} {value}" for name, value in details if value)
+        note = f" [{note}]" if note else ""
+        if status in (401, 403):
+            text = f"the service rejected the key in {self.variable} ({status}){note}"
+        elif code == "insufficient_quota":
+            text = f"the quota of the key in {self.variable} is used up (429 insufficient_quota){note}"
+        else:
+            text = f"{status_message(response, body)}{note}"
+        if status == 429 and wait is not None and wait > MAX_WAIT:
+            back = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + wait))
+            text += f"; come back in {wait:.0f} s, at {back}"
+        transient = status in (408, 409, 429) or status >= 500
+        return self.error(
+            text,
+            status=status,
+            code=code,
+            unknown=status in (408, 409) or status >= 500 or status < 400,
+            transient=transient and code != "insufficient_quota",
+            retry_after=wait,
+        )
 
     def unexpected_response(self, detail: str) -> PlatformError:
         """An error for a response that is not the API's."""
@@ -73,48 +99,18 @@ class ErrorTranslator:
             return None
         return 0.5 * 2**attempt if wait is None else wait
 
-    def _connection_error(self, error: openai.APIConnectionError) -> PlatformError:
-        cause = error.__cause__
-        unsent = isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
-        failure = "cannot reach" if unsent else "lost the connection to"
-        if isinstance(error, openai.APITimeoutError):
-            failure = "timed out"
-        reason = f" ({cause})" if cause is not None and str(cause) else ""
-        return self.error(f"{failure} {self.host}{reason}", unknown=not unsent, transient=True)
 
-    def _status_error(self, error: openai.APIStatusError) -> PlatformError:
-        status, code = error.status_code, error.code
-        wait = _retry_after(error.response.headers)
-        details = [f"{name} {value}" for name, value in (("param", error.param), ("request", error.request_id)) if value]
-        note = f" [{', '.join(details)}]" if details else ""
-        if status in (401, 403):
-            text = f"the service rejected the key in {self.variable} ({status}){note}"
-        elif code == "insufficient_quota":
-            text = f"the quota of the key in {self.variable} is used up (429 insufficient_quota){note}"
-        else:
-            text = f"{server_message(error)}{note}"
-        if status == 429 and wait is not None and wait > MAX_WAIT:
-            back = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + wait))
-            text += f"; come back in {wait:.0f} s, at {back}"
-        transient = status in (408, 409, 429) or status >= 500
-        return self.error(
-            text,
-            status=status,
-            code=code,
-            unknown=status in (408, 409) or status >= 500 or status < 400,
-            transient=transient and code != "insufficient_quota",
-            retry_after=wait,
-        )
-
-
-def server_message(error: Exception) -> str:
-    """The server's own message, in the shape of OpenAI, Ollama or FastAPI; for other errors their text."""
-    if not isinstance(error, openai.APIStatusError):
-        return str(error)
-    if error.response.next_request is not None:  # not followed, since another host would get prompt and headers
-        where = error.response.next_request.url.netloc.decode()
-        return f"{error.status_code} the server redirects to {where}: if that is right, make it the base URL"
-    return f"{error.status_code} {_find_message(error.body) or error.response.reason_phrase or 'an answer without a message'}"
+def status_message(response: httpx2.Response, body: object) -> str:
+    """The server's own message in a response that is no success, in the shape of OpenAI, Ollama or FastAPI."""
+    status = response.status_code
+    if response.next_request is not None:  # not followed, since another host would get prompt and headers
+        where = response.next_request.url.netloc.decode()
+        return f"{status} the server redirects to {where}: if that is right, make it the base URL"
+    try:
+        message = _find_message(body)
+    except RecursionError:  # it is nested as deep as it could just be read
+        message = ""
+    return f"{status} {message or response.reason_phrase or 'an answer without a message'}"
 
 
 def _find_message(body: object) -> str:

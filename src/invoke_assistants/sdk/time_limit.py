@@ -16,7 +16,7 @@ import openai
 from .deadline import Deadline
 from .request_log import LoggedRequest
 
-__all__ = ["DeadlineTimeout", "HTTPClient", "read_interrupter"]
+__all__ = ["DeadlineTimeout", "HTTPClient", "limit_rest"]
 
 MIN_TIMEOUT = 0.001  # seconds; 0 makes a socket non-blocking, which fails with another error
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -64,7 +64,7 @@ def _limit_body(response: httpx2.Response) -> None:
     assert isinstance(response.stream, httpx2.SyncByteStream)
     left = response.request.extensions["asst.deadline"] - time.monotonic()
     network = response.extensions.get("network_stream")
-    interrupt = read_interrupter(network) if network else response.stream.close
+    interrupt = _read_interrupter(network) if network else response.stream.close
     response.stream = _LimitedStream(response.stream, max(0.0, left), interrupt)
 
 
@@ -137,25 +137,37 @@ class _LimitedStream(httpx2.SyncByteStream):
     def __init__(self, stream: httpx2.SyncByteStream, seconds: float, interrupt: Callable[[], None]) -> None:
         self._stream = stream
         # Not a Timer: its lock would block the garbage collector, which may close this stream in the Timer's own thread.
-        self._closed: SimpleQueue[None] = SimpleQueue()
-        threading.Thread(target=_interrupt_after, args=(self._closed, seconds, interrupt), daemon=True).start()
+        self._limits: SimpleQueue[float | None] = SimpleQueue()
+        threading.Thread(target=_interrupt_after, args=(self._limits, seconds, interrupt), daemon=True).start()
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._stream
 
+    def limit(self, seconds: float) -> None:
+        """Interrupt it after so many seconds from now, if it is not to be interrupted earlier."""
+        self._limits.put(seconds)
+
     def close(self) -> None:
-        self._closed.put(None)
+        self._limits.put(None)
         self._stream.close()
 
 
-def _interrupt_after(closed: SimpleQueue[None], seconds: float, interrupt: Callable[[], None]) -> None:
+def _interrupt_after(limits: SimpleQueue[float | None], seconds: float, interrupt: Callable[[], None]) -> None:
+    until = time.monotonic() + seconds
     try:
-        closed.get(timeout=seconds)
+        while (limit := limits.get(timeout=max(0.0, until - time.monotonic()))) is not None:
+            until = min(until, time.monotonic() + limit)
     except Empty:
         interrupt()
 
 
-def read_interrupter(network_stream: Any) -> Callable[[], None]:
+def limit_rest(response: httpx2.Response, seconds: float) -> None:
+    """Interrupt what is left of a streamed body after so many seconds, in the thread that waits for its end anyway."""
+    if isinstance(response.stream, _LimitedStream):
+        response.stream.limit(seconds)
+
+
+def _read_interrupter(network_stream: Any) -> Callable[[], None]:
     """Return a function that ends a read of a network stream in another thread."""
     socket = network_stream.get_extra_info("socket")
 
