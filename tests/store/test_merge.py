@@ -136,6 +136,36 @@ def test_the_lineage_of_a_merge(base: str | None, ours: str | None, theirs: str 
         assert "lock" not in tables["store"]
 
 
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "kept"),
+    [
+        (0.2, 0.9, 0.2, 0.9),  # asked again on one side
+        (0.9, 0.2, 0.9, 0.2),
+        (0.5, 0.9, 0.2, 0.2),
+        (0.2, 0.5, 0.9, 0.5),
+        (None, 0.9, 0.2, 0.2),
+        (None, 0.9, None, 0.9),
+        (0.5, 0.9, None, 0.9),
+        (0.5, 0.5, None, 0.5),  # the other side had no more use for it, and the merge has
+    ],
+)
+def test_the_evals_of_a_merge(base: float | None, ours: float | None, theirs: float | None, kept: float) -> None:
+    """A result that one side changed is taken from it; of two new ones the worse, whichever side it is on."""
+
+    def version(rate: float | None) -> Tables:
+        record = {"digest": digest(P), "id": "agent_1", "origin": "local", "platform": "local"}
+        cases = [{"label": "pass", "name": "c", "runs": ["pass"]}]
+        found = {"cases": cases, "minimum": 0.5, "passed": (rate or 0) >= 0.5, "rate": rate}
+        tables = tables_of({"a": {"development": record}}, {})
+        return tables if rate is None else tables | {"evals": {digest(P): {str(HERE): {digest({}): found}}}}
+
+    for one, other in ((ours, theirs), (theirs, ours)):
+        tables, _ = merge(version(base), version(one), version(other))
+        assert tables == version(kept)
+    if base is None:
+        assert merge(None, version(ours), version(theirs)) == (version(kept), ())
+
+
 @settings(max_examples=examples(150), deadline=None)
 @given(bases, stores, stores)
 def test_the_sides_are_alike(base: Tables | None, ours: Tables, theirs: Tables) -> None:
@@ -378,7 +408,7 @@ def two_conflicts(repository: Repository) -> None:
 
 
 def test_the_command_names_each_conflict_and_what_to_type(repository: Repository) -> None:
-    """The error has both ids and digests, on one line and in the rows of the JSON; exit 1, nothing written or added."""
+    """The error has both ids and digests, a line for each conflict and a row of the JSON; exit 1, nothing written or added."""
     two_conflicts(repository)
     before = repository.path.read_bytes()
     result = repository.inv("asst.resolve", "--json")
@@ -393,7 +423,8 @@ def test_the_command_names_each_conflict_and_what_to_type(repository: Repository
     assert document["error"].startswith("2 conflicts: b in development: ours agent_b_development ")
     assert "nothing was written; give all choices at once: " in document["error"]
     assert "inv asst.resolve --ours b:development --ours b:production (" in document["error"]
-    assert document["error"] in result.err
+    first, second = document["error"].split("; b in production")
+    assert f"{first}\nb in production{second}\n" in result.err
     assert repository.path.read_bytes() == before
     assert repository.in_conflict()
 

@@ -178,7 +178,7 @@ def test_killed_while_rewriting(
     rounds, lost = 0, 0
     chance = random.Random(1)
     worker = workers()
-    while rounds < 10 or (not lost and rounds < 40):  # a comparison with nothing lost would mean nothing
+    while rounds < 10 or (not lost and rounds < 300):  # a comparison with nothing lost would mean nothing
         rounds += 1
         for kind in ("stock", "ours"):
             path = tmp_path / f"{kind}{rounds}.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -29,7 +30,7 @@ from invoke_assistants.store.lock import lock_store
 from invoke_assistants.store.storage import Conflict, Storage, Stored, Unreachable
 from invoke_assistants.store.store import Store
 from invoke_assistants.store.url import StoreURL
-from invoke_assistants.types import Location, Record
+from invoke_assistants.types import Edits, Location, Record
 
 HERE = Location("local", "local")
 PAYLOAD = {"model": "m", "instructions": "Grüße ✓"}
@@ -216,7 +217,7 @@ def test_a_lost_race_is_read_again(anywhere: Place) -> None:
         if not came:
             came.append(True)
             put(other, "between", 2)
-        return {("mine", "development"): record(3)}, {}, {}
+        return Edits({("mine", "development"): record(3)})
 
     store.transact(decide, [(digest(PAYLOAD), PAYLOAD)])  # type: ignore[arg-type]
     assert {name for name, _ in store.read().records} == {"first", "between", "mine"}
@@ -499,9 +500,32 @@ def test_a_driver_that_is_not_installed(address: str, driver: str, extra: str) -
 
 
 def test_nothing_is_left_after_a_close(shared: Place) -> None:
-    """A closed storage has no thread and no connection; it opens one again where it is used again."""
-    storage, before = shared.storage(), set(threading.enumerate())
+    """A closed storage has no thread and no connection; it opens one again where it is used again. One thread waits for the next
+    call of any storage."""
+    before = set(threading.enumerate())
     for _ in range(2):
-        storage.load()
-        storage.close()
-        assert not [thread for thread in threading.enumerate() if thread not in before and thread.name == "store-call"]
+        storages = [shared.storage(), shared.storage()]
+        for storage in storages:
+            storage.load()
+        for storage in storages:
+            storage.close()
+        assert len([each for each in threading.enumerate() if each not in before and each.name == "store-call"]) <= 1
+
+
+@pytest.mark.skipif(missing("redis") is not None, reason=str(missing("redis")))
+def test_revisions_that_an_earlier_version_kept_in_redis() -> None:
+    """An entry that holds its document as a text in its JSON is read beside those that hold its bytes."""
+    import redis
+
+    with place("redis") as found, closing(found.storage()) as storage:
+        version = storage.compare_and_set("ä1\n".encode(), None, keep=True)
+        url, _, key = found.address.partition("?key=")
+        with redis.Redis.from_url(url) as client:
+            client.lpush(f"{key}:history", json.dumps({"version": "0", "replaced_at": "then", "document": "ä0\n"}))
+        storage.compare_and_set(b"two", version, keep=True)
+        assert [(each.number, each.content.decode()) for each in storage.revisions()] == [(1, "ä1\n"), (0, "ä0\n")]
+        assert storage.load_revision(0) == "ä0\n".encode()
+        with redis.Redis.from_url(url) as client:
+            client.lpush(f"{key}:history", b"[]")
+        with pytest.raises(StoreError, match="history is not ours"):
+            storage.revisions()

@@ -162,6 +162,37 @@ def text_with_pending(label: str, **edit: Any) -> str:
     return json.dumps({**GOOD, "pending": {"a": {label: entry}}}, indent=2)
 
 
+def text_with_evals(at: str = digest(PAYLOAD), where: str = "local local", sha: str = digest(OTHER), **edit: Any) -> str:
+    case = {"label": "flaky", "name": "one", "runs": ["pass", "fail"]}
+    result = {"cases": [case], "minimum": 0.5, "passed": True, "rate": 1, **edit}
+    return json.dumps({**GOOD, "evals": {at: {where: {sha: result}}}}, indent=2)
+
+
+def text_with_case(**edit: Any) -> str:
+    return text_with_evals(cases=[{"label": "pass", "name": "one", "runs": ["pass"], **edit}])
+
+
+BAD_EVALS = {
+    **{f"result {edit}": text_with_evals(**edit) for edit in [
+        {"rate": 7}, {"rate": -0.1}, {"rate": True}, {"rate": "1"}, {"rate": 10**400}, {"rate": None}, {"minimum": 2},
+        {"passed": 1}, {"passed": False}, {"cases": []}, {"cases": {}}, {"cases": None}, {"cases": ["one"]}, {"more": 1},
+        {"at": "sha256:1"}, {"where": "local"}, {"where": "local  local"}, {"where": "a b c"}, {"where": "\x1b[31m b"},
+        {"sha": "f" * 64},
+    ]},
+    **{f"case {edit}": text_with_case(**edit) for edit in [
+        {"name": 5}, {"name": None}, {"name": ["a"]}, {"runs": "pass"}, {"runs": {"pass": 1}}, {"runs": []}, {"runs": ["flaky"]},
+        {"runs": [["pass"]]}, {"label": "fail"}, {"label": 1}, {"label": None}, {"more": 1},
+    ]},
+    "one name twice": text_with_evals(cases=[{"label": "pass", "name": "one", "runs": ["pass"]}] * 2),
+    "results that are none": json.dumps({**GOOD, "evals": {digest(PAYLOAD): {"local local": None}}}, indent=2),
+    "rate 1e999": text_with_evals().replace('"rate": 1', '"rate": 1e999'),
+}  # fmt: skip
+
+
+def text_with_reader(reader: Any, at: str = digest(PAYLOAD)) -> str:
+    return json.dumps({**GOOD, "readers": {at: reader}}, indent=2)
+
+
 REFUSED: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", "line 1: the file is empty; .*git"),
     "blank": ("  \n", "line 1: the file is empty"),
@@ -198,6 +229,19 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         for edit in [{"kind": "rename"}, {"kind": "create"}, {"nonce": "0" * 32}, {"digest": "sha256:" + "0" * 64}]
     },
     "foreign location elsewhere": (text_with(elsewhere={"local x": GOOD["assistants"]["a"]["development"]}), "is not ours"),
+    **{f"evals: {name}": (text, r"line 3\d: the evals of 'sha256:\w+' are not ours") for name, text in BAD_EVALS.items()},
+    **{
+        f"reader {reader}": (text_with_reader(reader), r"line 3\d: the reader of 'sha256:\w+' is not ours")
+        for reader in [{"strict": "a"}, {"strict": [1]}, {"default": None}, {"foo": ["a"]}]
+    },
+    "reader of nothing": (text_with_reader({"strict": ["$"]}, "zz"), r"line \d+: the reader of 'zz' is not ours"),
+    **{
+        f"{table} without content": (
+            json.dumps({**GOOD, table: {digest(PAYLOAD): None}}, indent=2),
+            rf"line 3\d: 'sha256:\w+' of table '{table}' is not ours",
+        )
+        for table in ("evals", "readers", "pending")
+    },
     "bad name": (json.dumps(GOOD).replace('"a": {"dev', '"../a": {"dev'), "not a record of an assistant"),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from invoke_assistants.errors import SettingsError
@@ -102,6 +102,8 @@ def test_a_short_password_is_not_told_by_its_gaps() -> None:
 def test_no_password_is_shown(password: str, scheme: str) -> None:
     """However a driver repeats a password, masking takes it out: as it is, percent-encoded, or within the URL."""
     encoded = quote(password, safe="", errors="surrogatepass")
+    without = StoreURL.parse(f"{scheme}://user@h/0", "ASST_STORE")
+    assume(encoded not in f"{without} {without!r}")  # such as "postgr"
     url = StoreURL.parse(f"{scheme}://user:{encoded}@h/0", "ASST_STORE")
     for shown in (encoded, url.raw, password):
         assert encoded not in url.mask(f"connecting to {shown} failed")

@@ -13,7 +13,7 @@ from .file_storage import FileStorage
 from .lease import lock_of
 from .lock import lock_store
 from .store import Store
-from .tables import is_empty, with_lineage, without_lock
+from .tables import Change, is_empty, with_lineage, without_lock
 
 __all__ = ["copy_store", "put_tables", "refuse_other_lineage"]
 
@@ -60,11 +60,11 @@ def _copy(source: Store, target: Store, command: str, say: Callable[[str], None]
 def put_tables(store: Store, tables: Tables) -> None:
     """Replace all tables of a store but its lock, which must be held. A lineage that it has stays."""
 
-    def put(document: Document) -> Tables:
+    def put(document: Document) -> Change:
         now = document.tables or {"store": {}}
         about = without_lock(tables)["store"]
         kept = {key: now["store"][key] for key in ("lineage", "lock") if key in now["store"]}
-        return {**tables, "store": about | kept}
+        return Change({**tables, "store": about | kept})
 
     store.change(put)
 
@@ -89,8 +89,8 @@ def _is_same_file(source: Store, target: Store) -> bool:
     return len(paths) == 2 and paths[0].resolve() == paths[1].resolve()
 
 
-def _with_lineage(document: Document) -> Tables | None:
-    return with_lineage(document.tables) if document.tables else None
+def _with_lineage(document: Document) -> Change | None:
+    return Change(with_lineage(document.tables), document.state) if document.tables else None
 
 
 def _refuse_other(tables: Tables, there: Tables | None, target: Store, *, yes: bool) -> None:

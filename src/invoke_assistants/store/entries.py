@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any, NamedTuple
 
-from ..types import DIGEST, ID, NONCE, SLUG, JSONObject, Key, Location, PendingOperation, Record, Tables
+from ..types import DIGEST, ID, NONCE, SLUG, Held, JSONObject, Key, Location, PendingOperation, Record, Tables
 
 __all__ = [
     "InvalidEntry",
@@ -18,16 +18,18 @@ __all__ = [
     "parse_record",
 ]
 
-RECORD_FIELDS = frozenset({"id", "platform", "origin", "digest", "tag", "history", "elsewhere"})
+RECORD_FIELDS = frozenset(
+    {"id", "platform", "origin", "digest", "tag", "history", "elsewhere", "allowed", "held", "evals_skipped"}
+)
 KINDS = ("create", "update", "delete")
 
 
 class InvalidEntry(ValueError):
-    """An entry that this package would not write; ``needle`` is a text by which to find its line in the file."""
+    """An entry that this package would not write; ``needles`` are texts by which to find its line in the file, one in another."""
 
-    def __init__(self, needle: str, reason: str) -> None:
+    def __init__(self, needle: str, reason: str, *, table: str | None = None) -> None:
         super().__init__(reason)
-        self.needle = needle
+        self.needles = (needle,) if table is None else (table, needle)
 
 
 class Slot(NamedTuple):
@@ -84,6 +86,12 @@ def dump_record(record: Record) -> JSONObject:
         out["tag"] = record.tag
     if record.history:
         out["history"] = list(record.history)
+    if record.allowed:
+        out["allowed"] = list(record.allowed)
+    if record.held:
+        out["held"] = _dump_held(record.held)
+    if record.evals_skipped:
+        out["evals_skipped"] = True
     if record.elsewhere:
         out["elsewhere"] = {location: dump_record(other) for location, other in record.elsewhere.items()}
     return out
@@ -112,20 +120,54 @@ def parse_record(slot: Slot, value: Any, payloads: Container[str], *, nested: bo
         raise InvalidEntry(slot.name, f"the id of {where} is not one that the service gives (3 to 128 letters, digits, '_', '-')")
     if tag is not None and not _is_digest(tag):
         raise InvalidEntry(slot.name, f"the tag of {where} is not a digest")
-    for digest in (value["digest"], *history):
+    held = value.get("held")
+    if not _are_remarks(value.get("allowed", []), held, value.get("evals_skipped", False)):
+        raise InvalidEntry(slot.name, f"the record of {where} is not ours")
+    for digest in (value["digest"], *history, *([held["from"]] if held else ())):
         if not _is_digest(digest) or digest not in payloads:
             raise InvalidEntry(str(digest)[:80], f"the record of {where} names a payload that is not there")
     elsewhere = {location: parse_record(slot, other, payloads, nested=True) for location, other in others.items()}
     if any(str(record.location) != location for location, record in elsewhere.items()):
         raise InvalidEntry("elsewhere", f"the record of {where} is not ours")
     location = Location(value["platform"], value["origin"])
-    return Record(value["id"], location, value["digest"], tag, tuple(history), elsewhere)
+    return Record(
+        value["id"], location, value["digest"], tag, tuple(history), elsewhere, tuple(value.get("allowed", ())),
+        _parse_held(held), value.get("evals_skipped", False),
+    )  # fmt: skip
+
+
+def _are_remarks(allowed: Any, held: Any, skipped: Any) -> bool:
+    """Whether what a record keeps beside its digest has the right shape."""
+    paths = isinstance(allowed, list) and all(isinstance(path, str) for path in allowed)
+    return paths and _is_hold(held) and isinstance(skipped, bool)
+
+
+def _is_hold(value: Any) -> bool:
+    """Whether it is what ``_dump_held`` made, or None."""
+    texts = (
+        isinstance(value, dict) and value.keys() == {"from", "message"} and all(isinstance(each, str) for each in value.values())
+    )
+    return value is None or texts
+
+
+def _dump_held(held: Held | None) -> JSONObject | None:
+    return {"from": held.origin, "message": held.message} if held else None
+
+
+def _parse_held(value: JSONObject | None) -> Held | None:
+    return Held(value["from"], value["message"]) if value else None
 
 
 def dump_pending(operation: PendingOperation) -> JSONObject:
     """An open request as JSON."""
-    nonce = {"nonce": operation.nonce} if operation.nonce else {}
-    return {"digest": operation.digest, "kind": operation.kind, **nonce}
+    more = {
+        "allowed": list(operation.allowed),
+        "answered": operation.answered,
+        "evals_skipped": operation.evals_skipped,
+        "held": _dump_held(operation.held),
+        "nonce": operation.nonce,
+    }
+    return {"digest": operation.digest, "kind": operation.kind, **{key: value for key, value in more.items() if value}}
 
 
 def parse_pending(name: str, label: str, value: Any, payloads: Container[str]) -> tuple[tuple[Key, Location], PendingOperation]:
@@ -146,7 +188,14 @@ def parse_pending(name: str, label: str, value: Any, payloads: Container[str]) -
         raise invalid
     if bool(NONCE.fullmatch(str(nonce or ""))) is not (value["kind"] == "create"):
         raise invalid
-    return (slot.key, slot.location), PendingOperation(value["kind"], digest, nonce)
+    answered, allowed, skipped = value.get("answered"), value.get("allowed", []), value.get("evals_skipped", False)
+    held = value.get("held")
+    if (answered is not None and not _is_digest(answered)) or not _are_remarks(allowed, held, skipped):
+        raise invalid
+    if held and (value["kind"] != "update" or held["from"] not in payloads):
+        raise invalid
+    operation = PendingOperation(value["kind"], digest, nonce, answered, tuple(allowed), skipped, _parse_held(held))
+    return (slot.key, slot.location), operation
 
 
 def _is_digest(value: Any) -> bool:

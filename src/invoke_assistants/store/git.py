@@ -1,17 +1,138 @@
-"""Questions to git: the versions of a file in conflict, a merge of texts, and whether it tracks a secret."""
+"""Questions to git: the versions of a file, in its history and in conflict, a merge of texts, and whether it tracks a secret."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 from ..errors import StoreError
 
-__all__ = ["add", "conflict_text", "find_tracked_key", "unmerged_versions"]
+__all__ = ["FileVersion", "add", "conflict_text", "file_versions", "find_tracked_key", "read_contents", "unmerged_versions"]
 
 _KEY_BY_NAME = re.compile(r"^\s*(?:export\s+)?(OPENAI_(?:ADMIN_|API_)*KEY\w*)\s*=\s*[\"']?[^\s\"'#]", re.M)
 _KEY_BY_VALUE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=.*\bsk-[\w-]{8,}", re.M)
+
+_FIELDS = "%H%x00%P%x00%aN%x00%aI%x00%s"
+MAX_RENAMES = 20  # that are followed; more of them are a circle
+
+
+@dataclass(frozen=True)
+class FileVersion:
+    """A commit that changed a file.
+
+    Attributes:
+        parents: the commits before it that changed the file.
+        author, date, subject: None where the clone ends at this commit, so that an earlier one may have made the change.
+        date: as the author's clock had it, in ISO 8601.
+        place: what ``git cat-file`` calls the content.
+    """
+
+    commit: str
+    parents: tuple[str, ...]
+    author: str | None
+    date: str | None
+    subject: str | None
+    place: str
+
+
+def file_versions(path: Path) -> list[FileVersion]:
+    """The commits that led to a file as HEAD has it, newest first, over merges and renames; none where HEAD has no such file.
+
+    Raises:
+        StoreError: there is no git, or the file is in no repository with a commit.
+    """
+    folder = path.parent.resolve()
+    top, _, rest = _text(_git(folder, "rev-parse", "--show-toplevel", "--show-prefix")).partition("\n")
+    name, since = f"{rest.removesuffix(chr(10))}{path.name}", "HEAD"
+    if "\n" in name:
+        raise StoreError(f"git cannot be asked for a path with a line break: {path}")
+    if not _has_commits(folder):
+        return []
+    ends = _shallow_commits(folder)
+    found: list[FileVersion] = []
+    for _ in range(MAX_RENAMES):
+        found += _log(Path(top), since, name, ends)
+        old = _renamed_from(Path(top), found[-1].commit, name) if found else None
+        if old is None or found[-1].author is None:
+            break
+        name, since = old, f"{found[-1].commit}^"
+        if earlier := _log(Path(top), since, name, ends)[:1]:
+            found[-1] = replace(found[-1], parents=(earlier[0].commit,))
+    return found
+
+
+def read_contents(versions: Sequence[FileVersion], path: Path) -> Iterator[bytes | None]:
+    """Yield the content of each version of a file; None where the commit deleted it, or the clone does not have it.
+
+    Raises:
+        StoreError: there is no git.
+    """
+    with tempfile.TemporaryFile() as wanted:  # git answers while it reads: a pipe could fill up on both sides
+        wanted.write("".join(f"{each.place}\n" for each in versions).encode(errors="surrogateescape"))
+        wanted.seek(0)
+        try:
+            process = subprocess.Popen(
+                ["git", "cat-file", "--batch"], cwd=path.parent.resolve(), env=_offline(), stdin=wanted, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+        except OSError as error:
+            raise _no_git(path.parent, error) from None
+        with process:
+            assert process.stdout
+            try:
+                for _ in versions:
+                    yield _read_object(process.stdout)
+            finally:
+                process.kill()
+
+
+def _read_object(stream: IO[bytes]) -> bytes | None:
+    """The content of the next object that ``git cat-file --batch`` prints; None where there is none, or it is no file."""
+    about, _, size = stream.readline().rstrip(b"\n").rpartition(b" ")
+    if not size.isdigit():  # else "missing"
+        return None
+    content = stream.read(int(size) + 1)[:-1]
+    return content if about.endswith(b" blob") else None
+
+
+def _log(top: Path, since: str, name: str, ends: set[str]) -> list[FileVersion]:
+    """The commits that changed a file, each after those that follow it; ``ends`` are the commits where the clone ends."""
+    form = ["--topo-order", "--parents", "--no-show-signature", "--encoding=UTF-8", f"--format={_FIELDS}"]
+    found = []
+    for line in _git(top, "log", *form, since, "--", name, offline=True).split(b"\n")[:-1]:
+        commit, parents, *about = line.decode(errors="replace").split("\0")
+        author, date, subject = about if commit not in ends else (None, None, None)
+        found.append(FileVersion(commit, tuple(parents.split()), author, date, subject, f"{commit}:{name}"))
+    return found
+
+
+def _renamed_from(top: Path, commit: str, name: str) -> str | None:
+    """What a file was called before a commit, if that renamed it."""
+    form = ["-r", "-z", "-M", "--diff-filter=R", "--name-status", "--no-commit-id"]
+    fields = _text(_git(top, "diff-tree", *form, commit, offline=True)).split("\0")
+    return next((old for old, new in zip(fields[1::3], fields[2::3], strict=False) if new == name), None)
+
+
+def _shallow_commits(folder: Path) -> set[str]:
+    """The commits whose parents the clone does not have."""
+    path = folder / _text(_git(folder, "rev-parse", "--git-path", "shallow")).rstrip("\n")
+    try:
+        return {*path.read_text(encoding="ascii").split()}
+    except (OSError, ValueError):
+        return set()
+
+
+def _has_commits(folder: Path) -> bool:
+    try:
+        return bool(_git(folder, "rev-parse", "--verify", "--quiet", "HEAD"))
+    except StoreError:
+        return False
 
 
 def unmerged_versions(path: Path, root: Path) -> dict[int, bytes]:
@@ -84,11 +205,25 @@ def _real_path(path: Path) -> str:
     return str(path.parent.resolve() / path.name)
 
 
-def _git(folder: Path, *arguments: str) -> bytes:
+def _git(folder: Path, *arguments: str, offline: bool = False) -> bytes:
+    command, env = ["git", "--literal-pathspecs", *arguments], _offline() if offline else None
     try:
-        return subprocess.run(["git", "--literal-pathspecs", *arguments], cwd=folder, capture_output=True, check=True).stdout
+        return subprocess.run(command, cwd=folder, env=env, capture_output=True, check=True).stdout
     except subprocess.CalledProcessError as error:
         lines = error.stderr.decode(errors="replace").strip().splitlines()
         raise StoreError(f"git {arguments[0]} in {folder}: {lines[0] if lines else f'exit {error.returncode}'}") from None
     except OSError as error:
-        raise StoreError(f"git cannot be run in {folder} ({error.strerror}): install git and put it on PATH") from None
+        raise _no_git(folder, error) from None
+
+
+def _offline() -> dict[str, str]:
+    """Variables under which git fetches nothing, not even what a partial clone left out."""
+    return {**os.environ, "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
+
+
+def _no_git(folder: Path, error: OSError) -> StoreError:
+    return StoreError(f"git cannot be run in {folder} ({error.strerror}): install git and put it on PATH")
+
+
+def _text(output: bytes) -> str:
+    return output.decode(errors="surrogateescape")

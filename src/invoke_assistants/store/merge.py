@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -10,6 +10,7 @@ from typing import Literal
 from ..errors import StoreError
 from ..types import JSONObject, Key, Tables
 from .entries import Slot, documents, entries
+from .remarks import add_evals, dump_evals, dump_reader, parse_evals, parse_reader
 
 __all__ = ["Conflict", "Side", "changed_keys", "merge"]
 
@@ -64,7 +65,10 @@ def merge(
         "payloads": {digest: payloads[digest] for digest in sorted(named)},
         "store": {"format": form, **_merge_lineage(base, ours, theirs)},
     }
-    return merged | ({"pending": documents(pending)} if pending else {}), ()
+    readers = _merge_readers(base, ours, theirs, named)
+    evals = _merge_evals(base, ours, theirs, {digest for entry in records.values() for digest in _digests(entry)})
+    optional = {"pending": documents(pending), "readers": readers, "evals": evals}
+    return merged | {name: table for name, table in optional.items() if table}, ()
 
 
 def changed_keys(base: Tables | None, ours: Tables, theirs: Tables) -> list[Key]:
@@ -83,6 +87,37 @@ def _merge_lineage(base: Tables | None, ours: Tables, theirs: Tables) -> JSONObj
         return {"lineage": kept}
     found = [lineage for side in (ours, theirs) if (lineage := side["store"].get("lineage"))]
     return {"lineage": min(found, key=lambda lineage: str(lineage["id"]))} if found else {}
+
+
+def _merge_readers(base: Tables | None, ours: Tables, theirs: Tables, named: Container[str]) -> JSONObject:
+    """The readers of both sides; where both changed one, it takes only what both take."""
+    before, our, their = ({} if side is None else side.get("readers", {}) for side in (base, ours, theirs))
+    merged = {}
+    for digest in sorted(our.keys() | their.keys()):
+        was, mine, other = before.get(digest), our.get(digest), their.get(digest)
+        if other in (was, mine) or mine == was:
+            kept = mine if other in (was, mine) else other
+        else:
+            kept = dump_reader(parse_reader(digest, mine or {}).stricter(parse_reader(digest, other or {})))
+        if kept and digest in named:
+            merged[digest] = kept
+    return merged
+
+
+def _merge_evals(base: Tables | None, ours: Tables, theirs: Tables, recorded: Container[str]) -> JSONObject:
+    """What evals found on both sides; of a result that both changed the worse one, and none is lost while it is of use."""
+    before, our, their = (
+        {digest: parse_evals(digest, value) for digest, value in (side or {}).get("evals", {}).items()}
+        for side in (base, ours, theirs)
+    )
+    both = add_evals(our, their)
+    for digest, places in our.items():
+        for where, found in places.items():
+            for sha, mine in found.items():
+                was, other = before.get(digest, {}).get(where, {}).get(sha), both[digest][where][sha]
+                worse = min(mine, other, key=lambda each: (each.passed, each.rate, str(each)))
+                both[digest][where][sha] = mine if other == was else other if mine == was else worse
+    return {digest: dump_evals(found) for digest, found in both.items() if digest in recorded}
 
 
 def _merge_table(
@@ -112,6 +147,8 @@ def _without_history(entry: JSONObject) -> JSONObject:
 def _digests(entry: JSONObject) -> Iterator[str]:
     yield entry["digest"]
     yield from entry.get("history", ())
+    if held := entry.get("held"):
+        yield held["from"]
     for other in entry.get("elsewhere", {}).values():
         yield from _digests(other)
 

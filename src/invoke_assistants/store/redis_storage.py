@@ -26,7 +26,7 @@ if (version or '') ~= ARGV[1] then return false end
 local kept = tonumber(ARGV[4])
 if version and kept > 0 then
   local document = redis.call('HGET', KEYS[1], 'document') or ''
-  redis.call('LPUSH', KEYS[2], cjson.encode({version = version, replaced_at = ARGV[3], document = document}))
+  redis.call('LPUSH', KEYS[2], cjson.encode({version = version, replaced_at = ARGV[3]}) .. '\\n' .. document)
   redis.call('LTRIM', KEYS[2], 0, kept - 1)
 end
 local new = string.format('%d', tonumber(version or '0') + 1)
@@ -80,22 +80,21 @@ class RedisStorage(Storage):
 
     def revisions(self) -> Sequence[Revision]:
         """See ``Storage``."""
-        return [Revision(int(each["version"]), each["replaced_at"], each["document"].encode()) for each in self._history()]
+        return self._history()
 
     def load_revision(self, number: int) -> bytes | None:
         """See ``Storage``."""
-        found = (each["document"].encode() for each in self._history() if each["version"] == str(number))
-        return next(found, None)
+        return next((each.content for each in self._history() if each.number == number), None)
 
     def close(self) -> None:
         """See ``Storage``."""
         self._client.close()
 
-    def _history(self) -> list[dict[str, str]]:
+    def _history(self) -> list[Revision]:
         entries: list[bytes] = self._call(lambda client: client.lrange(f"{self._key}:history", 0, -1))
         try:
-            return [json.loads(entry) for entry in entries]
-        except ValueError:
+            return [_parse_entry(entry) for entry in entries]
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise StoreError(f"{self.label}: the list {self._key}:history is not ours") from None
 
     def _connect(self) -> redis.Redis:
@@ -121,3 +120,10 @@ class RedisStorage(Storage):
 
     def _failed(self, kind: type[StoreError], why: str) -> StoreError:
         return kind(f"{self.label}: {self._url.mask(why)}")
+
+
+def _parse_entry(entry: bytes) -> Revision:
+    """An earlier document: a line about it, then its bytes as they were; in older entries it is a text in that line."""
+    head, _, document = entry.partition(b"\n")
+    about = json.loads(head)
+    return Revision(int(about["version"]), about["replaced_at"], about["document"].encode() if "document" in about else document)

@@ -156,7 +156,8 @@ def _describe_entry(entry: JSONObject | None) -> str:
     if entry is None:
         return "has none"
     what = entry["id"] if "id" in entry else f"an open {entry['kind']}"
-    return f"{what} {short(entry['digest'])}"
+    held = f" (rolled back from {short(entry['held']['from'])})" if "held" in entry else ""
+    return f"{what} {short(entry['digest'])}{held}"
 
 
 def _platform(slot: Slot, entry: JSONObject | None) -> str:

@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable, Generator
 
 from ..errors import StoreError
-from ..types import JSONObject, Tables
+from ..types import JSONObject
 from .document import Document
 from .lease import Lease, clock, describe_lock, lock_of
 from .storage import Unreachable
 from .store import PATIENCE, Store
-from .tables import store_format, without_lock
+from .tables import Change, store_format, without_lock
 
 __all__ = ["lock_shared", "unlock"]
 
@@ -63,10 +63,11 @@ def unlock(store: Store, id: str) -> JSONObject:
     """
     found: list[JSONObject | None] = []
 
-    def released(document: Document) -> Tables | None:
+    def released(document: Document) -> Change | None:
         store.check(document)
         found[:] = [lock_of(document.tables or {})]
-        return without_lock(document.tables) if document.tables and found[0] and found[0]["id"] == id else None
+        ours = document.tables and found[0] and found[0]["id"] == id
+        return Change(without_lock(document.tables), document.state) if document.tables and ours else None
 
     store.change(released, keep=False)
     if not found[0]:
@@ -110,7 +111,7 @@ def _take(store: Store, lease: Lease, stale: tuple[str, str] | None) -> JSONObje
     """Take the lock where nobody holds it, or where it is still the stale one; else return the lock that is held."""
     holder: list[JSONObject | None] = [None]
 
-    def taken(document: Document) -> Tables | None:
+    def taken(document: Document) -> Change | None:
         store.check(document)
         tables = document.tables or {"store": {"format": store_format(store.owner)}}
         holder[0] = lock = lock_of(tables)
@@ -120,13 +121,13 @@ def _take(store: Store, lease: Lease, stale: tuple[str, str] | None) -> JSONObje
         if lock and (lock["id"], str(lock.get("renewed"))) != stale:
             return None
         holder[0] = None
-        return {**tables, "store": {**tables["store"], "lock": lease.entry()}}
+        return Change({**tables, "store": {**tables["store"], "lock": lease.entry()}}, document.state)
 
     began = clock()
     store.change(taken, keep=False)
     if holder[0] is None:
         lease.confirm(began)
-        store.lease = lease
+        store.hold(lease)
     return holder[0]
 
 
@@ -145,9 +146,10 @@ def _renew_until(store: Store, stop: threading.Event) -> None:
 def _release(store: Store, lease: Lease) -> bool:
     """Take the lock out of the document, unless it is another run's by now; return whether it is out."""
 
-    def released(document: Document) -> Tables | None:
+    def released(document: Document) -> Change | None:
         lock = lock_of(document.tables or {})
-        return without_lock(document.tables) if document.tables and lock and lock["id"] == lease.id else None
+        ours = lock and lock["id"] == lease.id
+        return Change(without_lock(document.tables), document.state) if document.tables and ours else None
 
     store.lease = None
     try:

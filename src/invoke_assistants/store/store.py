@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ..errors import StoreError
-from ..types import Edits, JSONObject, Key, Location, PendingOperation, Record, State, Tables
-from .document import Document, dump_tables
+from ..types import Edits, Evaluations, JSONObject, Key, Location, PendingOperation, Record, State, Tables
+from .document import Document, PayloadTexts, dump_tables
 from .lease import Lease, clock
 from .storage import Conflict, Storage, Unreachable
-from .tables import edit_tables, is_empty, parse_state, with_lineage
+from .tables import Change, edit_tables, is_empty, parse_state, with_lineage
 
 __all__ = ["PATIENCE", "Store"]
 
@@ -38,6 +38,8 @@ class Store:
         self._mutex = threading.RLock()  # a run's own renewal never comes between its read and its write
         self._checked: set[str] = set()  # payloads whose digest this process has verified
         self._known: Document | None = None  # the last one that was read or written
+        self._at_lock: Document | None = None  # what taking the lock has read, until something else is
+        self._texts: PayloadTexts = {}
 
     def read(self) -> State:
         """Everything recorded, as plain values; takes no lock and writes nothing.
@@ -45,8 +47,17 @@ class Store:
         Raises:
             StoreError: the store is not ours, or cannot be read.
         """
-        document, _ = self.load()
-        return self.check(document)
+        with self._mutex:
+            document = self._at_lock or self.load()[0]
+            self._at_lock = None
+        state = self.check(document)
+        if not self.storage.shared:  # a file is at hand; its bytes and tables take more memory than all else of a run
+            self._known = None
+        return state
+
+    def hold(self, lease: Lease) -> None:
+        """Note that this process has just taken the lock: what it read for that is what the first ``read`` returns."""
+        self.lease, self._at_lock = lease, self._known
 
     def tables(self) -> Tables | None:
         """Everything recorded, as plain JSON that is as valid as ``read`` requires; None where there is nothing yet.
@@ -65,7 +76,7 @@ class Store:
             StoreError: they are not valid, or cannot be written; the store is then as it was.
         """
         self.check(self._document(dump_tables(tables)))
-        self.change(lambda _: tables)
+        self.change(lambda _: Change(tables))
 
     def commit(
         self,
@@ -73,6 +84,7 @@ class Store:
         payloads: Iterable[tuple[str, JSONObject]] = (),
         pending: Mapping[tuple[Key, Location], PendingOperation | None] | None = None,
         forget: Mapping[Key, Location] | None = None,
+        evals: Evaluations | None = None,
     ) -> None:
         """Make one transaction: read afresh, change, write once. The lock must be held.
 
@@ -81,11 +93,13 @@ class Store:
             payloads: those that the records and open requests name; what nothing names is dropped.
             pending: requests that are open now, or closed where None.
             forget: instances to forget, each at a location.
+            evals: what evals found of digests that are recorded.
 
         Raises:
             StoreError: the store is not ours, or cannot be written; it is then as it was.
         """
-        self.transact(lambda _: (records or {}, pending or {}, forget or {}), payloads)
+        edits = Edits(records or {}, pending or {}, forget or {}, evals=evals or {})
+        self.transact(lambda _: edits, payloads)
 
     def transact(self, decide: Callable[[State], Edits], payloads: Iterable[tuple[str, JSONObject]]) -> None:
         """Make a transaction like ``commit``, with edits decided on the state that it reads.
@@ -93,8 +107,9 @@ class Store:
         ``decide`` is called again where another write came between the read and the write.
         """
         named = dict(payloads)
+        self._checked |= named.keys()  # their digests were made of them in this process
 
-        def edited(document: Document) -> Tables | None:
+        def edited(document: Document) -> Change | None:
             before = self.check(document)
             return edit_tables(document.tables, before, decide(before), named, self.owner)
 
@@ -104,17 +119,18 @@ class Store:
         """What this process last knew the store to hold, and the same with edits: nothing is read or written."""
         base = self._known.tables if self._known else None
         before = self.check(self._known) if self._known else State()
-        return base, edit_tables(base, before, decide(before), payloads, self.owner)
+        change = edit_tables(base, before, decide(before), payloads, self.owner)
+        return base, change and change.tables
 
     def close(self) -> None:
         """Close the connection to a server, if there is one."""
         self.storage.close()
 
-    def change(self, change: Callable[[Document], Tables | None], *, keep: bool = True, patience: float | None = None) -> None:
+    def change(self, change: Callable[[Document], Change | None], *, keep: bool = True, patience: float | None = None) -> None:
         """Read, change and write once; again where another write came between. What is as it was is not written.
 
         Args:
-            change: from the document to the new tables, or to None where nothing is to be written.
+            change: from the document to what it is to hold, or to None where nothing is to be written.
             keep: keep the document that is replaced as a revision.
             patience: seconds to go on trying, by default ``PATIENCE``; without a lock, only where another write came between.
 
@@ -144,9 +160,10 @@ class Store:
             StoreError: the store cannot be written.
         """
 
-        def renewed(document: Document) -> Tables | None:
-            about = (document.tables or {})["store"]
-            return {**(document.tables or {}), "store": about | self.lease.renewed(about)} if self.lease else None
+        def renewed(document: Document) -> Change | None:
+            tables = document.tables or {}
+            about = tables["store"]
+            return Change({**tables, "store": about | self.lease.renewed(about)}, document.state) if self.lease else None
 
         self.change(renewed, keep=False, patience=patience)
 
@@ -170,20 +187,24 @@ class Store:
         """Whether the lock of this process was lost."""
         return self.lease is not None and self.lease.lost is not None
 
-    def _try_change(self, change: Callable[[Document], Tables | None], *, keep: bool) -> bool:
+    def _try_change(self, change: Callable[[Document], Change | None], *, keep: bool) -> bool:
         """Read, change and write once; return whether the document is as it should be."""
         began = clock()
         document, version = self.load()
         if self.lease:
             self.lease.look(document)
-        tables = change(document)
-        if tables is None or (content := dump_tables(tables)) == document.content:
+        changed = change(document)
+        if changed is None:
+            return True
+        tables = changed.tables
+        content = dump_tables(tables, self._texts) if document.may_hold(tables) else None
+        if content is not None and content == document.content:
             return True
         complete = with_lineage(tables) if keep else tables
         if self.lease:
             complete = {**complete, "store": complete["store"] | self.lease.renewed(complete["store"])}
-        if complete != tables:  # else it was dumped to be compared
-            content = dump_tables(complete)
+        if content is None or complete != tables:
+            content = dump_tables(complete, self._texts)
         try:
             keep = keep and self.storage.shared and not is_empty(document.tables)
             self.storage.compare_and_set(content, version, keep=keep)
@@ -192,7 +213,7 @@ class Store:
         except Unreachable:
             if self.storage.load().content != content:  # else the write got through, and its answer was lost
                 raise
-        self._known = self._document(content)
+        self._known = Document(self.storage.label, content, self.storage.remedy, complete, changed.state)
         if self.lease:
             self.lease.confirm(began)
         return True
@@ -204,11 +225,13 @@ class Store:
             StoreError: it cannot be read.
         """
         with self._mutex:
+            self._at_lock = None
             stored = self.storage.load()
-        document = self._document(stored.content)
-        if document.content is not None:
-            self._known = document
-        return document, stored.version
+            if stored.content is None:
+                return self._document(None), stored.version
+            if self._known is None or stored.content != self._known.content:  # the same bytes are parsed and checked once
+                self._known = self._document(stored.content)
+            return self._known, stored.version
 
     @property
     def owner(self) -> str:
@@ -225,10 +248,11 @@ class Store:
         Raises:
             StoreError: it is not a store of this project.
         """
-        state = parse_state(document, self.project, self._checked)
-        if self.project is None and document.tables:
-            self.project = document.tables["store"]["format"]["project"]
-        return state
+        if document.state is None:
+            document.state = parse_state(document, self.project, self._checked)
+            if self.project is None and document.tables:
+                self.project = document.tables["store"]["format"]["project"]
+        return document.state
 
 
 def _pauses() -> Iterator[float]:

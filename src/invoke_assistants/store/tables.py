@@ -5,25 +5,35 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
 
 from tinydb import Storage, TinyDB
 from tinydb.table import Document as Row
 from tinydb.table import Table
 
+from ..declare.digest import SchemaTexts
 from ..declare.digest import digest as digest_of
 from ..errors import StoreError
-from ..types import Edits, JSONObject, State, Tables
+from ..types import Edits, JSONObject, Record, State, Tables
 from .document import Document
 from .entries import InvalidEntry, Slot, documents, dump_pending, dump_record, parse_pending, parse_record
+from .remarks import add_evals, dump_evals, dump_reader, parse_evals, parse_reader
 
-__all__ = ["edit_tables", "is_empty", "parse_state", "store_format", "with_lineage", "without_lock"]
+__all__ = ["Change", "edit_tables", "is_empty", "parse_state", "store_format", "with_lineage", "without_lock"]
 
 VERSION = 1
-_TABLES = frozenset({"assistants", "payloads", "pending", "store"})
+_TABLES = frozenset({"assistants", "evals", "payloads", "pending", "readers", "store"})
 _LINEAGE = re.compile(r"[0-9a-f]{32}")
 _LOCK = ("id", "who", "host", "command", "since", "renewed", "job")
+
+
+class Change(NamedTuple):
+    """What a store is to hold: its tables, and the same as plain values where those are at hand."""
+
+    tables: Tables
+    state: State | None = None
 
 
 class _MemoryStorage(Storage):
@@ -81,22 +91,22 @@ def store_format(project: str) -> JSONObject:
 
 def edit_tables(
     tables: Tables | None, before: State, edits: Edits, payloads: Mapping[str, JSONObject], project: str
-) -> Tables | None:
-    """The tables after a transaction; None where there is nothing yet and nothing to write.
+) -> Change | None:
+    """The store after a transaction; None where there is nothing yet and nothing to write.
 
     Args:
         tables: as they were read.
         before: the same as plain values.
         payloads: those that the edits name.
     """
-    records, pending, forget = edits
     after = dict(before.records)
-    for key, record in records.items():
+    for key, record in edits.records.items():
+        record = _as_read(record)
         after[key] = after[key].succeeded_by(record) if key in after else record
-    for key, location in forget.items():
+    for key, location in edits.forget.items():
         if key in after and (left := after.pop(key).without(location)):
             after[key] = left
-    open_ = {key: operation for key, operation in {**before.pending, **pending}.items() if operation}
+    open_ = {key: operation for key, operation in {**before.pending, **edits.pending}.items() if operation}
     if not after and not open_ and tables is None:
         return None
     database = _Database.of(tables)
@@ -104,10 +114,24 @@ def edit_tables(
     operations = documents({Slot(*key, at): dump_pending(operation) for (key, at), operation in open_.items()})
     _put_entries(database, "assistants", recorded)
     _put_entries(database, "pending", operations)
-    named = {operation.digest for operation in open_.values()}.union(*(record.digests() for record in after.values()))
-    _put_payloads(database, {**payloads, **before.payloads}, named)
+    recorded_digests = set[str]().union(*(record.digests() for record in after.values()))
+    named = recorded_digests.union(*(operation.digests() for operation in open_.values()))
+    known = {**payloads, **before.payloads}
+    held = {digest: known[digest] for digest in named}
+    _put_payloads(database, held)
+    readers = {digest: reader for digest, reader in {**before.readers, **edits.readers}.items() if reader and digest in named}
+    _put_entries(database, "readers", {digest: dump_reader(reader) for digest, reader in readers.items()})
+    found = add_evals(before.evals, edits.evals)
+    evals = {digest: results for digest, results in found.items() if digest in recorded_digests}
+    _put_entries(database, "evals", {digest: dump_evals(results) for digest, results in evals.items()})
     database.named("store").replace({"format": store_format(project)})
-    return database.storage.read()
+    return Change(database.storage.read() or {}, State(after, held, open_, readers, evals))
+
+
+def _as_read(record: Record) -> Record:
+    """A record as it is read back: its tag stands there only where it is not the digest."""
+    elsewhere = {location: _as_read(other) for location, other in record.elsewhere.items()}
+    return replace(record, tag=None if record.tag == record.digest else record.tag, elsewhere=elsewhere)
 
 
 def parse_state(document: Document, project: str | None, checked: set[str]) -> State:
@@ -125,9 +149,10 @@ def parse_state(document: Document, project: str | None, checked: set[str]) -> S
         return State()
     _check_format(document, database, project)
     payloads = database.named("payloads").by_id()
+    texts: SchemaTexts = {}
     for digest, payload in payloads.items():
-        if digest not in checked and digest_of(payload) != digest:
-            raise _invalid(document, digest, f"the payload {digest[:80]} is not what it was when it was recorded")
+        if digest not in checked and digest_of(payload, texts) != digest:
+            raise _invalid(document, [digest], f"the payload {digest[:80]} is not what it was when it was recorded")
     checked.update(payloads)
     try:
         records = {
@@ -140,9 +165,11 @@ def parse_state(document: Document, project: str | None, checked: set[str]) -> S
             for name, row in database.named("pending").by_id().items()
             for label, value in row.items()
         )
+        readers = {digest: parse_reader(digest, value) for digest, value in database.named("readers").by_id().items()}
+        evals = {digest: parse_evals(digest, value) for digest, value in database.named("evals").by_id().items()}
     except InvalidEntry as error:
-        raise _invalid(document, error.needle, str(error)) from None
-    return State(records, payloads, pending)
+        raise _invalid(document, error.needles, str(error)) from None
+    return State(records, payloads, pending, readers, evals)
 
 
 def is_empty(tables: Tables | None) -> bool:
@@ -167,7 +194,7 @@ def _check_format(document: Document, database: _Database, project: str | None) 
             " pip install --upgrade invoke-assistants"
         )
     if unknown := database.tables() - _TABLES:
-        raise _invalid(document, min(unknown), f"table {min(unknown)!r:.80} is not ours")
+        raise _invalid(document, [min(unknown)], f"table {min(unknown)!r:.80} is not ours")
     if project is not None and owner != project:
         raise StoreError(
             f"{document.locate('project')}: the store is of project {owner!r:.80}, this project is"
@@ -175,26 +202,26 @@ def _check_format(document: Document, database: _Database, project: str | None) 
         )
     lineage, lock = about.get("lineage"), about.get("lock")
     if lineage is not None and not _LINEAGE.fullmatch(str(lineage.get("id"))):
-        raise _invalid(document, "lineage", "the lineage is not 32 hex digits")
+        raise _invalid(document, ["lineage"], "the lineage is not 32 hex digits")
     if lock is not None and (not lock.get("id") or not all(isinstance(lock.get(key), str | None) for key in _LOCK)):
-        raise _invalid(document, "lock", "the lock is not ours")
+        raise _invalid(document, ["lock"], "the lock is not ours")
 
 
-def _invalid(document: Document, needle: str, reason: str) -> StoreError:
-    return StoreError(f"{document.locate(json.dumps(needle))}: {reason}; {document.remedy}")
+def _invalid(document: Document, needles: Sequence[str], reason: str) -> StoreError:
+    return StoreError(f"{document.locate(*map(json.dumps, needles))}: {reason}; {document.remedy}")
 
 
 def _put_entries(database: _Database, name: str, by_name: Mapping[str, JSONObject]) -> None:
-    """Replace all documents of a table; a ``pending`` table without any is dropped."""
-    if name == "pending" and not by_name:
+    """Replace all documents of a table; without any, only ``assistants`` stays."""
+    if name != "assistants" and not by_name:
         database.drop_table(name)
         return
     table = database.named(name)
     table.replace(by_name, gone=table.by_id())
 
 
-def _put_payloads(database: _Database, payloads: Mapping[str, JSONObject], named: set[str]) -> None:
-    """Add the payloads that are named and not held yet; remove those that nothing names."""
+def _put_payloads(database: _Database, payloads: Mapping[str, JSONObject]) -> None:
+    """Add the payloads that are not there yet; remove all others."""
     table = database.named("payloads")
-    held = set(table.by_id())
-    table.replace({digest: payloads[digest] for digest in named - held}, gone=held - named)
+    there = table.by_id().keys()
+    table.replace({digest: payloads[digest] for digest in payloads.keys() - there}, gone=there - payloads.keys())
