@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from app.trivia import evaluators
 from app.trivia.models import AnswerVerdict, TriviaGame
 from app.trivia.prompts import CREATE_GAME, JUDGE_ANSWER
-from invoke_assistants import Assistant
+from invoke_assistants import Assistant, Evals
 
 __all__ = ["ASSISTANTS", "create_trivia_game", "judge_answer"]
 
@@ -14,6 +15,17 @@ create_trivia_game = Assistant(
     model="gpt-6-luna",
     description="Generates trivia game questions.",
     instructions=CREATE_GAME,
+    evals=Evals(
+        "app/trivia/create_trivia_game.yaml",
+        evaluators=[
+            evaluators.question_count,
+            evaluators.new_questions,
+            evaluators.distinct_choices,
+            evaluators.answer_among_choices,
+            evaluators.easy_to_hard,
+        ],
+        minimum=0.75,
+    ),
     environments={"production": {"model": "gpt-6-astra"}},
 )
 
@@ -25,6 +37,11 @@ judge_answer = Assistant(
     instructions=JUDGE_ANSWER,
     reasoning={"effort": "low"},
     verbosity="low",
+    evals=Evals(
+        "app/trivia/judge_answer.yaml",
+        evaluators=[evaluators.expected_verdict, evaluators.points_fit_the_verdict, evaluators.short_comment],
+        minimum=0.75,
+    ),
 )
 
 ASSISTANTS = [create_trivia_game, judge_answer]

@@ -1,0 +1,234 @@
+"""A dataset of pydantic-evals: read with one clear error for whatever is wrong, its schema, and its cases asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import traceback
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+from pydantic_evals import Case, Dataset
+from pydantic_evals.evaluators import Evaluator
+from pydantic_evals.evaluators.common import DEFAULT_EVALUATORS
+from pydantic_evals.lifecycle import CaseLifecycle
+from pydantic_evals.reporting import ReportCase, ReportCaseFailure
+
+from ..declare.declaration import Declaration
+from ..declare.evals import Evals
+from ..errors import AnswerError, AsstError, SettingsError
+from ..text import did_you_mean, one_line
+from ..types import EvalLabel, JSONObject
+from .dataset_yaml import load_yaml
+from .function_evaluators import as_evaluator
+from .gate import read_dataset
+
+__all__ = ["AnyDataset", "ask_cases", "load_dataset", "make_schema"]
+
+AnyDataset = Dataset[str, Any, Any]
+Outcome = tuple[EvalLabel, tuple[str, ...], Any]  # how a run ended: its label, why it did not pass, what was answered
+
+
+def load_dataset(assistant: Declaration[Any], evals: Evals, root: Path | None) -> AnyDataset:
+    """Read the dataset of an assistant; every case has a name, a prompt and an evaluator.
+
+    Raises:
+        SettingsError: the file is missing or wrong; the message names it, and the case.
+    """
+    types, where = _evaluator_types(evals), f"the dataset {evals.dataset}"
+    raw = _as_dataset(load_yaml(read_dataset(evals, root), where), where)
+    cases = _check_cases(raw, where)
+    _check_evaluators(raw, cases, types, where)
+    try:
+        # As JSON, in which an expected output is read as an answer is.
+        text = json.dumps(raw, default=str, allow_nan=False)
+        dataset = _dataset_type(assistant).from_text(text, "json", custom_evaluator_types=types, default_name=assistant.name)
+    except ValidationError as error:
+        raise SettingsError(f"{where}: {_first_problem(error, cases)}") from None
+    except ExceptionGroup as error:
+        raise SettingsError(f"{where}: {error.exceptions[0]}") from None
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"{where} cannot be read as JSON: {error}") from None
+    for case, name in zip(dataset.cases, _names(cases), strict=True):
+        case.name = name
+    for evaluator in (*dataset.evaluators, *(each for case in dataset.cases for each in case.evaluators)):
+        object.__setattr__(evaluator, "evaluate_async", _guarded(evaluator.evaluate_async))  # it may be frozen
+    return dataset
+
+
+def make_schema(assistant: Declaration[Any], evals: Evals) -> JSONObject:
+    """The JSON schema of an assistant's dataset, its output model and evaluators included.
+
+    Raises:
+        SettingsError: an evaluator is none.
+    """
+    return _dataset_type(assistant).model_json_schema_with_evaluators(_evaluator_types(evals))
+
+
+def _dataset_type(assistant: Declaration[Any]) -> type[AnyDataset]:
+    output = str if assistant.output is None else assistant.output
+    return cast("type[AnyDataset]", cast("Any", Dataset)[str, output, Any])
+
+
+def _evaluator_types(evals: Evals) -> list[type[Evaluator[Any, Any, Any]]]:
+    return [as_evaluator(each) for each in evals.evaluators]
+
+
+def _as_dataset(raw: Any, where: str) -> JSONObject:
+    if not isinstance(raw, dict) or not isinstance(raw.get("cases"), list) or not raw["cases"]:
+        raise SettingsError(f"{where} has no cases: give it a list of them under 'cases', each with 'inputs', the prompt")
+    return raw
+
+
+def _check_cases(raw: JSONObject, where: str) -> list[JSONObject]:
+    cases = [each if isinstance(each, dict) else {} for each in raw["cases"]]
+    names = _names(cases)
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise SettingsError(f"{where}: two cases are called {twice!r:.80}: give each a name of its own")
+    for name, case in zip(names, cases, strict=True):
+        if isinstance(case.get("inputs"), str) and not case["inputs"].strip():
+            raise SettingsError(f"{where}, case {name!r:.80}: inputs is empty: it is the prompt")
+    if raw.get("report_evaluators"):
+        raise SettingsError(f"{where}: report_evaluators judge no case and are not run: remove them")
+    return cases
+
+
+def _names(cases: Sequence[JSONObject]) -> list[str]:
+    return [str(case.get("name") or f"Case {number}") for number, case in enumerate(cases, 1)]
+
+
+def _check_evaluators(
+    raw: JSONObject, cases: Sequence[JSONObject], types: Sequence[type[Evaluator[Any, Any, Any]]], where: str
+) -> None:
+    """Refuse evaluators that nobody knows, and cases without one."""
+    known = [each.get_serialization_name() for each in (*types, *DEFAULT_EVALUATORS)]
+    shared = list(_spec_names(raw.get("evaluators")))
+    for name, case in zip(_names(cases), cases, strict=True):
+        own = list(_spec_names(case.get("evaluators")))
+        if odd := next((each for each in (*shared, *own) if each not in known), None):
+            hint = did_you_mean(odd, known) or f"; known: {', '.join(known)}"
+            raise SettingsError(f"{where}: no evaluator {odd!r:.80}{hint}; evals=Evals(evaluators=[…]) names the app's own")
+        if not shared and not own:
+            raise SettingsError(f"{where}, case {name!r:.80}: no evaluator judges it: add one for it, or for all cases")
+
+
+def _spec_names(specs: Any) -> Iterator[str]:
+    """The evaluators that a list calls, in each of the forms that pydantic-evals takes; other values are left to it."""
+    for spec in specs if isinstance(specs, list) else ():
+        if isinstance(spec, str):
+            yield spec
+        elif isinstance(spec, dict) and ("name" in spec or len(spec) == 1):
+            yield str(spec.get("name", next(iter(spec))))
+
+
+def _first_problem(error: ValidationError, cases: Sequence[JSONObject]) -> str:
+    """Where and what the first problem is, and how many more there are."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    path = [str(part) for part in problems[0]["loc"]]
+    if len(path) > 1 and path[0] == "cases":
+        path = [f"case {_names(cases)[int(path[1])]!r:.80}", *([".".join(path[2:])] if path[2:] else [])]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{': '.join([*path, problems[0]['msg']])}{more}"
+
+
+def _guarded(call: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+    """The same, but whatever it raises is an error: it must not end the command, least of all as if all had passed."""
+
+    async def guarded(argument: Any) -> Any:
+        try:
+            return await call(argument)
+        except Exception:
+            raise
+        except SystemExit as error:
+            raise RuntimeError(f"it called sys.exit({error.code!r:.80})") from None
+        except BaseException as error:
+            if _is_interruption(error):
+                raise
+            raise RuntimeError(f"it raised {type(error).__name__}: {error}".removesuffix(": ")) from None
+
+    return guarded
+
+
+def _is_interruption(error: BaseException) -> bool:
+    """Whether somebody interrupts the command, rather than code of the app raising the same by itself."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    handler = signal.getsignal(signal.SIGINT)  # asyncio's, which raises at the second Ctrl-C
+    code = getattr(getattr(handler, "func", handler), "__code__", None)
+    return code is None or any(frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+_run: ContextVar[_Run] = ContextVar("run")  # the run that a task of the event loop asks for
+
+
+class _Run(CaseLifecycle[str, Any, Any]):
+    """One run of a case: tells how it ended."""
+
+    def __init__(self, case: Case[str, Any, Any], take: Callable[[str, Outcome], None]) -> None:
+        super().__init__(case)
+        self._take = take
+        self.raised: Exception | None = None
+
+    async def setup(self) -> None:
+        """Note in the task of the event loop which run it is."""
+        _run.set(self)
+
+    async def teardown(
+        self, result: ReportCase[str, Any, Any] | ReportCaseFailure[str, Any, Any] | None
+    ) -> None:  # fmt: skip
+        """Tell how the run ended; one that was interrupted did not."""
+        if isinstance(result, ReportCase):
+            self._take(str(self.case.name), _outcome(result))
+        elif result is not None:
+            self._take(str(self.case.name), _outcome_of_error(self.raised, result.error_message))
+
+
+def _outcome_of_error(raised: Exception | None, message: str) -> Outcome:
+    """How a run without a usable output ended: an answer that cannot be used is the assistant's failure, all else an error."""
+    if isinstance(raised, AnswerError):
+        return "fail", (one_line(str(raised).replace("; .answer holds it as it came", "")),), raised.answer
+    return "error", (one_line(str(raised) if isinstance(raised, AsstError) else message),), None
+
+
+def _outcome(result: ReportCase[str, Any, Any]) -> Outcome:
+    """How a run with an answer ended: an error where an evaluator raised, or none said yes or no."""
+    if result.evaluator_failures:
+        raised = [one_line(f"{each.name} raised {each.error_message}") for each in result.evaluator_failures]
+        return "error", tuple(raised), result.output
+    if not result.assertions:
+        return "error", ("no evaluator said true or false",), result.output
+    failed = {name: each.reason for name, each in result.assertions.items() if not each.value}
+    reasons = tuple(one_line(f"{name}: {reason}" if reason else name) for name, reason in failed.items())
+    return "fail" if failed else "pass", reasons, result.output
+
+
+async def ask_cases(
+    dataset: AnyDataset, ask: Callable[[str], Awaitable[Any]], take: Callable[[str, Outcome], None], *, repeat: int,
+    concurrency: int,
+) -> None:  # fmt: skip
+    """Ask each case of a dataset and evaluate the answers.
+
+    Args:
+        ask: takes a prompt and returns the output.
+        take: is told of each run as it ends: the case's name, and how.
+    """
+
+    guarded = _guarded(ask)
+
+    async def noted(prompt: str) -> Any:
+        try:
+            return await guarded(prompt)
+        except Exception as error:
+            _run.get().raised = error
+            raise
+
+    await dataset.evaluate(
+        noted, progress=False, repeat=repeat, max_concurrency=concurrency, lifecycle=lambda case: _Run(case, take)
+    )  # fmt: skip

@@ -1,0 +1,171 @@
+"""Asking an instance the cases of its dataset."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..ask.ask import aask
+from ..ask.parsing import dump_output
+from ..ask.process_cache import ProcessCache, process_cache
+from ..ask.question import Question
+from ..ask.reply import Reply
+from ..errors import AsstError, SettingsError
+from ..text import printable
+from ..types import EvalCase, EvalLabel, EvalResult, label_case
+from .evaluation import Evaluation, Target
+from .gate import evals_sha
+from .verdict import judge
+
+if TYPE_CHECKING:
+    from .dataset import AnyDataset, Outcome
+
+__all__ = ["EvalRun", "Progress", "require_pydantic_evals"]
+
+SHOWN = 300  # characters of an answer that a reason shows
+
+
+class Progress(Protocol):
+    """Who is told how an evaluation goes on."""
+
+    def start(self, label: str, total: int) -> None:
+        """Begin with so many runs."""
+        ...
+
+    def advance(self) -> None:
+        """Count one run as done."""
+        ...
+
+
+class EvalRun:
+    """An evaluation of one instance while it goes on. ``evaluation`` says at any time what is known.
+
+    Args:
+        root: the project's folder.
+        concurrency: how many cases are asked at once.
+        repeat: how often each case is asked, in the place of the declared number.
+        kept: what is known; of it, only cases that ended in an error are asked. None asks all; a pass asks nothing.
+
+    Raises:
+        SettingsError: the assistant declares no evals, the dataset or an evaluator is wrong, or pydantic-evals is missing.
+    """
+
+    def __init__(
+        self, target: Target, root: Path | None, *, concurrency: int, repeat: int | None = None, kept: EvalResult | None = None
+    ) -> None:
+        self.target = target
+        self._root = root
+        self._concurrency = concurrency
+        self._repeat = repeat or target.evals.repeat
+        self._sha = evals_sha(target.evals, root, self._repeat)
+        self._kept: dict[str, EvalCase] = {case.name: case for case in kept.cases if case.label != "error"} if kept else {}
+        self._names = [case.name for case in kept.cases] if kept else []
+        self._ended: dict[str, list[tuple[EvalLabel, tuple[str, ...]]]] = {}
+        self._dataset: AnyDataset | None = None
+        if not kept or len(self._kept) < len(self._names):
+            require_pydantic_evals()
+            from .dataset import load_dataset
+
+            self._dataset = load_dataset(target.assistant, target.evals, root)
+            self._names = [str(case.name) for case in self._dataset.cases]
+
+    async def ask(self, progress: Progress) -> Evaluation:
+        """Ask what is not known, on the running event loop.
+
+        Raises:
+            AsstError: the instance cannot be asked, or the store names another one by now.
+        """
+        if self._dataset is None:
+            return self.evaluation()
+        from .dataset import ask_cases
+
+        cases = [case for case in self._dataset.cases if case.name not in self._kept]
+        process = process_cache().renewed()  # which reads the store afresh
+        self._progress = progress
+        try:
+            await self._check_instance(process)
+            progress.start(f"evaluating {self.target.title}", len(cases) * self._repeat)
+            dataset = self._dataset.model_copy(update={"cases": cases})
+            await ask_cases(
+                dataset, self._question(process), self._take, repeat=self._repeat, concurrency=self._concurrency
+            )  # fmt: skip
+        finally:
+            await process.aclose()
+        try:
+            await self._check_instance(process_cache().renewed())
+        except AsstError:
+            self._ended.clear()  # nobody knows which payload answered
+            raise
+        return self.evaluation()
+
+    def evaluation(self) -> Evaluation:
+        """What is known by now. A case whose runs have not all ended counts as an error, so that ``kept`` asks it again."""
+        cases = [self._kept.get(name) or label_case(name, self._labels(name)) for name in self._names]
+        result = judge(cases, self.target.evals.rule, self.target.evals.minimum)
+        asked = sum(map(len, self._ended.values()))
+        return Evaluation(self.target, self._sha, result, asked, self._reasons())
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether a run of a case has ended."""
+        return bool(self._ended)
+
+    def _labels(self, name: str) -> list[EvalLabel]:
+        ended: list[EvalLabel] = [label for label, _ in self._ended.get(name, ())]
+        return ended if len(ended) == self._repeat else []
+
+    def _reasons(self) -> Mapping[str, tuple[str, ...]]:
+        reasons: dict[str, tuple[str, ...]] = {}
+        for name, ended in self._ended.items():
+            lines = [
+                f"run {number}: {line}" if self._repeat > 1 else line
+                for number, (_, found) in enumerate(ended, 1)
+                for line in found
+            ]
+            if lines:
+                reasons[name] = tuple(lines)
+        return reasons
+
+    def _take(self, name: str, outcome: Outcome) -> None:
+        """Note how a run of a case ended."""
+        label, reasons, output = outcome
+        if label != "pass" and output:
+            plain = output if isinstance(output, str) else dump_output(self.target.assistant.output, output)
+            answer = plain if isinstance(plain, str) else json.dumps(plain, indent=2, ensure_ascii=False)
+            shown = answer if len(answer) <= SHOWN else f"{answer[:SHOWN]}…"
+            lines = [printable(line) for line in shown.split("\n")]  # each by itself, which keeps the breaks between them
+            reasons = (*reasons, "\n".join([f"it answered: {lines[0]}", *lines[1:]]))
+        self._ended.setdefault(name, []).append((label, reasons))
+        self._progress.advance()
+
+    def _question(self, process: ProcessCache) -> Any:
+        async def ask(prompt: str) -> Any:
+            question = Question(self.target.assistant, prompt, environment=self.target.environment.name, root=self._root)
+            async for piece in aask(question, process):
+                if isinstance(piece, Reply):
+                    return piece.output
+            raise AssertionError("unreachable")
+
+        return ask
+
+    async def _check_instance(self, process: ProcessCache) -> None:
+        """Make sure that the questions reach what is to be evaluated."""
+        instance = await process.ainstance(self.target.assistant, self.target.environment.name, self._root)
+        instance.environment.credentials()  # a missing key is said once, not for each case
+        if instance.record.digest != self.target.digest:
+            raise AsstError(f"{self.target.title}: another payload was recorded meanwhile: run the same command again")
+
+
+def require_pydantic_evals() -> None:
+    """Make sure that pydantic-evals is there.
+
+    Raises:
+        SettingsError: it is not installed.
+    """
+    try:
+        importlib.import_module("pydantic_evals")
+    except ModuleNotFoundError:
+        raise SettingsError("evals need pydantic-evals: pip install 'invoke-assistants[evals]'") from None
