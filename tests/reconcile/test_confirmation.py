@@ -26,7 +26,7 @@ def meanwhile(act: Callable[[], object]) -> Callable[[str, Sequence[Step]], bool
 @pytest.fixture
 def edited(host: Host, server: Loopback) -> str:
     """All is created; judge in production was edited by hand. Its id."""
-    commands.create(host.root)
+    host.create()
     id = host.ids()["judge", "production"]
     server.call("POST", f"/agents/{id}", {"instructions": "By hand."})
     server.seen.clear()
@@ -95,7 +95,7 @@ def test_recreating_what_came_back_meanwhile(host: Host, server: Loopback) -> No
 @pytest.mark.parametrize("by_id", [False, True])
 def test_deleting_what_changed_meanwhile(host: Host, server: Loopback, by_id: bool) -> None:
     """An instance that somebody has just changed is not deleted."""
-    commands.create(host.root)
+    host.create()
     id = host.ids()["judge", "production"]
     server.seen.clear()
     confirm = meanwhile(lambda: server.call("POST", f"/agents/{id}", {"instructions": "Hotfix."}))

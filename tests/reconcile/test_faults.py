@@ -57,8 +57,10 @@ def quick_create(host: Host, **options: Any) -> list[Any]:
         Fault(after=True, truncate=True),
         Fault(after=True, status=500),
         Fault(after=True, raw=b"<html>"),
+        Fault(after=True, raw=b"[" * 100_000),
+        Fault(after=True, raw=b'{"id": ' + b"1" * 5_000 + b"}"),
     ],
-    ids=["reset", "truncated", "500", "html"],
+    ids=["reset", "truncated", "500", "html", "nested", "a long number"],
 )
 def test_an_answer_lost_after_the_commit_is_settled_in_the_same_run(one: Host, server: Loopback, fault: Fault) -> None:
     """A complete list finds the nonce, so the run ends well with one agent and one POST."""
@@ -188,10 +190,12 @@ NO_LISTS = [
     b"<html>", b"", b'{"data": 5}', b"[]", b"null", b'{"object": "list"}', b'{"data": [{"id": 5}]}', b'{"data": [{}]}',
     b'{"data": [], "has_more": true}', b'{"data": [{"id": "agent_x"}, {"id": "agent_x"}]}',
     b'{"data": [{"id": "agent_x"}], "has_more": true}',
+    b'{"data": ' * 100_000, b'{"data": [' + b"1" * 5_000 + b"]}",
+    *(b'{"data": [{"id": "agent_x", "tools": ' + b"[" * deep + b"]" * deep + b"}]}" for deep in (128, 600)),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("body", NO_LISTS)
+@pytest.mark.parametrize("body", NO_LISTS, ids=range(len(NO_LISTS)))
 def test_a_list_that_is_not_the_apis_is_no_empty_list(one: Host, server: Loopback, body: bytes) -> None:
     """HTML, no data, foreign ids, pages that repeat: an error after a few requests, and no create."""
     server.faults.append(lambda seen: Fault(raw=body) if seen.method == "GET" else None)
@@ -444,7 +448,7 @@ def test_an_unanswered_update_is_looked_at(one: Host, server: Loopback) -> None:
 
 def test_an_environment_that_fails_stops_those_after_it(host: Host, server: Loopback) -> None:
     """A row that the service refuses fails alone; its environment goes on, the next one is not started."""
-    commands.create(host.root)
+    host.create()
     host.edit("Plan it.", "Plan it well.")
     host.edit("Judge it.", "Judge it well.")
     id = host.ids()["planner", "development"]
@@ -463,7 +467,7 @@ def test_an_environment_that_fails_stops_those_after_it(host: Host, server: Loop
 
 def test_an_instance_deleted_during_an_update(host: Host, server: Loopback) -> None:
     """404 on the write: said with its id, nothing made in its place."""
-    commands.create(host.root)
+    host.create()
     host.edit("Plan it.", "Plan it well.")
     id = host.ids()["planner", "development"]
     server.once(Fault(status=404, raw=error_body("not_found")), path=f"/v1/agents/{id}")
@@ -541,7 +545,10 @@ def test_only_our_errors_leave_the_verbs(one: Host, server: Loopback) -> None:
     """Whatever the service answers to an update, what is raised is ours."""
     quick_create(one)
     one.edit("Do it.", "Second.")
-    for fault in (Fault(raw=b"<html>"), Fault(status=302, headers={"Location": "/elsewhere"}), Fault(raw=b'{"id": "other"}')):
+    for fault in (
+        Fault(raw=b"<html>"), Fault(status=302, headers={"Location": "/elsewhere"}), Fault(raw=b'{"id": "other"}'),
+        Fault(raw=b"[" * 100_000), Fault(raw=b"1" * 5_000), Fault(status=400, raw=b"[" * 900 + b"]" * 900),
+    ):  # fmt: skip
         server.faults.clear()
         server.once(fault, times=9)
         with pytest.raises(AsstError):
@@ -667,7 +674,7 @@ def test_one_stale_list_makes_no_second_agent(one: Host, server: Loopback) -> No
 
 def test_a_store_that_is_replaced_in_the_middle(host: Host, server: Loopback) -> None:
     """Git puts an older store in place during a deploy; the run's results end up in it, and nothing is drift."""
-    commands.create(host.root)
+    host.create()
     older = host.path.read_bytes()
     host.edit("Plan it.", "Second.")
     commands.deploy(host.root)

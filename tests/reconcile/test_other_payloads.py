@@ -36,7 +36,7 @@ def declare(host: Host, assistant: str) -> None:
 def plain(host: Host) -> Host:
     """A host whose one assistant, with few fields, is made in both environments."""
     declare(host, PLAIN)
-    commands.create(host.root)
+    host.create()
     return host
 
 
@@ -111,7 +111,7 @@ def test_a_killed_update_that_is_taken_back(plain: Host, server: Loopback, comma
 def test_a_killed_update_with_a_default_in_the_record(host: Host, server: Loopback) -> None:
     """The record set what is the default anyway, and the update that dropped it was killed: known as ours, and in sync."""
     declare(host, 'Assistant("one", model="m", instructions="Do it.", verbosity="medium")')
-    commands.create(host.root)
+    host.create()
     declare(host, 'Assistant("one", model="m", instructions="Do it well.")')
     running: list[subprocess.Popen[str]] = []
     server.faults.append(
@@ -160,7 +160,7 @@ def test_a_hit_whose_every_field_is_declared(host: Host, server: Loopback, tmp_p
         ' reasoning={"effort": "high", "summary": "auto"}, verbosity="low")'
     )
     declare(host, full)
-    commands.create(host.root)
+    host.create()
     clone = Host(tmp_path / "clone", host.env)
     declare(clone, full.replace("Do it.", "Do it well."))
     commands.create(clone.root)
@@ -198,7 +198,7 @@ def test_an_adopted_objects_fields_are_recorded_and_go(host: Host, server: Loopb
     [row] = commands.plan(host.root, env="production")
     assert (row.state, row.error) == ("changed", None)
     assert {change.field for change in row.changes} >= {"service_tier", "reasoning.effort"}
-    commands.create(host.root)
+    host.create()
     commands.deploy(host.root)
     assert held(host, server, "production") == ("auto", None, "medium", {"theirs": "kept", "team": "blue"})
     assert {row.state for row in commands.status(host.root)} == {"in_sync"}
@@ -264,7 +264,7 @@ ELEVEN = {f"k{number}": "v" for number in range(11)}
 def test_more_metadata_than_the_api_takes_is_counted_before(host: Host, server: Loopback, verb: Any) -> None:
     """11 declared pairs, 5 tags and a foreign one: the row says which they are and what helps; the others go on."""
     host.declare(MODELS + f'ASSISTANTS = [Assistant("one", model="m", metadata={ELEVEN}), Assistant("two", model="m")]')
-    commands.create(host.root)
+    host.create()
     host.edit('"m", metadata', '"n", metadata')
     host.edit('Assistant("two", model="m"', 'Assistant("two", model="n"')
     id = host.ids()["one", "development"]
@@ -286,7 +286,7 @@ def test_more_metadata_than_the_api_takes_is_counted_before(host: Host, server: 
 def test_more_metadata_after_a_declaration_grew(host: Host, server: Loopback) -> None:
     """A foreign pair was there first, then the declaration grew: counted; with one pair fewer declared it goes through."""
     host.declare(MODELS + 'ASSISTANTS = [Assistant("one", model="m")]')
-    commands.create(host.root)
+    host.create()
     id = host.ids()["one", "development"]
     server.edit(id, metadata={"theirs": "x"})
     host.declare(MODELS + f'ASSISTANTS = [Assistant("one", model="m", metadata={ELEVEN})]')
@@ -378,7 +378,7 @@ def test_code_that_goes_on_after_a_pull_on_local(pulled: Host) -> None:
 def test_an_edit_by_hand_on_local_stays_drift(local_host: Host) -> None:
     """Under the record's tag it is somebody's edit: shown, refused, and not taken back by looking."""
     declare(local_host, PLAIN)
-    commands.create(local_host.root)
+    local_host.create()
     id = local_host.ids()["one", "production"]
     embedded(local_host).handle("POST", f"/v1/agents/{id}", {}, b'{"instructions": "By hand."}')
     assert {row.state for row in commands.status(local_host.root)} == {"in_sync", "drifted"}
@@ -390,7 +390,7 @@ def test_an_edit_by_hand_on_local_stays_drift(local_host: Host) -> None:
 def test_a_killed_update_on_local_is_ours(local_host: Host) -> None:
     """What an update of ours did before it was killed is known by its open intent, and not taken back by looking."""
     declare(local_host, PLAIN)
-    commands.create(local_host.root)
+    local_host.create()
     declare(local_host, RICH)
     [each, _] = Project.load(local_host.root, ()).desired(Project.load(local_host.root, ()).settings.environments)
     id, store = local_host.ids()["one", "development"], Store(FileStorage(local_host.path), "host")
@@ -408,7 +408,7 @@ def test_a_killed_update_on_local_is_ours(local_host: Host) -> None:
 def test_a_look_at_a_fresh_clone_on_local_writes_nothing(local_host: Host) -> None:
     """Status, plan and a dry run show what the store records, without its file; a command that writes puts it there."""
     declare(local_host, PLAIN)
-    commands.create(local_host.root)
+    local_host.create()
     shutil.rmtree(local_host.root / ".asst")
     for verb in (commands.status, commands.plan, lambda root: commands.create(root, dry_run=True)):
         assert {row.state for row in verb(local_host.root)} == {"in_sync"}

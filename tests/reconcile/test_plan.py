@@ -13,10 +13,12 @@ from invoke_assistants.declare.digest import digest
 from invoke_assistants.declare.payload import create_body
 from invoke_assistants.declare.tags import TAGS
 from invoke_assistants.emulator.agent_models import Agent, fill_defaults, merge_update, request_fields
+from invoke_assistants.reconcile.consent import Consent
 from invoke_assistants.reconcile.diff import update_body
 from invoke_assistants.reconcile.diff_instance import diff_instance
 from invoke_assistants.reconcile.plan import Plan
 from invoke_assistants.reconcile.planning import plan_create, plan_preview, plan_status, plan_update
+from invoke_assistants.reconcile.read_back import answered_digest
 from invoke_assistants.reconcile.records import record_of_update
 from invoke_assistants.reconcile.remote import Listing, Remote
 from invoke_assistants.types import Desired, JSONObject, Location, PendingOperation, Record, State, Step
@@ -112,6 +114,57 @@ def test_a_pending_update_that_got_through_is_ours() -> None:
     assert step.drift is None
 
 
+def half_taken(desired: Desired, *, answered: bool = True) -> tuple[State, JSONObject]:
+    """A store with a pending update from OLD to NEW of which the service took all but the instructions, and the object."""
+    there = remote_with(OLD)
+    body = update_body(wants(NEW, desired.position), OLD, there)
+    there = {"id": "agent_1", **fill_defaults(merge_update(there, {**body, "instructions": "old"}))}
+    pending = PendingOperation("update", digest(NEW), answered=answered_digest(there, NEW) if answered else None)
+    state = recorded_with(OLD, pending=NEW)
+    return replace(state, pending=dict.fromkeys(state.pending, pending)), there
+
+
+@pytest.mark.parametrize("position", [0, 1])
+@pytest.mark.parametrize("declared", [NEW, OLD, OTHER, {**NEW, "instructions": "old"}])
+def test_a_pending_update_that_was_not_taken_as_it_was_sent_is_ours(position: int, declared: JSONObject) -> None:
+    """(b) The object is as it was answered: changed, by us, in any environment, and never in sync, whatever the code says now."""
+    desired = wants(declared, position)
+    state, there = half_taken(desired)
+    there["metadata"]["theirs"] = "x"  # nobody's business
+    step = diff_instance(desired, state, there)
+    assert (step.state, step.drift) == ("changed", None)
+    assert step.note == "the service did not take what the last update sent (instructions)"
+    assert step.record == state.records["a", "development"]
+    assert step.changes
+    assert step.body is not None
+    assert step.body["metadata"]["asst.digest"] == digest(declared)
+    assert step.body["metadata"]["theirs"] == "x"
+
+
+@pytest.mark.parametrize("position", [0, 1])
+@pytest.mark.parametrize(
+    "edit", [{"model": "by hand"}, {"instructions": "by hand"}, {"service_tier": "flex"}, {"name": "by hand"}]
+)
+def test_an_edit_by_hand_after_such_an_update_is_drift(position: int, edit: JSONObject) -> None:
+    """(e) The object is not as it was answered any more: edited by hand, in any environment."""
+    desired = wants(NEW, position)
+    state, there = half_taken(desired)
+    step = diff_instance(desired, state, {**there, **edit})
+    assert step.state == "drifted"
+    assert "was edited by hand" in (step.drift or "")
+
+
+@pytest.mark.parametrize(("position", "state"), [(0, "changed"), (1, "drifted")])
+def test_a_pending_update_that_is_there_in_part_without_an_answer(position: int, state: str) -> None:
+    """(d) Not taken, or edited since: nobody knows, so it is said in the first environment and refused in later ones."""
+    desired = wants(NEW, position)
+    recorded, there = half_taken(desired, answered=False)
+    step = diff_instance(desired, recorded, there)
+    assert step.state == state
+    told = "an update was sent, its answer is not known, and agent_1 is not as it was sent (instructions)"
+    assert (step.drift or step.note) == told
+
+
 def test_code_that_moved_on_is_changed() -> None:
     """(c) Remote is as recorded and carries the record's tag: ours to change."""
     step = diff_instance(wants(NEW, 1), recorded_with(OLD), remote_with(OLD))
@@ -181,9 +234,7 @@ def test_a_pending_payload_under_another_tag_is_not_ours() -> None:
     assert "service_tier" in {change.field for change in step.changes}
 
 
-@pytest.mark.parametrize(
-    ("command", "options"), [("update", {"overwrite": False}), ("deploy", {"overwrite": True}), ("plan", {})]
-)
+@pytest.mark.parametrize(("command", "options"), [("update", {}), ("deploy", {"consent": Consent(overwrite=True)}), ("plan", {})])
 def test_another_rows_object_is_refused_whatever_the_flags(command: str, options: dict[str, bool]) -> None:
     """Tags of another project or row: nothing is sent, and no flag changes that."""
     there = remote_with(OLD)

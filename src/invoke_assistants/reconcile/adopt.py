@@ -6,7 +6,7 @@ import secrets
 from dataclasses import replace
 
 from ..declare.tags import NONCE_TAG, metadata_of
-from ..errors import AsstError, PlatformError
+from ..errors import AsstError, PlatformError, RowsFailed
 from ..platforms.platform import Platform
 from ..types import Desired, JSONObject, Record, Step
 from .diff import adoption_body, compare, is_as_adopted
@@ -14,7 +14,8 @@ from .diff_instance import owned_by_other
 from .executor import Executor
 from .metadata_pairs import too_many_pairs
 from .plan import Plan
-from .records import record_of_adopted
+from .read_back import format_not_taken, not_taken
+from .records import adopted_changes, record_of_adopted
 from .settle import settle_creates
 from .world import World
 
@@ -40,7 +41,8 @@ async def adopt_object(world: World, desired: Desired, id: str) -> Plan:
         there = await _tag(platform, desired, there)
     own = not tagged or is_as_adopted(desired, there)  # by an adopt whose answer was lost
     _refuse_if_replaced(world, desired, {id, before.id if before else None})
-    record, payload, changes = record_of_adopted(desired, there, before, world.state.payloads, own=own)
+    record, payload = record_of_adopted(desired, there, before, world.state.payloads, own=own)
+    changes = adopted_changes(desired, there, payload, own=own)
     executor.buffer.record(desired, record, payload)
     executor.buffer.flush()
     return Plan((replace(Step.of(desired, "not_created", record, there, changes=changes), action="adopt"),))
@@ -68,12 +70,17 @@ async def _tag(platform: Platform, desired: Desired, there: JSONObject) -> JSONO
     if many := too_many_pairs(body, {}):
         raise AsstError(f"{desired.title}: {there['id']} would have {many}")
     try:
-        return await platform.update(there["id"], body)
+        now = await platform.update(there["id"], body)
     except PlatformError as error:
-        now = await platform.retrieve(there["id"]) if error.unknown else None
-        if now is None or metadata_of(now).get(NONCE_TAG) != body["metadata"][NONCE_TAG]:
+        seen = await platform.retrieve(there["id"]) if error.unknown else None
+        if seen is None or metadata_of(seen).get(NONCE_TAG) != body["metadata"][NONCE_TAG]:
             raise
-        return now
+        now = seen
+    if changes := not_taken(body, now, {}):
+        why = f"{desired.title}: {there['id']}: {format_not_taken(changes)}; nothing is recorded"
+        step = replace(Step.of(desired, "not_created", remote=now), action="adopt", id=there["id"], error=why)
+        raise RowsFailed(why, [step])
+    return now
 
 
 def _refuse_if_replaced(world: World, desired: Desired, expected: set[str | None]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from ..declare.tags import DIGEST_TAG, metadata_of
 from ..errors import PlatformError
-from ..types import Desired, JSONObject, PendingOperation, State, Step
-from .diff import compare
-from .executor import Executor
+from ..types import JSONObject, PendingOperation, State, Step
+from .diff import declarable_fields
+from .executor import Executor, fails_for_all
+from .hold import is_rollback_open
 from .plan import Plan
 from .promotion import in_promotion_order, incomplete_before
+from .read_back import not_taken
 from .records import record_of_update
 from .world import World
 from .write_buffer import WriteBuffer
@@ -16,15 +20,18 @@ from .write_buffer import WriteBuffer
 __all__ = ["apply_delete", "apply_update", "format_failure", "record_in_sync"]
 
 
-async def apply_update(plan: Plan, world: World) -> Plan:
+async def apply_update(plan: Plan, world: World, environments: Container[str] | None = None) -> Plan:
     """Bring the instances of a plan to their desired payloads, environment after environment.
 
     Every update is pending in the store before its request. Environments after one that is not whole are not started.
 
+    Args:
+        environments: those to bring up now; the steps of the others stay as they are.
+
     Raises:
         RowsFailed: some could not be updated; the others were.
     """
-    planned = plan.to_do("update")
+    planned = [step for step in plan.to_do("update") if environments is None or step.environment in environments]
     executor = await Executor.open(world, (step.target for step in planned))
     record_in_sync(plan, world.state, executor.buffer)
     for step in planned:
@@ -34,27 +41,36 @@ async def apply_update(plan: Plan, world: World) -> Plan:
     for environment in order:
         here = [step for step in planned if step.environment == environment]
         if incomplete := incomplete_before(environment, order, plan):
-            plan = plan.updated(executor.skipped(step, f"not started, since {incomplete} is not whole") for step in here)
+            stopped = [step for step in plan.to_do("update") if step.environment == environment]
+            plan = plan.updated(executor.skipped(step, f"not started, since {incomplete} is not whole") for step in stopped)
         elif here:
             executor.reporter.start(f"updating {environment}", len(here))
             async with executor.buffer.flushing():
                 plan = plan.updated(await executor.all(_update(step, executor) for step in here))
             plan = executor.mark_replaced(plan)
     executor.buffer.flush()
-    return executor.mark_replaced(plan).raise_if_failed()
+    plan = executor.mark_replaced(plan)
+    failed = any(step.error for step in plan if environments is None or step.environment in environments)
+    return plan.raise_if_failed() if failed else plan
 
 
 async def _update(step: Step, executor: Executor) -> Step:
     desired, platform = step.target, executor.platforms[step.key]
     assert step.id is not None
     assert step.body is not None
+    rollback = desired.held is not None  # one that ended in between stays open: the next run finishes it, and goes no further
     async with executor.slots:
         if executor.halt:
-            return executor.failed(step, f"not tried: {executor.halt}")
+            return executor.failed(step, f"not tried: {executor.halt}", keep=rollback)
         try:
-            await executor.send(platform, step.id, platform.update(step.id, step.body), lambda there: _holds(there, desired))
+            request = platform.update(step.id, step.body)
+            there = await executor.send(platform, step.id, request, lambda there: _got_through(there, step))
         except PlatformError as error:
-            return executor.failed(step, f"{step.id}: {format_failure(error)}", keep=error.unknown, error=error)
+            why = f"{step.id}: {format_failure(error)}{_way_out(step, error) if rollback else ''}"
+            return executor.failed(step, why, keep=rollback or error.unknown, error=error)
+    assert there is not None
+    if changes := not_taken(step.body, there, desired.payload):
+        return executor.not_whole(step, there, changes)
     executor.buffer.record(desired, record_of_update(step), desired.payload)
     executor.reporter.advance()
     return step
@@ -96,7 +112,10 @@ async def _delete(step: Step, executor: Executor) -> Step:
 
 
 def record_in_sync(plan: Plan, state: State, buffer: WriteBuffer) -> None:
-    """Record what is as desired already; drop what is pending for it, and a deletion that was not carried out."""
+    """Record what is as desired already; drop what is pending for it, and a deletion that was not carried out.
+
+    A rollback that is open stays so, unless ``step.ends_rollback``: else the next one would take the others further back.
+    """
     for step in plan:
         desired = step.target
         pending = state.pending.get((desired.key, desired.location))
@@ -104,14 +123,25 @@ def record_in_sync(plan: Plan, state: State, buffer: WriteBuffer) -> None:
             continue
         if step.state == "in_sync" and step.record != state.record(desired):
             buffer.record(desired, step.record, desired.payload, settled=False)
-        if pending and (step.state == "in_sync" or pending.kind == "delete"):
+        elif step.state == "in_sync":
+            buffer.note_reader(desired)
+        if pending and (step.state == "in_sync" or pending.kind == "delete") and not is_rollback_open(step, state):
             buffer.set_pending(desired, None)
 
 
-def _holds(there: JSONObject | None, desired: Desired) -> bool:
-    """Whether an object is what an update was to make of it."""
-    tag = metadata_of(there).get(DIGEST_TAG)
-    return there is not None and tag == desired.digest and not compare(there, desired.payload)
+def _got_through(there: JSONObject | None, step: Step) -> bool:
+    """Whether an object shows that an update without an answer got through: it carries its tag, and is not as before."""
+    if there is None or metadata_of(there).get(DIGEST_TAG) != step.target.digest:
+        return False
+    return declarable_fields(there) != declarable_fields(step.remote or {})
+
+
+def _way_out(step: Step, error: PlatformError) -> str:
+    """How to get on where the service refuses an earlier payload, which it would refuse again."""
+    if error.unknown or error.status == 404 or fails_for_all(error):
+        return ""
+    row = f"inv asst.rollback --env {step.environment} --only {step.name}"
+    return f"; {row} --to DIGEST goes elsewhere, inv asst.deploy --only {step.name} --resume drops the rollback"
 
 
 def format_failure(error: PlatformError) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..declare.payload import create_body
+from ..declare.tags import DIGEST_TAG, metadata_of
 from ..errors import PlatformError
 from ..platforms.platform import Platform
 from ..types import Change, JSONObject, Record, Step
@@ -22,8 +23,9 @@ from .executor import Executor, fails_for_all
 from .pending_create import PendingCreate, plan_of, still_open
 from .plan import Plan
 from .promotion import in_promotion_order, incomplete_before
-from .records import record_of_adopted
-from .refresh import list_objects
+from .read_back import not_taken
+from .records import adopted_changes, record_of_adopted
+from .refresh import Wanted, list_objects
 from .remote import Listing, Remote, made_by
 from .world import World
 
@@ -72,18 +74,24 @@ class _CreateRun:
                         self._fail(each, f"not started, since {incomplete} is not whole", keep=each.resumed)
                 else:
                     await self._post_environment(executor.platforms[here[0].step.key], here)
-            for platform in dict.fromkeys(executor.platforms.values()):
-                await self._settle(platform, [each for each in creates if executor.platforms[each.step.key] is platform])
+            by_platform: dict[Platform, list[PendingCreate]] = {}
+            for each in creates:
+                by_platform.setdefault(executor.platforms[each.step.key], []).append(each)
+            # Each settles to its end, whatever becomes of another: it may adopt and delete.
+            settled = await asyncio.gather(*(self._settle(*each) for each in by_platform.items()), return_exceptions=True)
+            if error := next((each for each in settled if each is not None), None):
+                raise error
         return [each.outcome for each in creates if each.outcome]
 
     async def _post_environment(self, platform: Platform, creates: Sequence[PendingCreate]) -> None:
-        """Post what is to be made; a create that was not answered is settled before the next environment."""
+        """Post what is to be made; what is not answered as it was sent is settled before the next environment."""
         try:
             await self._post(platform, await self._unlisted(platform, creates))
         except PlatformError as error:
             for each in still_open(creates):
                 self._give_up(each, error.detail)
-        await self._settle(platform, [each for each in creates if each.state is CreateState.UNANSWERED])
+        unclear = [each for each in creates if each.state is CreateState.UNANSWERED or each.resumed or each.not_taken]
+        await self._settle(platform, unclear)
 
     async def _unlisted(self, platform: Platform, creates: Sequence[PendingCreate]) -> list[PendingCreate]:
         """The creates of which nothing is listed. What an earlier run may have posted is looked for once more."""
@@ -138,7 +146,7 @@ class _CreateRun:
                 else:
                     self._fail(each, format_failure(error), keep=keep, error=error)
                 return
-        each.state, each.id = CreateState.ANSWERED, there["id"]
+        each.state, each.id, each.answer = CreateState.ANSWERED, there["id"], there
         self._record(each, there, settled=False)
 
     async def _settle(self, platform: Platform, creates: Sequence[PendingCreate]) -> None:
@@ -218,10 +226,28 @@ class _CreateRun:
         if each.before and each.before.id == there["id"]:
             buffer.record(desired, each.before, buffer.payloads[each.before.digest], settled=settled)
             return each.before, ()
-        own = bool(made_by(each.operation, [there]))
-        record, payload, changes = record_of_adopted(desired, there, each.before, buffer.payloads, own=own)
+        there = each.answered(there)
+        if there is each.answer and each.recorded and each.recorded.id == there["id"]:  # when it was answered
+            buffer.record(desired, each.recorded, buffer.payloads[each.recorded.digest], settled=settled)
+            return each.recorded, ()
+        own = there is each.answer or bool(made_by(each.operation, [there]))
+        answered = there is each.answer or not each.resumed  # what an earlier run made may have been edited by hand since
+        each.not_taken = self._not_taken(each, there) if own and answered else ()
+        whole = not each.not_taken
+        record, payload = record_of_adopted(desired, there, each.before, buffer.payloads, own=own, whole=whole)
         buffer.record(desired, record, payload, settled=settled)
-        return record, () if own else changes
+        each.recorded = record
+        return record, () if own else adopted_changes(desired, there, payload, own=own)
+
+    def _not_taken(self, each: PendingCreate, there: JSONObject) -> tuple[Change, ...]:
+        """What an object of our own create holds otherwise than it was sent; an earlier run may have sent another payload."""
+        tag = metadata_of(there).get(DIGEST_TAG, each.operation.digest)
+        sent = each.operation.digest if there is each.answer else tag
+        payload = self.executor.buffer.payloads.get(sent)
+        if payload is None:
+            return ()
+        desired = replace(each.step.target, payload=payload, digest=sent)
+        return not_taken(create_body(desired, each.operation.nonce or ""), there, payload)
 
     def _keep(self, each: PendingCreate, there: JSONObject, duplicates: Sequence[JSONObject]) -> None:
         """Settle a create with the object that stays."""
@@ -237,7 +263,11 @@ class _CreateRun:
             note = f"{ids} carries the same tags and is younger: the run that made it deletes it"
             if len(duplicates) > 1:
                 note = f"{ids} carry the same tags and are younger: the runs that made them delete them"
-        each.outcome = replace(step, id=record.id, action=action, note=note)
+        settled = replace(step, id=record.id, action=action, note=note)
+        if each.not_taken:
+            each.outcome = self.executor.not_whole(settled, each.answered(there), each.not_taken)
+            return
+        each.outcome = settled
         self.executor.reporter.advance()
 
     def _give_up(self, each: PendingCreate, why: str) -> None:
@@ -250,7 +280,8 @@ class _CreateRun:
 
 
 async def _list(platform: Platform, creates: Sequence[PendingCreate]) -> Listing:
-    return await list_objects(platform, (), creates[0].step.target.project, complete=True)
+    wanted = Wanted(creates[0].step.target.project, ids={each.id for each in creates if each.id})
+    return await list_objects(platform, (), wanted, complete=True)
 
 
 def _reason(move: Move, each: PendingCreate, tagged: Sequence[JSONObject]) -> str:

@@ -15,6 +15,7 @@ __all__ = [
     "compare",
     "declarable_fields",
     "is_as_adopted",
+    "payload_changes",
     "remote_payload",
     "removed_fields",
     "reset_body",
@@ -32,26 +33,39 @@ DEFAULTS = {"verbosity": "medium", "service_tier": "auto", "context_size": "medi
 
 def compare(remote: Any, configured: Any) -> tuple[Change, ...]:
     """The configured fields whose remote value differs. What the service filled in by itself is no difference."""
-    return tuple(_compare(remote, configured, "", False))
+    found: list[Change] = []
+    _compare(remote, configured, "", False, found)
+    return tuple(found)
 
 
-def _compare(remote: Any, configured: Any, field: str, exact: bool) -> Iterator[Change]:
-    if isinstance(configured, Mapping) and isinstance(remote, Mapping):
+def payload_changes(before: JSONObject, after: JSONObject) -> tuple[Change, ...]:
+    """All that differs from one payload of ours to another: no service has filled anything in."""
+    found: list[Change] = []
+    _compare(before, after, "", True, found)
+    return tuple(found)
+
+
+def _compare(remote: Any, configured: Any, field: str, exact: bool, found: list[Change]) -> None:
+    """Add what differs; both sides are plain JSON."""
+    if remote is configured:
+        return
+    if isinstance(configured, dict) and isinstance(remote, dict):
         for key, value in configured.items():
             if key in remote:
-                yield from _compare(remote[key], value, _join(field, key), exact or key in USER_JSON)
+                there = remote[key]
+                if not (isinstance(value, str) and there == value):  # most of it is text, and the same
+                    _compare(there, value, _join(field, key), exact or key in USER_JSON, found)
             elif value is not None or exact:
-                yield Change(_join(field, key), None, value)
-        if exact:
-            yield from (Change(_join(field, key), remote[key], None) for key in remote if key not in configured)
-            same = remote.keys() == configured.keys()
-            if same and field.endswith(".properties") and list(remote) != list(configured):
-                yield Change(field, list(remote), list(configured))
+                found.append(Change(_join(field, key), None, value))
+        if exact and list(remote) != list(configured):
+            found += (Change(_join(field, key), remote[key], None) for key in remote if key not in configured)
+            if field.endswith(".properties") and remote.keys() == configured.keys():
+                found.append(Change(field, list(remote), list(configured)))
     elif _is_list(configured) and _is_list(remote) and len(configured) == len(remote):
         for index, (there, here) in enumerate(zip(remote, configured, strict=True)):
-            yield from _compare(there, here, f"{field}[{index}]", exact)
+            _compare(there, here, f"{field}[{index}]", exact, found)
     elif remote != configured or isinstance(remote, bool) is not isinstance(configured, bool):
-        yield Change(field, remote, configured)
+        found.append(Change(field, remote, configured))
 
 
 def stale_fields(remote: Any, recorded: Any, declared: Any) -> tuple[Change, ...]:
@@ -72,20 +86,20 @@ def _remote_values(remote: Any, recorded: Any, declared: Any) -> Any:
     """The recorded payload with what a remote object holds in the place of each field that is not declared."""
     if _is_list(recorded) and _is_list(remote) and _is_list(declared):
         return [_remote_values(*each) for each in zip(remote, recorded, declared, strict=False)]
-    if not isinstance(recorded, Mapping) or not isinstance(remote, Mapping):
+    if not isinstance(recorded, dict) or not isinstance(remote, dict):
         return remote
     out = {}
     for key in recorded:
-        below = declared.get(key, _NOTHING) if isinstance(declared, Mapping) else _NOTHING
+        below = declared.get(key, _NOTHING) if isinstance(declared, dict) else _NOTHING
         whole = below is _NOTHING and key != "metadata"  # of the metadata, only the pairs that were declared go
         out[key] = remote.get(key) if whole else _remote_values(remote.get(key), recorded[key], below)
     return out
 
 
 def _stale_fields(remote: Any, recorded: Any, declared: Any, field: str) -> Iterator[Change]:
-    if isinstance(recorded, Mapping) and isinstance(remote, Mapping):
+    if isinstance(recorded, dict) and isinstance(remote, dict):
         for key, value in recorded.items():
-            below = declared.get(key, _NOTHING) if isinstance(declared, Mapping) else _NOTHING
+            below = declared.get(key, _NOTHING) if isinstance(declared, dict) else _NOTHING
             compared = key == "schema" or (key in USER_JSON and below is not _NOTHING)  # _compare shows every change in these
             if key in remote and value is not None and not compared:
                 yield from _stale_fields(remote[key], value, below, _join(field, key))
@@ -97,7 +111,7 @@ def _stale_fields(remote: Any, recorded: Any, declared: Any, field: str) -> Iter
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
+    return isinstance(value, list | tuple)
 
 
 def _join(field: str, key: str) -> str:
@@ -153,7 +167,7 @@ def _nulling(declared: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) 
     for key, value in declared.items():
         nested = isinstance(value, Mapping) and key not in ("format", "metadata")
         below = [payload[key] for payload in earlier if isinstance(payload.get(key), Mapping)]
-        body[key] = _nulling(value, below) if nested else plain(value)
+        body[key] = _nulling(value, below) if nested else value
     return body
 
 

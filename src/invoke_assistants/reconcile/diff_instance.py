@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..declare.tags import DIGEST_TAG, is_ours, metadata_of
-from ..types import Change, Desired, JSONObject, Record, State, Step
+from ..types import Change, Desired, JSONObject, PendingOperation, Record, State, Step
 from .diff import compare, removed_fields, reset_body, reset_changes, stale_fields, update_body
-from .records import successor
+from .hold import is_held_back
+from .read_back import answered_digest
+from .records import record_of_pending, successor
 
 __all__ = ["diff_instance", "owned_by_other"]
 
@@ -22,12 +24,14 @@ def diff_instance(desired: Desired, state: State, there: JSONObject | None) -> S
     carries the tags of another project or row is ``drifted``, and nothing here writes it. Else the first case that holds:
 
     (a) The object equals the desired payload, holds nothing that only the recorded or a pending payload set, and carries
-        the desired digest or the record's: ``in_sync``.
+        the desired digest or the record's: ``in_sync``. One that a rollback holds elsewhere is not, under the record's.
     (b) The object equals a pending update's payload and carries its digest: that update got through. It counts as recorded
-        from here, and the cases below compare with it.
+        from here, and the cases below compare with it. Where the service took that update otherwise than it was sent, and the
+        object is still as it was answered: ``changed``, by us, with a note of what was not taken.
     (c) The object equals the recorded payload and carries the record's digest: ``changed``, by us.
     (d) The object carries another digest than the record's, its name and tags intact: another checkout wrote it. ``changed``
-        in the first environment and on ``local``; else ``drifted``.
+        in the first environment and on ``local``; else ``drifted``. So is one that carries a pending update's digest and is
+        not as that was sent, where its answer is not known.
     (e) Everything else was edited by hand: ``drifted``.
 
     Args:
@@ -43,33 +47,77 @@ def diff_instance(desired: Desired, state: State, there: JSONObject | None) -> S
         drift = f"{record.id} is the instance of another row ({other}), which nothing here writes: inv asst.forget"
         return Step.of(desired, "drifted", record, there, changes=lost, drift=f"{drift} {' '.join(desired.key)}")
     tag: str | None = metadata_of(there).get(DIGEST_TAG)
-    recorded, pending = state.payloads[record.digest], None
-    if operation := state.pending_operation(desired, "update"):
-        pending = state.payloads[operation.digest]
-        if tag == operation.digest and not lost and not compare(there, pending):  # (b)
-            record, recorded = successor(record, operation.digest, operation.digest, desired), pending
-    if tag not in (None, desired.digest, record.remote_digest):  # nobody here knows which fields that payload set
-        changes = reset_changes(there, desired.payload) or (Change("metadata.asst.digest", tag, desired.digest),)
+    recorded, sent = state.payloads[record.digest], _pending_update(desired, state, there)
+    if sent and tag == sent.digest and not lost and not compare(there, sent.payload):  # (b)
+        record, recorded = record_of_pending(record, sent.operation, desired), sent.payload
+    ours = sent if sent and sent.as_answered else None
+    known = {None, desired.digest, record.remote_digest, ours.digest if ours else None}
+    if tag not in known:  # nobody here knows which fields that payload set
+        changes = reset_changes(there, desired.payload)
         body = reset_body(desired, there)
     else:
-        earlier = [recorded] if pending is None else [recorded, pending]
+        earlier = [recorded, sent.payload] if sent else [recorded]
         differing = compare(there, desired.payload)
         left = [change for each in earlier for change in stale_fields(there, each, desired.payload)]
-        if not (differing or left or lost):  # (a)
-            return Step.of(desired, "in_sync", successor(record, desired.digest, tag, desired), there)
+        waits = is_held_back(record, desired) and tag == record.remote_digest
+        if not (differing or left or lost or ours or waits):  # (a)
+            return Step.of(desired, "in_sync", successor(record, desired.digest, tag, desired, desired.held), there)
         taken = [change for each in earlier for change in removed_fields(there, each, desired.payload)]
         changes = (*differing, *{change.field: change for change in (*taken, *left)}.values())
-        body = update_body(desired, recorded, there, pending)
+        body = update_body(desired, recorded, there, sent.payload if sent else None)
+    if not (changes or lost):
+        changes = (Change(f"metadata.{DIGEST_TAG}", tag, desired.digest),)
     step = Step.of(desired, "changed", record, there, changes=(*lost, *changes), body=body)
+    if ours:  # (b), not as it was sent
+        untaken = _fields((*lost, *compare(there, ours.payload)))
+        return replace(step, note=f"the service did not take what the last update sent ({untaken})")
     edited = (*lost, *compare(there, recorded))
     if not edited and tag == record.remote_digest:  # (c)
         return step
-    if tag and tag != record.remote_digest and not lost:  # (d)
-        note = f"another checkout wrote {record.id} ({_fields(changes)})"
-        if desired.position == 0 or desired.location.platform == "local":
-            return replace(step, note=note)
-        return replace(step, state="drifted", drift=f"{note}: {_PULL}")
+    if sent and sent.operation.answered and tag == sent.digest:  # (e): since it was answered
+        edited = (*lost, *compare(there, sent.payload))
+    elif tag and tag != record.remote_digest and not lost:  # (d)
+        return _written_by_other(step, changes, sent if sent and tag == sent.digest else None)
     return replace(step, state="drifted", drift=f"{record.id} was edited by hand: {_fields(edited)}")  # (e)
+
+
+@dataclass(frozen=True)
+class _PendingUpdate:
+    """An update whose outcome the store does not know, or that was taken otherwise than it was sent.
+
+    Args:
+        as_answered: whether the latter, and the object is still as it was then.
+    """
+
+    operation: PendingOperation
+    payload: JSONObject
+    as_answered: bool
+
+    @property
+    def digest(self) -> str:
+        """Of the payload that was sent."""
+        return self.operation.digest
+
+
+def _pending_update(desired: Desired, state: State, there: JSONObject) -> _PendingUpdate | None:
+    operation = state.pending_operation(desired, "update")
+    if operation is None:
+        return None
+    payload, answered = state.payloads[operation.digest], operation.answered
+    as_answered = answered is not None and answered == answered_digest(there, payload)
+    return _PendingUpdate(operation, payload, as_answered)
+
+
+def _written_by_other(step: Step, changes: Iterable[Change], sent: _PendingUpdate | None) -> Step:
+    """The step of an object under another digest than the record's; ``sent`` is the update that it carries the digest of."""
+    note, way_out = f"another checkout wrote {step.id} ({_fields(changes)})", f": {_PULL}"
+    if sent and step.remote:
+        untaken = _fields(compare(step.remote, sent.payload))
+        note, way_out = f"an update was sent, its answer is not known, and {step.id} is not as it was sent ({untaken})", ""
+    desired = step.target
+    if desired.position == 0 or desired.location.platform == "local":
+        return replace(step, note=note)
+    return replace(step, state="drifted", drift=f"{note}{way_out}")
 
 
 def _whose(desired: Desired, there: JSONObject) -> str | None:
@@ -102,7 +150,7 @@ def _recorded_elsewhere(desired: Desired, state: State) -> str | None:
     if record := state.records.get(desired.key):
         locations = [record.location, *(other.location for other in record.elsewhere.values())]
         notes.append("recorded on " + ", ".join(location.label for location in locations))
-    notes += [f"a create is still open on {location.label}" for key, location in state.pending_creates() if key == desired.key]
+    notes += [f"a create is still open on {location.label}" for location in state.creates_by_key.get(desired.key, ())]
     return "; ".join(notes) or None
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from ..errors import PlatformError
 from ..platforms.platform import Platform
-from ..types import Desired, JSONObject, Key, Step
+from ..types import Change, Desired, JSONObject, Key, Step
 from .plan import Plan
+from .read_back import answered_digest, format_not_taken
+from .records import pending_update
 from .world import World
 from .write_buffer import WriteBuffer
 
@@ -66,14 +68,19 @@ class Executor:
             raise errors[0]
         return [task.result() for task in tasks]
 
-    async def send(self, platform: Platform, id: str, request: Awaitable[Any], done: Callable[[JSONObject | None], bool]) -> None:
-        """Await a request; where its outcome is unknown, look at the object: ``done`` says whether it is as it should be.
+    async def send(
+        self, platform: Platform, id: str, request: Awaitable[JSONObject | None], done: Callable[[JSONObject | None], bool]
+    ) -> JSONObject | None:
+        """Await a request and return its answer; where its outcome is unknown, look at the object and return that.
+
+        Args:
+            done: whether an object says that the request got through.
 
         Raises:
             PlatformError: the request failed, or nobody can say that it did not.
         """
         try:
-            await request
+            return await request
         except PlatformError as error:
             if not error.unknown:
                 raise
@@ -83,6 +90,7 @@ class Executor:
                 raise error from None
             if not done(there):
                 raise
+            return there
 
     def failed(self, step: Step, why: str, *, keep: bool = False, error: PlatformError | None = None) -> Step:
         """The step with its failure; ``keep`` leaves its operation pending, since the request may have got through."""
@@ -91,10 +99,23 @@ class Executor:
         self.reporter.advance()
         return self.skipped(step, why, keep=keep)
 
+    def not_whole(self, step: Step, answer: JSONObject, changes: Sequence[Change]) -> Step:
+        """The step of an instance that the service did not take as it was sent, which the next run goes on from.
+
+        An update to what was sent is pending from here on, with the digest of what was answered.
+
+        Args:
+            changes: what differs, from answered to sent.
+        """
+        desired, id = step.target, answer["id"]
+        failed = self.failed(step, f"{id}: {format_not_taken(changes)}", keep=True)
+        self.buffer.set_pending(desired, pending_update(step, answered_digest(answer, desired.payload)), desired.payload)
+        return failed
+
     def skipped(self, step: Step, why: str, *, keep: bool = False) -> Step:
         """The step with the reason why it was not begun."""
         if not keep:
-            self.buffer.set_pending(step.target, None)
+            self.buffer.cancel(step.target)
         return replace(step, error=f"{step.title}: {why}")
 
     def mark_replaced(self, plan: Plan) -> Plan:

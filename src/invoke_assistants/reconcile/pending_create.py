@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..errors import PlatformError
-from ..types import JSONObject, PendingOperation, Record, State, Step
+from ..types import Change, JSONObject, PendingOperation, Record, State, Step
 from .election import CreateState
 from .plan import Plan
 from .remote import Listing
@@ -30,6 +30,9 @@ class PendingCreate:
         problem: why it is not known whether it was made.
         attempts: how often it was posted anew because its object had disappeared.
         deleted: the ids of its own objects that this run deleted.
+        answer: the object as the last post answered.
+        recorded: what was recorded of it.
+        not_taken: what its object holds otherwise than it was sent, from answered to sent.
         outcome: its step, once it is settled or given up.
     """
 
@@ -43,6 +46,9 @@ class PendingCreate:
     problem: PlatformError | None = None
     attempts: int = 0
     deleted: set[str] = field(default_factory=set)
+    answer: JSONObject | None = None
+    recorded: Record | None = None
+    not_taken: tuple[Change, ...] = ()
     outcome: Step | None = None
 
     @classmethod
@@ -54,6 +60,10 @@ class PendingCreate:
         if step.record and step.remote:
             create.id = step.record.id
         return create
+
+    def answered(self, there: JSONObject) -> JSONObject:
+        """An object as its own post answered it, where one of this run did; else as it was listed."""
+        return self.answer if self.answer and self.answer["id"] == there["id"] else there
 
     def tagged(self, listing: Listing) -> list[JSONObject]:
         """The listed objects with the instance's tags, oldest first, but those that this run has deleted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..errors import RowsFailed
 from ..text import join_errors
@@ -18,12 +19,16 @@ class Plan:
 
     steps: tuple[Step, ...]
 
+    @cached_property
+    def _by_key(self) -> dict[Key, Step]:
+        return {step.key: step for step in self.steps}
+
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)
 
     def step(self, key: Key) -> Step:
         """The step of an assistant in an environment."""
-        return next(step for step in self.steps if step.key == key)
+        return self._by_key[key]
 
     def to_do(self, *actions: Action) -> list[Step]:
         """The steps with one of these actions; those with any, where none is named."""
@@ -31,9 +36,7 @@ class Plan:
 
     def updated(self, steps: Iterable[Step]) -> Plan:
         """The plan with these steps in the place of those of the same assistant and environment; new ones at its end."""
-        changed = {step.key: step for step in steps}
-        kept = {step.key: step for step in self.steps}
-        return Plan(tuple((kept | changed).values()))
+        return Plan(tuple((self._by_key | {step.key: step for step in steps}).values()))
 
     @property
     def to_confirm(self) -> list[Step]:

@@ -6,13 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ..declare.tags import metadata_of
+from ..text import join_notes
 from ..types import Action, Desired, JSONObject, State, Status, Step
+from .consent import NO_CONSENT, Consent, breaking_error, breaking_flags
 from .diff_instance import diff_instance
+from .hold import hold_error, note_end_of_hold, note_hold
 from .metadata_pairs import too_many_pairs
 from .plan import Plan
 from .remote import Remote, made_by
+from .schema_change import schema_for_app, with_rollback_note, with_schema
 
-__all__ = ["adopt_tagged", "plan_create", "plan_delete", "plan_preview", "plan_status", "plan_update"]
+__all__ = ["adopt_tagged", "bring_to_desired", "plan_create", "plan_delete", "plan_preview", "plan_status", "plan_update"]
 
 _CREATE: dict[Status, Action] = {"not_created": "create", "missing": "recreate"}
 _OPEN = "a create is still open: inv asst.create settles it"
@@ -22,13 +26,14 @@ def _diff_all(desired: Iterable[Desired], state: State, remote: Remote) -> Itera
     for each in desired:
         record = state.record(each)
         there = remote.listing(each.key).objects.get(record.id) if record else None
-        yield _with_duplicates(diff_instance(each, state, there), remote.tagged(each.key))
+        yield _with_duplicates(with_schema(diff_instance(each, state, there), state), remote.tagged(each.key))
 
 
 def plan_create(desired: Iterable[Desired], state: State, remote: Remote) -> Plan:
     """What ``create`` would do: make what is not there, leave what is, and settle what is open."""
 
     def step_of(step: Step) -> Step:
+        step = note_hold(step, state)
         if step.state in _CREATE:
             return replace(step, action=_CREATE[step.state], note=_open_note(step, state) or step.note)
         return replace(step, action="adopt" if _open_note(step, state) else "none", note=_status_note(step, state))
@@ -38,32 +43,58 @@ def plan_create(desired: Iterable[Desired], state: State, remote: Remote) -> Pla
 
 def plan_status(desired: Iterable[Desired], state: State, remote: Remote) -> Plan:
     """What is; nothing would be done."""
-    return Plan(tuple(replace(step, note=_status_note(step, state)) for step in _diff_all(desired, state, remote)))
+    steps = (note_hold(step, state) for step in _diff_all(desired, state, remote))
+    return Plan(tuple(replace(step, note=_status_note(step, state)) for step in steps))
 
 
-def plan_update(desired: Iterable[Desired], state: State, remote: Remote, *, overwrite: bool = False) -> Plan:
+def plan_update(desired: Iterable[Desired], state: State, remote: Remote, consent: Consent = NO_CONSENT) -> Plan:
     """What ``update`` or ``deploy`` would do: bring each instance to its desired payload, and make none.
 
     Args:
-        overwrite: drift by hand, or by another checkout, is written over.
+        consent: what the user lets through.
     """
-    return Plan(tuple(_update_step(step, state, overwrite=overwrite) for step in _diff_all(desired, state, remote)))
+    steps = (_update_step(step, state, consent) for step in _diff_all(desired, state, remote))
+    if consent.resume:
+        steps = (replace(step, ends_rollback=True) for step in steps)
+    return Plan(tuple(note_end_of_hold(step, state) for step in steps))
 
 
-def plan_preview(desired: Iterable[Desired], state: State, remote: Remote) -> Plan:
-    """What ``plan`` shows: as ``plan_update``, with what is not created as an instance to be made."""
+def plan_preview(desired: Iterable[Desired], state: State, remote: Remote, consent: Consent = NO_CONSENT) -> Plan:
+    """What ``plan`` shows: as ``plan_update``, with what is not created as an instance to be made.
+
+    Args:
+        consent: what the user would let through.
+    """
 
     def step_of(step: Step) -> Step:
         if step.state == "not_created":
             return replace(step, action="create", note=_open_note(step, state) or step.note)
-        planned = _update_step(step, state, overwrite=False)
+        planned = note_hold(_update_step(step, state, consent), state)
         return replace(planned, action="recreate") if step.state == "missing" else planned
 
     return Plan(tuple(map(step_of, _diff_all(desired, state, remote))))
 
 
-def _update_step(step: Step, state: State, *, overwrite: bool) -> Step:
+def _update_step(step: Step, state: State, consent: Consent) -> Step:
     """What an update would do about one instance; the first thing that stands in its way is its error."""
+    step = bring_to_desired(step, state, overwrite=consent.overwrite)
+    if step.action != "update":
+        return step
+    schema = schema_for_app(step, state)
+    flags = breaking_flags(step, schema) if schema and not step.error else ""
+    if not consent.resume and (held := hold_error(step, state, flags)):
+        return replace(step, error=held, needs_confirmation=True)
+    if step.error or step.target.position == 0:
+        return step
+    if schema:
+        if error := breaking_error(step, schema, consent):
+            return replace(step, error=error, needs_confirmation=True)
+        step = replace(step, allowed=tuple(sorted({change.path for change in schema.unsafe})))
+    return with_rollback_note(step, state)
+
+
+def bring_to_desired(step: Step, state: State, *, overwrite: bool) -> Step:
+    """The step of an instance that is to be brought to its desired payload, or what stands in the way of doing that at all."""
     desired, title = step.target, step.title
     if step.state == "not_created":
         recorded = f" ({step.note})" if step.note else ""
@@ -77,7 +108,7 @@ def _update_step(step: Step, state: State, *, overwrite: bool) -> Step:
     if step.body is None:
         return replace(step, error=f"{title}: {step.drift}", needs_confirmation=True)
     if step.drift and not overwrite:
-        error = f"{title}: {step.drift}; --overwrite puts the declared values in its place"
+        error = f"{title}: {step.drift}; --overwrite puts the {'earlier' if desired.held else 'declared'} values in its place"
         return replace(step, action="update", error=error, needs_confirmation=True)
     if many := too_many_pairs(step.body, desired.payload):
         return replace(step, error=f"{title}: {step.id} would have {many}")
@@ -115,7 +146,7 @@ def _with_duplicates(step: Step, tagged: Sequence[JSONObject]) -> Step:
         return step
     verb = "carries" if len(others) == 1 else "carry"
     which = f"{', '.join(others)} {verb} the same tags; {step.id} is the recorded one"
-    return replace(step, note=_join_notes(step.note, which, *(f"inv asst.delete --id {id} deletes it" for id in others)))
+    return replace(step, note=join_notes(step.note, which, *(f"inv asst.delete --id {id} deletes it" for id in others)))
 
 
 def _open_note(step: Step, state: State) -> str | None:
@@ -123,8 +154,4 @@ def _open_note(step: Step, state: State) -> str | None:
 
 
 def _status_note(step: Step, state: State) -> str | None:
-    return _open_note(step, state) or _join_notes(step.drift, step.note)
-
-
-def _join_notes(*notes: str | None) -> str | None:
-    return "; ".join(note for note in notes if note) or None
+    return _open_note(step, state) or join_notes(step.drift, step.note)

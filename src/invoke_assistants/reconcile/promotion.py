@@ -1,12 +1,18 @@
-"""The promotion order: an environment starts only when the one before it is whole. Pure."""
+"""Promotion: an environment starts only when the one before it is whole, and gets what the first one has. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 
+from ..types import Change, Desired, Key
+from .diff import compare
 from .plan import Plan
 
-__all__ = ["in_promotion_order", "incomplete_before"]
+__all__ = ["describe_promotion", "in_promotion_order", "incomplete_before", "not_started", "promoted"]
+
+SHORT = 40  # characters of a value that a remark shows
 
 
 def in_promotion_order(plan: Plan) -> list[str]:
@@ -22,3 +28,47 @@ def incomplete_before(environment: str, order: Iterable[str], plan: Plan) -> str
         if any(step.error for step in plan if step.environment == name):
             return name
     return None
+
+
+def not_started(plan: Plan, why: str) -> Plan:
+    """The plan with an error at each step of a later environment that was to be done, but those that have one."""
+    waiting = [step for step in plan.to_do() if step.target.position > 0 and not step.error]
+    return plan.updated(replace(step, error=f"{step.title}: not started, since {why}") for step in waiting)
+
+
+def promoted(plan: Plan, done: Plan) -> Plan:
+    """A later plan with what was done in the first environment before it was made."""
+    return plan.updated(step for step in done if step.target.position == 0 and step.action != "none")
+
+
+def describe_promotion(plan: Plan, first: Mapping[str, Desired], read_back: Container[str], evaluated: Container[Key]) -> Plan:
+    """The plan with a remark at each update of a later environment: what of it the first environment has shown to work.
+
+    Args:
+        first: by name, the declared instances of the first environment.
+        read_back: the names of the assistants that the first environment holds as declared.
+        evaluated: the instances whose evals are known to have passed.
+    """
+    described = []
+    for step in plan.to_do("update"):
+        if step.target.position > 0:
+            origin = first[step.name]
+            shown = ["evaluated"] if step.key in evaluated else []
+            shown += ["read back"] if step.name in read_back else []
+            words = [f"as {origin.environment}", *_overrides(origin, step.target), *([" and ".join(shown)] if shown else [])]
+            waits = step.name not in read_back
+            described.append(replace(step, promotion=", ".join(words), waits_for_first=waits))
+    return plan.updated(described)
+
+
+def _overrides(origin: Desired, target: Desired) -> Iterator[str]:
+    """Each field that a later environment declares otherwise than the first one."""
+    fields: dict[str, Change | None] = {
+        change.field.partition(".")[0]: change for change in compare(origin.payload, target.payload)
+    }
+    fields |= dict.fromkeys(key for key in origin.payload if key not in target.payload)
+    for field, change in fields.items():
+        shown = [json.dumps(each, ensure_ascii=False) for each in (change.before, change.after)] if change else []
+        whole = change is not None and change.field == field and None not in (change.before, change.after)
+        short = whole and all(len(each) <= SHORT for each in shown)
+        yield f"but {field} {' -> '.join(shown)}" if short else f"but its own {field}"

@@ -10,10 +10,10 @@ from ..config.environment import Environment
 from ..config.project import Project
 from ..errors import AsstError, Refused, RowsFailed
 from ..text import count
-from ..types import Desired, Location, PendingOperation, Record, State, Step
+from ..types import Desired, JSONObject, Location, PendingOperation, Record, State, Step
+from .diff import declarable_fields
 from .plan import Plan
-from .planning import plan_update
-from .refresh import list_objects, refresh_again
+from .refresh import Wanted, list_objects, refresh_again
 from .remote import Remote, made_by
 from .reporter import Confirm
 from .world import World
@@ -23,6 +23,7 @@ __all__ = [
     "confirm_recreate",
     "mark_unseen",
     "refuse_if_changed",
+    "refuse_if_moved",
     "refuse_unless_promoted",
     "refuse_unsafe",
     "refuse_unseen",
@@ -52,7 +53,7 @@ async def mark_unseen(plan: Plan, world: World, remote: Remote, *, deleting: boo
         listing = remote.listing_of(platform)
         if ids & listing.objects.keys() or any(where == name for _, where in listing.tagged):
             continue
-        if (await list_objects(platform, ids, world.project_name)).objects.keys() & ids:
+        if (await list_objects(platform, ids, Wanted(world.project_name))).objects.keys() & ids:
             continue
         names.append(name)
         error = _unseen_error(name, environment, len(ids), deleting=deleting)
@@ -115,21 +116,21 @@ async def confirm_recreate(plan: Plan, world: World, remote: Remote, *, recreate
     return await refuse_if_changed(marked, world, remote)
 
 
-async def confirm_overwrite(
-    plan: Plan, world: World, remote: Remote, desired: Sequence[Desired], confirm: Confirm | None
-) -> Plan:
+async def confirm_overwrite(plan: Plan, overwritten: Plan, world: World, remote: Remote, confirm: Confirm | None) -> Plan:
     """Let a plan with drift go on only with a yes, and then with the drift written over.
+
+    Args:
+        overwritten: the same plan where drift is written over; what it still refuses, no yes lets through.
 
     Raises:
         Refused: there is no yes, or something changed while the question waited; nothing was written.
     """
-    ours = all(step.body for step in plan if step.drift)  # else one is another row's, and no yes makes it ours
     question = f"Overwrite {count(len(plan.to_confirm), 'instance')} changed remotely?"
-    if not (plan.to_confirm and ours and confirm and confirm(question, plan.steps)):
+    if not (plan.to_confirm and not overwritten.to_confirm and confirm and confirm(question, plan.steps)):
         refuse_unsafe(plan)
         return plan
     await refuse_if_changed(plan, world, remote)
-    return plan_update(desired, world.state, remote, overwrite=True)
+    return overwritten
 
 
 async def refuse_if_changed(plan: Plan, world: World, remote: Remote) -> Remote:
@@ -140,9 +141,7 @@ async def refuse_if_changed(plan: Plan, world: World, remote: Remote) -> Remote:
     """
     state, again = world.project.store.read(), await refresh_again(remote)
     changed = [
-        replace(
-            step, error=f"{step.title} was changed while the question waited: run the same command again", needs_confirmation=True
-        )
+        _mark_changed(step, "the question waited")
         for step in plan
         if step.desired
         and (
@@ -153,6 +152,38 @@ async def refuse_if_changed(plan: Plan, world: World, remote: Remote) -> Remote:
     if changed:
         raise Refused(f"{Plan(tuple(changed)).errors()}; nothing was written", plan.updated(changed).steps)
     return again
+
+
+def refuse_if_moved(plan: Plan, state: State, before: Plan, earlier: State) -> None:
+    """Refuse to go on where a later environment is no longer as it was, whatever flags were given for what it was.
+
+    Args:
+        plan, state: as they are now.
+        before, earlier: as they were before evals ran.
+
+    Raises:
+        Refused: each such step is named; no later environment was written.
+    """
+    changed = [
+        _mark_changed(step, "evals ran")
+        for step in plan
+        if step.target.position > 0
+        and (
+            stored_entries(state, step.target) != stored_entries(earlier, step.target)
+            or _seen(step) != _seen(before.step(step.key))
+        )
+    ]
+    if changed:
+        raise Refused(Plan(tuple(changed)).errors(), plan.updated(changed).steps)
+
+
+def _mark_changed(step: Step, meanwhile: str) -> Step:
+    error = f"{step.title} was changed while {meanwhile}: run the same command again"
+    return replace(step, error=error, needs_confirmation=True)
+
+
+def _seen(step: Step) -> JSONObject | None:
+    return declarable_fields(step.remote) if step.remote else None
 
 
 def stored_entries(state: State, desired: Desired) -> tuple[Record | None, PendingOperation | None]:

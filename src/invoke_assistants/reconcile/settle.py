@@ -9,7 +9,7 @@ from ..platforms.platform import Platform
 from ..types import Desired
 from .executor import Executor
 from .records import record_of_adopted
-from .refresh import list_objects
+from .refresh import Wanted, list_objects
 from .remote import Listing, made_by
 from .world import World
 
@@ -38,11 +38,12 @@ async def settle_creates(world: World, desired: Sequence[Desired]) -> None:
 async def _list_until_shown(world: World, platform: Platform, desired: Sequence[Desired]) -> Listing:
     """The last of several looks: it shows something of every open create, or the grace is over."""
     ids = {record.id for each in desired if (record := world.state.record(each))}
+    wanted = Wanted(world.project_name)
     lags = any(each.location.platform == "agents" for each in desired)
     delays = iter(world.timing.delays() if lags else ())
     announced = False
     while True:
-        listing = await list_objects(platform, ids, world.project_name, complete=True)
+        listing = await list_objects(platform, ids, wanted, complete=True)
         shown = all(made_by(world.state.pending_operation(each, "create"), listing.tagged.get(each.key, ())) for each in desired)
         pause = None if shown else next(delays, None)
         if pause is None:
@@ -66,5 +67,5 @@ async def _settle(world: World, executor: Executor, desired: Desired, listing: L
     if kept is None:
         executor.buffer.set_pending(desired, None)
         return
-    record, payload, _ = record_of_adopted(desired, kept, before, world.state.payloads, own=True)
+    record, payload = record_of_adopted(desired, kept, before, world.state.payloads, own=True)
     executor.buffer.record(desired, record, payload)

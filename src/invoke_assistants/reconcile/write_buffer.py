@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+from ..declare.reader import read_model
 from ..errors import StoreError
-from ..store.recovery import save_unsaved
 from ..store.store import Store
-from ..types import Desired, Edits, JSONObject, Key, Location, PendingOperation, Record, State, Step
+from ..types import Desired, Edits, JSONObject, Key, Location, PendingOperation, Reader, Record, State, Step
+from .records import pending_update
 
 __all__ = ["WriteBuffer"]
+
+RARELY = 100  # times as long as a transaction took pass before the next one: no request is sent meanwhile
 
 
 class WriteBuffer:
@@ -38,12 +42,15 @@ class WriteBuffer:
         self._command = command
         self._saved_at: Path | None = None  # where the results are that the store did not take
         self._initial = recorded
+        self._recorded_in = _environments_by_digest(recorded)
         self._records: dict[Key, Record] = {}
         self._written: dict[Key, Record] = {}
         self._forgotten: dict[Key, tuple[Location, str]] = {}
         self._pending: dict[tuple[Key, Location], PendingOperation | None] = {}
+        self._readers: dict[str, Reader | None] = {}
         self._opened = {*recorded.pending.items()}
         self._changed = False
+        self._took = 0.0  # seconds of the last transaction
         self.payloads: dict[str, JSONObject] = dict(recorded.payloads)
         self.replaced: dict[Key, str | None] = {}  # of the last transaction: the id that the store names instead
 
@@ -58,8 +65,21 @@ class WriteBuffer:
         self._forgotten.pop(desired.key, None)
         self.payloads[record.digest] = payload
         self._changed = True
+        if record.digest == desired.digest:
+            self.note_reader(desired)
         if settled:
             self.set_pending(desired, None)
+
+    def note_reader(self, desired: Desired) -> None:
+        """Note what the declared model reads. In the first environment, what a later one was given stands: its app still runs."""
+        if desired.held:  # the payload is not the declared one
+            return
+        digest = desired.digest
+        if desired.position == 0 and self._recorded_in.get(digest, set()) - {desired.environment}:
+            return
+        if (reader := read_model(desired.output)) != self._initial.readers.get(digest, Reader()):
+            self._readers[digest] = reader or None
+            self._changed = True
 
     def open_update(self, step: Step) -> None:
         """Note that an update is pending, and the record of an earlier one that got through, though its answer was lost."""
@@ -67,7 +87,13 @@ class WriteBuffer:
         assert record is not None
         if record != self._initial.record(desired):
             self.record(desired, record, self.payloads[record.digest], settled=False)
-        self.set_pending(desired, PendingOperation("update", desired.digest), desired.payload)
+        before = self._initial.pending_operation(desired, "update")  # the object may still be as the service answered that one
+        self.set_pending(desired, pending_update(step, before.answered if before else None), desired.payload)
+
+    def cancel(self, desired: Desired) -> None:
+        """Note that the request announced for an instance changed nothing: an update taken otherwise than sent is still that."""
+        before = self._initial.pending_operation(desired, "update")
+        self.set_pending(desired, before if before and before.answered else None)
 
     def forget(self, desired: Desired, id: str) -> None:
         """Note that an instance is no more, so that no record points to it."""
@@ -93,10 +119,13 @@ class WriteBuffer:
         """
         if not self._changed:
             return
+        began = time.monotonic()
         try:
             self._store.transact(self._edits, self.payloads.items())
         except StoreError as error:
             raise StoreError(f"{error}{self._advice()}") from None
+        finally:
+            self._took = time.monotonic() - began
         self._changed = False
         self._written.update(self._records)
         self._drop(self._saved_at)
@@ -111,6 +140,8 @@ class WriteBuffer:
             return f"; make room, then run the same command again, or: {'; '.join(made)}" if made else ""
         if not self._records and not self._forgotten:
             return "; nothing was made yet: run the same command again"
+        from ..store.recovery import save_unsaved
+
         try:
             base, ours = self._store.edited(self._edits, self.payloads)
             assert ours is not None  # something was made
@@ -141,7 +172,7 @@ class WriteBuffer:
                 self.replaced[key] = now.id(key, location)
             else:
                 forgotten[key] = location
-        return records, self._pending_edits(now), forgotten
+        return Edits(records, self._pending_edits(now), forgotten, self._readers)
 
     def _stands(self, now: State, key: Key, record: Record) -> bool:
         """Whether a result is to be recorded, or what the store names by now stands."""
@@ -165,7 +196,7 @@ class WriteBuffer:
 
         async def now_and_then() -> None:
             while True:
-                await asyncio.sleep(self._every)
+                await asyncio.sleep(max(self._every, RARELY * self._took))
                 with contextlib.suppress(StoreError):  # the last flush says what is wrong
                     self.flush()
 
@@ -177,3 +208,11 @@ class WriteBuffer:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
             self.flush()
+
+
+def _environments_by_digest(state: State) -> dict[str, set[str]]:
+    """The environments in which each digest is recorded."""
+    found: dict[str, set[str]] = {}
+    for (_, environment), record in state.records.items():
+        found.setdefault(record.digest, set()).add(environment)
+    return found
