@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from compatible import Compatible, ModelAnswer, ModelRequest
-from conftest import CANARY, MODELS, Host, as_another_process
+from conftest import CANARY, MODELS, Host, as_another_process, begin
+from loopback import Loopback
 
 from invoke_assistants import (
     AnswerIncomplete,
@@ -74,14 +75,14 @@ def model() -> Iterator[Compatible]:
 
 
 @pytest.fixture
-def declared(host: Host, model: Compatible, monkeypatch: pytest.MonkeyPatch) -> dict[str, Assistant[Any]]:
+def declared(host: Host, server: Loopback, model: Compatible, monkeypatch: pytest.MonkeyPatch) -> dict[str, Assistant[Any]]:
     """The assistants of a project on ``responses``, created, as the app sees them."""
     for name, value in model.env().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
     host.env.update(model.env())
     host.declare(TOOLED)
-    commands.create(host.root)
+    begin(host, server, "releases", lambda: commands.create(host.root))
     return dict(Project.load(host.root, ()).declared)  # type: ignore[arg-type]
 
 

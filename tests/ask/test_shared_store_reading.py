@@ -109,7 +109,7 @@ def app(host: Host, proxy: Proxy, key: str, monkeypatch: pytest.MonkeyPatch, tmp
     """A created assistant with its store on Redis, and this process in a folder without a project."""
     host.declare(DECLARED)
     monkeypatch.setenv("ASST_STORE", f"{REDIS}?key={key}")
-    commands.create(host.root)
+    host.create()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.setenv("ASST_STORE", f"redis://127.0.0.1:{proxy.port}/0?key={key}")
@@ -125,7 +125,7 @@ def record_id(key: str, id: str) -> None:
     store = stored(key)
     tables: dict[str, Any] = json.loads(json.dumps(store.tables()))
     tables["assistants"]["talker"]["development"]["id"] = id
-    store.change(lambda _: tables)
+    store.replace(tables)
     store.close()
 
 
@@ -333,7 +333,7 @@ def test_commands_without_a_project_name_ask_for_it(app: Host) -> None:
 def test_a_file_at_an_absolute_path_needs_no_project_either(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The project's name is the file's."""
     host.declare(DECLARED)
-    commands.create(host.root)
+    host.create()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.setenv("ASST_STORE", str(host.path))

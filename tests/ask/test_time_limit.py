@@ -26,6 +26,7 @@ from invoke_assistants.config.project import Project
 from invoke_assistants.config.settings import Settings
 from invoke_assistants.emulator.responder import Conversation, ResponderAnswer
 from invoke_assistants.sdk import time_limit
+from invoke_assistants.sdk.deadline import Deadline
 
 APP = (
     MODELS
@@ -235,7 +236,7 @@ def on_agents(host: Host, monkeypatch: pytest.MonkeyPatch) -> dict[str, Assistan
     host.declare(APP)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
     as_another_process(monkeypatch)
-    commands.create(host.root)
+    host.create()
     declared: Any = Project.load(host.root, ()).declared
     return declared  # type: ignore[no-any-return]
 
@@ -432,3 +433,48 @@ def test_the_limit_is_a_setting(tmp_path: Path) -> None:
     pyproject.write_text('[project]\nname = "p"\n[tool.asst]\ntimeout = true\n')
     with pytest.raises(SettingsError, match="timeout"):
         Settings.load(tmp_path, {})
+
+
+def test_a_turn_starts_one_thread(host: Host, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that ends a turn's stream in time ends its rest in time as well."""
+    monkeypatch.setenv("ASST_ROOT", str(host.root))
+    commands.create(host.root, only=["talker"])
+    talker = Assistant("talker", model="gpt-6-luna")
+    talker.run("Hello.")
+    started: list[str] = []
+    start = threading.Thread.start
+
+    def counting(self: threading.Thread) -> None:
+        started.append(getattr(self._target, "__module__", ""))  # type: ignore[attr-defined]
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", counting)
+    for _ in range(10):
+        talker.run("Hello.")
+    ours = [module for module in started if module.startswith(("invoke_assistants.ask", "invoke_assistants.sdk", "threading"))]
+    assert ours == ["invoke_assistants.sdk.time_limit"] * 10
+
+
+def test_the_rest_of_a_stream_is_given_up(host: Host) -> None:
+    """A body that goes on after what matters is interrupted long before the deadline, though its server never ends it."""
+    let_go = threading.Event()
+
+    class Endless(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.readline()
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfirst")
+            let_go.wait(60)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Endless) as endless:
+        endless.daemon_threads = True
+        threading.Thread(target=endless.serve_forever, args=(0.02,), daemon=True).start()
+        url, timeout = f"http://127.0.0.1:{endless.server_address[1]}", time_limit.DeadlineTimeout(Deadline(50))
+        with time_limit.HTTPClient(None) as client, client.stream("GET", url, timeout=timeout) as response:
+            pieces = response.iter_raw()
+            assert next(pieces) == b"first"
+            time_limit.limit_rest(response, 0.1)
+            with pytest.raises(httpx2.HTTPError):
+                next(pieces)
+            assert not let_go.is_set()
+        let_go.set()
+        endless.shutdown()

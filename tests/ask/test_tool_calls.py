@@ -11,9 +11,9 @@ import pytest
 from compatible import Compatible, ModelAnswer, ModelRequest
 from conftest import Host
 
-from invoke_assistants import Assistant, commands
+from invoke_assistants import Assistant
 from invoke_assistants.ask.ask import aask, ask
-from invoke_assistants.ask.turn import Question, ToolCall
+from invoke_assistants.ask.question import Question, ToolCall
 
 Ask = Callable[[Question[Any]], None]
 
@@ -73,7 +73,7 @@ def test_a_call_is_told_with_its_arguments_and_output(
         for name, value in model.env().items():
             monkeypatch.setenv(name, value)
     local_host.declare(SOURCE)
-    commands.create(local_host.root)
+    local_host.create()
     assistant = Assistant("talker", model="m", instructions="Talk.", tools=[look_up, fail])
     calls: list[ToolCall] = []
     for prompt in ("look_up", "fail"):
@@ -91,7 +91,7 @@ def test_the_output_of_a_call_is_the_models(local_host: Host, model: Compatible,
     for name, value in model.env().items():
         monkeypatch.setenv(name, value)
     local_host.declare(SOURCE)
-    commands.create(local_host.root)
+    local_host.create()
     assistant = Assistant("talker", model="m", instructions="Talk.", tools=[look_up, fail])
     for on_call in (None, lambda call: None):
         list(ask(Question(assistant, "look_up", root=local_host.root, on_call=on_call)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib.util
 import json
 import os
@@ -23,7 +24,7 @@ from conftest import MODELS, Host
 from app.trivia.models import TriviaGame
 from invoke_assistants import AnswerIncomplete, Assistant, PlatformError, SettingsError, commands
 from invoke_assistants.emulator.api import EmbeddedAPI
-from invoke_assistants.emulator.model_responder import ModelResponder
+from invoke_assistants.emulator.model_responder import ModelResponder, checking
 from invoke_assistants.emulator.responder import Conversation
 from invoke_assistants.types import LocalModel
 
@@ -86,7 +87,7 @@ def declared(host: Host) -> dict[str, Assistant[Any]]:
     from invoke_assistants.config.project import Project
 
     host.declare(MODELS + 'ASSISTANTS = [Assistant("judge", output=Verdict, model="m"), Assistant("talker", model="m")]\n')
-    commands.create(host.root)
+    host.create()
     return dict(Project.load(host.root, ()).declared)  # type: ignore[arg-type]
 
 
@@ -265,7 +266,7 @@ def weather(host: Host) -> Assistant[Any]:
     from invoke_assistants.config.project import Project
 
     host.declare(TOOLED)
-    commands.create(host.root)
+    host.create()
     return Project.load(host.root, ()).declared["weather"]  # type: ignore[return-value]
 
 
@@ -362,6 +363,25 @@ def test_a_cancelled_turn_ends_the_request(tmp_path: Path, chat: Chat) -> None:
     events = {"events": [{"type": "agent.session.input.cancel"}]}
     assert service.handle("POST", f"/v1/agents/sessions/{session['id']}/events", {}, json.dumps(events).encode())[0] == 202
     assert chat.left.wait(10)
+
+
+def test_an_answer_that_fails_as_its_turn_is_cancelled_prints_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Where the answer and the check notice a cancelled turn in the same moment, asyncio has no exception left to tell of."""
+    cancelled = asyncio.Event()
+
+    async def answer() -> None:
+        while not cancelled.is_set():
+            await asyncio.sleep(0)
+        raise TimeoutError
+
+    def check() -> None:
+        cancelled.set()
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(checking(answer(), check))
+    gc.collect()
+    assert not caplog.records
 
 
 def children(pid: int) -> set[int]:

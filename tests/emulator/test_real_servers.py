@@ -21,7 +21,7 @@ import pytest
 from conftest import CANARY, Host
 from test_local_model import model_file
 
-from invoke_assistants import Assistant, PlatformError, commands
+from invoke_assistants import Assistant, PlatformError
 from invoke_assistants.config.project import Project
 
 LLAMA = """
@@ -118,7 +118,7 @@ def declared(host: Host, monkeypatch: pytest.MonkeyPatch, **settings: str) -> di
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("ASST_ROOT", str(host.root))
     host.declare(DECLARED)
-    commands.create(host.root)
+    host.create()
     return dict(Project.load(host.root, ()).declared)  # type: ignore[arg-type]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from typing import Any
 import openai
 
 from ..errors import AsstError, PlatformError
-from ..sdk.error_translator import SDK_ERRORS, ErrorTranslator
-from ..sdk.time_limit import DeadlineTimeout, read_interrupter
+from ..sdk.error_translator import ErrorTranslator
+from ..sdk.sdk_errors import SDK_ERRORS
+from ..sdk.time_limit import DeadlineTimeout, limit_rest
 from ..types import State
 from .canceller import Canceller
 from .conversations import check_owner, owner_of
@@ -115,7 +115,8 @@ class AgentsAPI:
         while (request := requests.current) is not None:
             with requests.attempt():
                 requests.value = request(agents)
-            time.sleep(requests.advance())
+            if pause := requests.advance():  # even sleep(0) gives the processor away
+                time.sleep(pause)
         return requests.result
 
     async def _abegin(
@@ -216,15 +217,10 @@ def _read_rest(events: Any) -> None:
     response = getattr(events, "response", None)
     if response is None:
         return  # the SDK closes the stream of a later turn by itself
-    network = response.extensions.get("network_stream")
-    timer = threading.Timer(REST_SECONDS, read_interrupter(network) if network else response.close)
-    timer.start()
-    try:
-        with contextlib.suppress(*SDK_ERRORS):
-            for _ in events:
-                pass
-    finally:
-        timer.cancel()
+    limit_rest(response, REST_SECONDS)
+    with contextlib.suppress(*SDK_ERRORS):
+        for _ in events:
+            pass
 
 
 async def _aread_rest(events: Any) -> None:

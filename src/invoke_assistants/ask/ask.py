@@ -21,8 +21,9 @@ from .conversations import check_owner
 from .instance import Instance
 from .parsing import ParseError, has_structure, parse_answer
 from .process_cache import ProcessCache, process_cache
+from .question import Question
 from .reply import Reply
-from .turn import Answer, Owner, Question, Turn
+from .turn import Answer, Owner, Turn
 from .turn_span import atraced, start_turn_span, traced
 
 if TYPE_CHECKING:
@@ -54,9 +55,13 @@ def ask(question: Question[Any]) -> Iterator[str | Reply[Any]]:
     yield from pieces if span is None else traced(pieces, span, process.clients().canceller())
 
 
-async def aask(question: Question[Any]) -> AsyncIterator[str | Reply[Any]]:
-    """As ``ask``, on the running event loop."""
-    process = process_cache()
+async def aask(question: Question[Any], process: ProcessCache | None = None) -> AsyncIterator[str | Reply[Any]]:
+    """As ``ask``, on the running event loop.
+
+    Args:
+        process: keeps settings, store and connections between questions; by default what the whole process shares.
+    """
+    process = process or process_cache()
     instance = await process.ainstance(question.assistant, question.environment, question.root)
     prepared = _PreparedQuestion(question, instance, process)
     client = await process.clients().async_client(instance)
@@ -100,11 +105,11 @@ class _PreparedQuestion:
         return turn
 
     def _api(self) -> AgentsAPI | ResponsesAPI:
-        from ..sdk.error_translator import ErrorTranslator
+        from ..sdk.sdk_errors import SDKErrorTranslator
 
         environment = self.instance.environment
         pinned = environment.location.platform == "responses"
-        translator = ErrorTranslator(
+        translator = SDKErrorTranslator(
             secret=environment.credentials().key,
             host=environment.base_url.split("/")[2],
             api="Responses API" if pinned else "Agents API",

@@ -12,8 +12,8 @@ from ..types import Step
 from .ask import ask
 from .parsing import dump_output
 from .process_cache import process_cache
+from .question import Question
 from .reply import Reply
-from .turn import Question
 
 __all__ = ["RunResult", "named_question", "run"]
 

@@ -6,19 +6,21 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import openai
 
 from ..config.credentials import Credentials
-from ..emulator.api import EmbeddedAPI, make_responder
-from ..emulator.transport import Transport
 from ..sdk import connections
+from ..sdk.http_client import parse_base_url
 from ..sdk.request_log import show_requests
 from ..types import LocalModel, State
 from .canceller import Canceller
 from .instance import Instance
 from .server_capabilities import ServerCapabilities
+
+if TYPE_CHECKING:
+    from ..emulator.transport import Transport
 
 __all__ = ["Clients"]
 
@@ -99,6 +101,14 @@ class Clients:
             self._embedded[account] = transport, instance.recorded
         return transport
 
+    async def aclose(self) -> None:
+        """Close all clients of the running event loop, which goes on."""
+        with self._lock:
+            clients = self._loops.pop(asyncio.get_running_loop(), {})
+        for _, closing in clients.values():
+            await closing.aclose()
+        self.close()
+
     def close(self) -> None:
         """Close the clients that threads share; an event loop closes its own."""
         with self._lock:
@@ -111,6 +121,9 @@ class Clients:
 
 
 def _open_embedded(file: Path, model: LocalModel | None) -> Transport:
+    from ..emulator.api import EmbeddedAPI, make_responder  # much code, which no other platform needs
+    from ..emulator.transport import Transport
+
     return Transport(EmbeddedAPI(file, responder=make_responder(model)))
 
 
@@ -132,7 +145,7 @@ def _account(instance: Instance) -> Account:
 def _options(credentials: Credentials) -> dict[str, Any]:
     return {
         "api_key": credentials.key.reveal(),
-        "base_url": connections.parse_base_url(credentials.base_url),
+        "base_url": parse_base_url(credentials.base_url),
         "project": credentials.project,
         "organization": credentials.organization,
     }

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import AnswerError, PlatformError
 from ..types import Step
 from .by_name import RunResult, run
-from .turn import Question
+from .question import Question
 
 __all__ = ["Dialogue"]
 

@@ -21,12 +21,12 @@ from ..config.sources import VARIABLES
 from ..errors import NotCreated
 from ..store.storage import Unreachable
 from ..types import Record, State
+from .watched import EnvironmentVariables, WatchedFiles, stamp_files
 
 __all__ = ["Instance", "Snapshot"]
 
+PAUSE = 0.1  # seconds between two looks of a running app at its files of settings: too short for a person to notice
 log = logging.getLogger("invoke_assistants")
-
-Stamp = tuple[int, int, int] | None  # of a file: when it was modified (ns), its size, its inode
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,9 @@ class Snapshot:
 
     settings: Settings
     recorded: State
-    variables: tuple[str, ...]
-    values: _Hidden
-    files: tuple[str, ...]
-    stamps: tuple[Stamp, ...]
+    variables: EnvironmentVariables
+    settings_files: WatchedFiles
+    store_file: WatchedFiles
     looked_at: float | None
     outage: bool = False
     found: dict[tuple[str, str | None], Instance] = field(default_factory=dict, repr=False)
@@ -69,26 +68,24 @@ class Snapshot:
             AsstError: one of them is wrong, or cannot be read.
         """
         root = root or runtime_root(os.environ)
-        files = [str(root / name) for name in ("pyproject.toml", ".env.local", ".env")] if root else []
-        stamps = list(map(_stamp, files))  # stamped before they are read, so that a change meanwhile is noticed
+        # Stamped before they are read, so that a change meanwhile is noticed.
+        stamps = stamp_files(str(root / name) for name in ("pyproject.toml", ".env.local", ".env")) if root else {}
+        settings_files = WatchedFiles(stamps, PAUSE)
         settings = Settings.load(root)
-        variables = (*VARIABLES, *(each.variable("OPENAI_BASE_URL") for each in settings.environments))
-        values = _Hidden(tuple(map(os.environ.get, variables)))
+        own = (each.variable("OPENAI_BASE_URL") for each in settings.environments)
+        variables = EnvironmentVariables([*VARIABLES, *own])
         remote = not isinstance(settings.store, Path)
-        if not remote:
-            files.append(str(settings.store))
-            stamps.append(_stamp(files[-1]))
-        elif known and known.settings.store == settings.store and settings.project in ("", known.settings.project):
+        store_file = WatchedFiles({} if remote else stamp_files([str(settings.store)]))
+        if remote and known and known.settings.store == settings.store and settings.project in ("", known.settings.project):
             settings = replace(settings, project=known.settings.project)
-            same = cls(settings, known.recorded, variables, values, tuple(files), tuple(stamps), known.looked_at, known.outage)
+            same = cls(settings, known.recorded, variables, settings_files, store_file, known.looked_at, known.outage)
             return same.look_again() if same.look_is_due() else same
         settings, recorded = read_store(settings)
-        looked_at = time.monotonic() if remote else None
-        return cls(settings, recorded, variables, values, tuple(files), tuple(stamps), looked_at)
+        return cls(settings, recorded, variables, settings_files, store_file, time.monotonic() if remote else None)
 
     def is_current(self) -> bool:
         """Whether the variables and files are as they were; a store at a URL may have changed."""
-        return self.values.of == tuple(map(os.environ.get, self.variables)) and self.stamps == tuple(map(_stamp, self.files))
+        return self.variables.unchanged() and self.store_file.unchanged() and self.settings_files.unchanged()
 
     def look_is_due(self) -> bool:
         """Whether the store is at a URL, and was last looked at so long ago that it is to be read again."""
@@ -127,20 +124,3 @@ class Snapshot:
             raise NotCreated(f"{name} is not created in {where}: run inv asst.create")
         self.found[name, environment] = Instance(self.settings, self.recorded, here, record)
         return self.found[name, environment]
-
-
-class _Hidden:
-    """The values of variables, without a ``repr`` that shows them: the URL of a store may hold a password."""
-
-    __slots__ = ("of",)
-
-    def __init__(self, values: tuple[str | None, ...]) -> None:
-        self.of = values
-
-
-def _stamp(file: str) -> Stamp:
-    try:
-        found = os.stat(file)  # noqa: PTH116 - a Path would cost as much again
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..declare.declaration import Declaration
 from .conversations import Conversations
 from .instance import Instance, Snapshot
+from .watched import EnvironmentVariables
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ProcessCache", "process_cache", "replace_process_cache"]
 
-Whereabouts = tuple[str | int | None, ...]
+Whereabouts = tuple[str | bytes | int | None, ...]
 
 
 class ProcessCache:
@@ -113,6 +114,11 @@ class ProcessCache:
 
         return Clients()
 
+    async def aclose(self) -> None:
+        """Close all connections of the running event loop, which goes on."""
+        if self._clients is not None:
+            await self._clients.aclose()
+
     def close(self) -> None:
         """Close the connections of all threads."""
         if self._clients is not None:
@@ -156,10 +162,14 @@ def _start_over() -> None:
     _replacing = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_start_over)
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_start_over)
+
+
+_place = EnvironmentVariables(["ASST_ROOT", "ASST_STORE"])
 
 
 def _whereabouts() -> Whereabouts:
     """What names the project that the process runs in; of the store, which may be a URL with a password, the hash."""
-    root = os.environ.get("ASST_ROOT")
-    return root, hash(os.environ.get("ASST_STORE")), None if root and os.path.isabs(root) else os.getcwd()  # noqa: PTH109, PTH117 - a Path would cost more than the calls
+    root, store = _place.read()
+    return root, hash(store), None if root and os.path.isabs(root) else os.getcwd()  # noqa: PTH109, PTH117 - a Path would cost more than the calls

@@ -58,7 +58,8 @@ class ResponsesAPI:
                                 text_came = True
                                 yield text
                     requests.value = collected.result()
-            time.sleep(requests.advance())
+            if pause := requests.advance():  # even sleep(0) gives the processor away
+                time.sleep(pause)
         if turn.streamed and not text_came:
             yield requests.result.text
         yield requests.result

@@ -18,7 +18,8 @@ from ..sdk.deadline import Deadline
 from ..sdk.event_loop import is_running
 from ..sdk.spans import span
 from ..types import JSONObject
-from .turn import ToolCall, Turn
+from .question import ToolCall
+from .turn import Turn
 
 __all__ = ["Handler", "async_handlers", "sync_handlers"]
 

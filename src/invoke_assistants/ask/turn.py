@@ -1,61 +1,20 @@
-"""One turn of a conversation: what the app asks, what the platform is asked, and what comes back."""
+"""One turn of a conversation: what the platform is asked, and what comes back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any
 
-from ..declare.declaration import Declaration, Output
 from ..errors import AnswerIncomplete
 from ..sdk.deadline import Deadline
 from ..types import JSONObject
+from .question import ToolCall
 from .reply import Usage
 
-if TYPE_CHECKING:
-    from pathlib import Path  # every app imports this module: pathlib is most of what it would load
-
-__all__ = ["TEMPORARY_PREFIX", "Answer", "Owner", "Question", "ToolCall", "Turn"]
+__all__ = ["TEMPORARY_PREFIX", "Answer", "Owner", "Turn"]
 
 TEMPORARY_PREFIX = "chat_"  # of the ids of conversations that end with their process
-
-
-@dataclass(frozen=True)
-class ToolCall:
-    """A call of one of the app's functions, once it is over.
-
-    Args:
-        name: the tool's name.
-        arguments: what the model gave, as JSON text or as an object.
-        output: what the model gets.
-    """
-
-    name: str
-    arguments: JSONObject | str
-    output: Any
-
-
-@dataclass(frozen=True)
-class Question(Generic[Output]):
-    """What the app asks an assistant.
-
-    Args:
-        assistant: the declaration of the assistant.
-        prompt: what the user says.
-        session: the conversation to go on with, or None for a new one.
-        environment: whose instance is asked; None is the current environment.
-        streamed: whether the text is wanted as it comes, not only at the end.
-        root: the project's root folder; None is that of the project that the process runs in.
-        on_call: is told of each call of one of the app's functions, in the thread that waits for the answer.
-    """
-
-    assistant: Declaration[Output]
-    prompt: str
-    session: str | None = None
-    environment: str | None = None
-    streamed: bool = False
-    root: Path | None = None
-    on_call: Callable[[ToolCall], None] | None = None
 
 
 @dataclass(frozen=True)

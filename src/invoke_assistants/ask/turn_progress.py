@@ -8,7 +8,8 @@ from typing import Any
 from openai.lib.beta.agents import AgentTurnResult, AgentTurnResultError
 
 from ..errors import AnswerRefused, AsstError, PlatformError
-from ..sdk.error_translator import SDK_ERRORS, ErrorTranslator
+from ..sdk.error_translator import ErrorTranslator
+from ..sdk.sdk_errors import SDK_ERRORS, is_busy
 from .reply import Usage
 from .turn import Answer, Turn
 
@@ -89,7 +90,7 @@ class TurnProgress:
         """The error for what ended the turn, one of ``TURN_ERRORS``."""
         if isinstance(error, AgentTurnResultError):
             return self._unfinished(error, translator)
-        if isinstance(error, ValueError) and "idle" in str(error):  # raised by the SDK before it sends anything
+        if is_busy(error):
             return translator.error(
                 f"session {self.session} is busy with another turn: wait for it, or begin a new session", transient=True
             )

@@ -5,7 +5,8 @@ A loop sends the current request, in ``attempt``, and takes the next one with ``
     while (request := requests.current) is not None:
         with requests.attempt():
             requests.value = request.send(…)
-        time.sleep(requests.advance())
+        if pause := requests.advance():
+            time.sleep(pause)
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import openai
 
 from ..errors import PlatformError
 from ..sdk.deadline import Deadline
-from ..sdk.error_translator import SDK_ERRORS, ErrorTranslator
+from ..sdk.error_translator import ErrorTranslator
+from ..sdk.sdk_errors import SDK_ERRORS, is_busy
 
 __all__ = ["TurnRequests"]
 
@@ -52,6 +54,8 @@ class TurnRequests(Generic[Request, Result]):
         try:
             yield
         except SDK_ERRORS as error:
+            if is_busy(error):
+                raise
             self._failure = self._translator.translate(error)
             self._read_only = _is_read_only(error)
 

@@ -12,16 +12,16 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import openai
 
 from ..declare.request_bodies import chat_request
 from ..sdk.chat_chunks import CompletionBuilder
 from ..sdk.connections import bare_client
-from ..sdk.error_translator import SDK_ERRORS, server_message
+from ..sdk.sdk_errors import SDK_ERRORS, server_message
 from ..types import JSONObject, LocalModel
 from .responder import Conversation, FunctionCall, ResponderAnswer, ResponderError
 
@@ -36,6 +36,7 @@ POLL = 0.05  # seconds between two checks whether the turn was cancelled
 LIMITS = frozenset({"maxLength", "enum", "const", "format", "pattern"})  # a string without one of these may be endless
 NO_TOOLS = frozenset({400, 422, 500, 501})  # a server without function tools answers one of these
 log = logging.getLogger("invoke_assistants")
+T = TypeVar("T")
 
 
 class ModelResponder:
@@ -75,10 +76,7 @@ class ModelResponder:
 
     async def _answer(self, url: str, key: str, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         """Ask the server; a cancelled turn ends the request, and with it the generation."""
-        request = asyncio.create_task(self._ask(url, key, conversation, on_text))
-        while not (await asyncio.wait({request}, timeout=POLL))[0]:
-            on_text("")
-        return request.result()
+        return await checking(self._ask(url, key, conversation, on_text), lambda: on_text(""))
 
     async def _ask(self, url: str, key: str, conversation: Conversation, on_text: Callable[[str], None]) -> ResponderAnswer:
         async with bare_client(url, key) as client:
@@ -123,6 +121,20 @@ class ModelResponder:
             if conversation.schema is not None:
                 body["response_format"]["json_schema"]["schema"] = _limit_strings(conversation.schema)
         return body
+
+
+async def checking(answer: Coroutine[Any, Any, T], check: Callable[[], None]) -> T:
+    """Await ``answer``, calling ``check`` meanwhile; where ``check`` raises, cancel ``answer`` and let the exception through."""
+    task = asyncio.create_task(answer)
+    try:
+        while not (await asyncio.wait({task}, timeout=POLL))[0]:
+            check()
+        return task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # it may have failed in the same moment: asyncio prints what nobody asked for
 
 
 async def _stream_answer(
