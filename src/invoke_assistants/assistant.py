@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import fields
-from functools import wraps
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Generic
 
-from .ask.turn import Question
 from .declare.declaration import Declaration, Output
 from .errors import AsstError
 from .text import did_you_mean
 from .types import JSONObject
 
 if TYPE_CHECKING:
+    from .ask.process_cache import ProcessCache
+    from .ask.question import Question
     from .ask.reply import Reply
 
 __all__ = ["Assistant", "ReplyStream"]
@@ -43,9 +44,11 @@ class Assistant(Declaration[Output]):
         Raises:
             DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
         """
+        from .declare.declaration import plain
         from .declare.payload import build_payload
 
-        return build_payload(self, environment)
+        payload: JSONObject = plain(build_payload(self, environment))  # the caller's own
+        return payload
 
     def digest(self, environment: str) -> str:
         """The digest of the payload in one environment: ``sha256:`` and 64 hex digits.
@@ -54,8 +57,9 @@ class Assistant(Declaration[Output]):
             DeclarationError: the output model has no strict JSON schema, or a function cannot be a tool.
         """
         from .declare.digest import digest
+        from .declare.payload import build_payload
 
-        return digest(self.payload(environment))
+        return digest(build_payload(self, environment))
 
     def id(self, environment: str | None = None) -> str:
         """The id of the recorded instance in an environment, or in the current one; no request is made.
@@ -64,9 +68,7 @@ class Assistant(Declaration[Output]):
             NotCreated: there is no such instance.
             AsstError: the settings or the store are wrong.
         """
-        from .ask.process_cache import process_cache
-
-        return process_cache().instance(self, environment, None).record.id
+        return _find_process_cache()().instance(self, environment, None).record.id
 
     def run(self, prompt: str, *, session: str | None = None, environment: str | None = None) -> Reply[Output]:
         """Ask the assistant and wait for its answer.
@@ -82,14 +84,14 @@ class Assistant(Declaration[Output]):
             PlatformError: a request or the turn failed, or it took longer than ``ASST_TIMEOUT`` says.
             AsstError: the settings or the store are wrong, or the session is another assistant's or environment's.
         """
-        stream = ReplyStream(Question(self, prompt, session, environment))
+        stream = self._reply_stream(prompt, session, environment)
         for _ in stream:
             pass
         return stream.reply
 
     async def arun(self, prompt: str, *, session: str | None = None, environment: str | None = None) -> Reply[Output]:
         """As ``run``, on the running event loop."""
-        stream = ReplyStream(Question(self, prompt, session, environment))
+        stream = self._reply_stream(prompt, session, environment)
         async for _ in stream:
             pass
         return stream.reply
@@ -100,7 +102,22 @@ class Assistant(Declaration[Output]):
         Nothing is asked before the first step. At the end of the text, ``reply`` is what ``run`` would return. A stream takes
         the arguments of ``run`` and raises what ``run`` raises. A second loop over it would ask again, and raises ``AsstError``.
         """
-        return ReplyStream(Question(self, prompt, session, environment, streamed=True))
+        return self._reply_stream(prompt, session, environment, streamed=True)
+
+    def _reply_stream(
+        self, prompt: str, session: str | None, environment: str | None, *, streamed: bool = False
+    ) -> ReplyStream[Output]:
+        from .ask.question import Question  # declaring an assistant needs none
+
+        return ReplyStream(Question(self, prompt, session, environment, streamed))
+
+
+@cache
+def _find_process_cache() -> Callable[[], ProcessCache]:
+    """What gives the state of this process: imported at the first call, and kept, since an import costs each time."""
+    from .ask.process_cache import process_cache
+
+    return process_cache
 
 
 class ReplyStream(Generic[Output]):

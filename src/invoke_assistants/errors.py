@@ -7,6 +7,7 @@ AsstError                 the base: one line for people, the exit code of the co
 ├── PlatformError         a request to a platform failed
 ├── RowsFailed            some instances failed, the others went on
 ├── Refused               going on would lose or overwrite something: nothing was written (exit code 3)
+├── EvalsFailed           evals stand in the way of later environments, or did not pass: those were not written (exit code 3)
 ├── NotCreated            an assistant that is asked has no instance in the environment
 └── AnswerError           an assistant was asked and answered, and the answer is none that the app can use
     ├── AnswerRefused     the model or a policy refused to answer
@@ -33,6 +34,7 @@ __all__ = [
     "AnswerRefused",
     "AsstError",
     "DeclarationError",
+    "EvalsFailed",
     "NotCreated",
     "PlatformError",
     "Refused",
@@ -70,7 +72,18 @@ class RowsFailed(AsstError):
 
 
 class Refused(AsstError):
-    """Going on would lose or overwrite something; nothing was written."""
+    """Going on would lose or overwrite something; nothing was written.
+
+    Attributes:
+        promoted: whether the first environment was brought up before later ones were refused.
+    """
+
+    exit_code = 3
+    promoted = False
+
+
+class EvalsFailed(AsstError):
+    """Evals did not pass, or are not known to have passed; later environments were not written."""
 
     exit_code = 3
 

@@ -12,18 +12,24 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 
-__all__ = ["PrintableStream", "count", "did_you_mean", "escape_unencodable", "join_errors", "one_line", "printable"]
+__all__ = ["PrintableStream", "count", "did_you_mean", "escape_unencodable", "join_errors", "join_notes", "one_line", "printable"]
 
 # GitHub's commands stand at the start of a line; its older ones, Azure's and TeamCity's begin with ## anywhere in it.
 _GITHUB = (
     "add-mask|add-matcher|add-path|debug|echo|endgroup|error|group|notice|remove-matcher|save-state|set-env|set-output"
     "|stop-commands|warning"
 )
-_COMMAND = re.compile(rf"^(\s*):(?=:(?:{_GITHUB})\b)|()#(?=#\w*\[)", re.M | re.I)
-_UNDECIDED = re.compile(r"(?:\r|^[^\S\n]*(?::(?::[a-z-]*)?)?|##?\w*)\Z", re.M | re.I)
+# The patterns are compiled at their first use: to list the tasks needs none.
+_COMMAND = rf"(?im)^(\s*):(?=:(?:{_GITHUB})\b)|()#(?=#\w*\[)"
+_UNDECIDED = r"(?im)(?:\r|^[^\S\n]*(?::(?::[a-z-]*)?)?|##?\w*)\Z"
 _STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, formats, surrogates, line and paragraph separators
 # Characters that count as printable and show nothing: fillers, blanks, joiners, variation selectors.
-_INVISIBLE = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+_INVISIBLE = frozenset(
+    [
+        *"\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0",
+        *map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))),
+    ]
+)
 _PROSE = frozenset("\n\t\u200c\u200d")  # the last two join letters in some scripts, and the parts of an emoji
 
 
@@ -36,7 +42,9 @@ def printable(text: str, *, prose: bool = False) -> str:
     """
     is_safe, parts = (_is_prose, text.split("\r\n")) if prose else (_is_visible, [text])
     shown = "\r\n".join(_escape(part, is_safe) for part in parts)
-    return _COMMAND.sub(lambda found: f"{found[1] or ''}\\x{ord(found[0][-1]):02x}", shown)
+    if "::" not in shown and "##" not in shown:
+        return shown
+    return re.sub(_COMMAND, lambda found: f"{found[1] or ''}\\x{ord(found[0][-1]):02x}", shown)
 
 
 def one_line(text: str) -> str:
@@ -67,7 +75,7 @@ class PrintableStream:
     def take(self, piece: str) -> str:
         """Add a piece and return the text that can be printed now."""
         text = self._held + piece
-        undecided = _UNDECIDED.search(text)
+        undecided = re.search(_UNDECIDED, text)
         end = undecided.start() if undecided else len(text)
         self._held = text[end:]
         return self._printable(text[:end])
@@ -90,7 +98,7 @@ def _escape(text: str, is_safe: Callable[[str], bool]) -> str:
 
 
 def _is_visible(character: str) -> bool:
-    return character.isprintable() and not _INVISIBLE.match(character)
+    return character.isprintable() and character not in _INVISIBLE
 
 
 def _is_prose(character: str) -> bool:
@@ -105,6 +113,11 @@ def join_errors(errors: Iterable[str | None]) -> str:
     """Join errors on one line: each once, the first six in full."""
     each = list(dict.fromkeys(error for error in errors if error))
     return "; ".join(each[:6]) + (f"; and {len(each) - 6} more" if len(each) > 6 else "")
+
+
+def join_notes(*notes: str | None) -> str | None:
+    """Remarks on one line; None where there is none."""
+    return "; ".join(note for note in notes if note) or None
 
 
 def count(number: int, noun: str) -> str:

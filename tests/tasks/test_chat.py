@@ -54,7 +54,7 @@ def talker(local_host: Host, model: Compatible, monkeypatch: pytest.MonkeyPatch)
     local_host.env = model.env()
     for name, value in model.env().items():
         monkeypatch.setenv(name, value)
-    commands.create(local_host.root)
+    local_host.create()
     return local_host
 
 
@@ -159,7 +159,7 @@ def test_structured_answers_are_shown_as_asst_run_shows_them(
     local_host: Host, chat: Callable[..., Result], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An object is printed line by line, and as one JSON document after /json."""
-    commands.create(local_host.root)
+    local_host.create()
     tasks.run(Context(), "judge", "Well?")
     ran = capsys.readouterr().out
     chatted = chat(b"Well?\n/json\nAnd?\n", "judge")
@@ -221,7 +221,7 @@ def test_ctrl_c_cancels_an_answer_and_the_conversation_goes_on(talker: Host, mod
 def test_ctrl_c_cancels_a_turn_of_the_agents_api(local_host: Host, model: Compatible) -> None:
     """The turn is cancelled at the service, so that the conversation is free for the next line."""
     local_host.env |= {"ASST_LOCAL_MODEL": model.url}
-    commands.create(local_host.root)
+    local_host.create()
     with Terminal(local_host, "asst.chat", "talker") as terminal:
         terminal.expect(PROMPT)
         terminal.type("Hello.\r")
@@ -403,7 +403,7 @@ def test_nothing_is_read_where_there_is_nobody_to_ask(talker: Host, model: Compa
 
 def test_a_conversation_of_another_environment_is_refused(local_host: Host, chat: Callable[..., Result]) -> None:
     """It ends with 1 and names both; nothing is asked."""
-    commands.create(local_host.root)
+    local_host.create()
     begun = chat(b"one\n", "talker", env="production")
     session = begun.err.split()[-1]
     assert begun.err.endswith(f"go on with --env production --session {session}\n")
@@ -416,7 +416,7 @@ def test_a_conversation_of_another_environment_is_refused(local_host: Host, chat
 
 def test_a_history_with_anything_in_it(local_host: Host) -> None:
     """Bytes that a power cut left in the history, or something else in its place, keep nobody from talking."""
-    commands.create(local_host.root)
+    local_host.create()
     history = local_host.root / ".asst" / "chat_history"
     history.write_bytes(b"hi\n\0\0\xff\n")
     TypedLines(history.parent)

@@ -380,7 +380,7 @@ def test_names_that_cannot_be_written(host: Host, trouble: str) -> None:
 def test_a_running_app_writes_no_names(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """``Assistant.run`` asks; it is no command, and a server's folder is left alone."""
     monkeypatch.setenv("ASST_ROOT", str(local_host.root))
-    commands.create(local_host.root)
+    local_host.create()
     talker: Any = Project.load(local_host.root, ()).declared["talker"]
     (local_host.root / ".asst" / "names").unlink()
     assert talker.run("Hello.").output

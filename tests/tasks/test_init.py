@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from conftest import CANARY, ROOT, Host, Result
+from conftest import CANARY, Host, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from invoke.context import Context
@@ -145,21 +145,15 @@ def test_what_changes_while_the_question_waits_is_not_overwritten(folder: Callab
     assert shop.contents() == {".env": b"A=1\n"}
 
 
-def test_the_generated_code_passes_linters_and_type_checkers(folder: Callable[..., Folder]) -> None:
-    """ruff as it comes and with many rules, mypy --strict and pyright in strict mode find nothing."""
-    shop = folder({"pyrightconfig.json": '{"typeCheckingMode": "strict"}'})
+def test_the_generated_code_passes_linters(folder: Callable[..., Folder]) -> None:
+    """ruff as it comes and with many rules finds nothing; the type checkers look at the same code in ``tests/test_typing.py``."""
+    shop = folder()
     shop.init("desk")
     rules = ["--select", "A,ARG,B,C4,D1,E,F,I,N,PL,RUF,SIM,UP,W"]
-    for tool, cwd in (
-        (["ruff", "check", "--isolated", "--no-cache", *rules, "."], shop.root),
-        (["ruff", "format", "--isolated", "--check", "."], shop.root),
-        (
-            ["mypy", "--strict", *(str(shop.root / path) for path in ("desk/assistants.py", "tasks.py"))],
-            ROOT,
-        ),  # its cache is warm
-        (["pyright", "--pythonpath", sys.executable], shop.root),
-    ):
-        done = subprocess.run([sys.executable, "-m", *tool], cwd=cwd, capture_output=True, text=True, check=False)
+    for command in (["check", "--isolated", "--no-cache", *rules, "."], ["format", "--isolated", "--check", "."]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command], cwd=shop.root, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
 

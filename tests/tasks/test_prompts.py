@@ -13,7 +13,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from terminals import Terminal, inv_with_input
 
-from invoke_assistants import commands, tasks
+from invoke_assistants import tasks
 from invoke_assistants.errors import SettingsError
 from invoke_assistants.tasks.prompts import read_prompt
 
@@ -88,7 +88,7 @@ def test_a_file_that_may_not_be_read_and_a_closed_stdin(monkeypatch: pytest.Monk
 
 def test_run_asks_what_stdin_says(local_host: Host) -> None:
     """``inv asst.run NAME -`` in a pipe prints the answer to it."""
-    commands.create(local_host.root)
+    local_host.create()
     done = inv_with_input(local_host, b"How much\nis it?\n", "asst.run", "talker", "-")
     assert (done.code, done.out) == (0, f"{PREFIX}How much is it?\n")
     assert "reading" not in done.err
@@ -98,7 +98,7 @@ def test_run_asks_nobody_without_a_prompt(
     local_host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], given: Callable[[bytes], None]
 ) -> None:
     """Exit 1 and one line; with --json the error is in the document."""
-    commands.create(local_host.root)
+    local_host.create()
     monkeypatch.chdir(local_host.root)
     given(b"")
     for prompt, error in (("-", "stdin is empty"), ("@none", "there is no file 'none'")):
@@ -113,7 +113,7 @@ def test_run_asks_nobody_without_a_prompt(
 
 def test_a_prompt_typed_at_a_terminal(local_host: Host) -> None:
     """The terminal says what it waits for; Ctrl-D at the beginning of a line ends the prompt."""
-    commands.create(local_host.root)
+    local_host.create()
     with Terminal(local_host, "asst.run", "talker", "-") as terminal:
         terminal.expect("reading the prompt from the terminal, until Ctrl-D\r\n")
         terminal.type("Hello\rthere.\r\x04")
@@ -144,7 +144,7 @@ def noisy(word: str) -> str:
 ASSISTANTS = [Assistant("talker", model="m", tools=[noisy])]
 '''
     )
-    commands.create(local_host.root)
+    local_host.create()
     done = local_host.inv("asst.run", "talker", "Use noisy, please.", "--json")
     assert json.loads(done.out)["ok"]
     assert "PRINTED" in done.err
@@ -153,7 +153,7 @@ ASSISTANTS = [Assistant("talker", model="m", tools=[noisy])]
 
 def test_bytes_that_are_not_utf_8_are_named_before_anybody_is_asked(local_host: Host) -> None:
     """The message blames the prompt, not the server."""
-    commands.create(local_host.root)
+    local_host.create()
     done = local_host.inv("asst.run", "talker", "a\udcff")
     assert done.code == 1
     assert "the prompt holds bytes that are not UTF-8" in done.err

@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terminals import read_to_end
 
+from invoke_assistants.reconcile.plan import Plan
 from invoke_assistants.tasks.output import print_steps
-from invoke_assistants.tasks.schema_paths import SCHEMA, readable_field
-from invoke_assistants.tasks.summary import Scope, next_commands
+from invoke_assistants.tasks.schema_paths import SCHEMA, changed_fields, readable_field
+from invoke_assistants.tasks.summary import Scope, next_commands, split_errors
 from invoke_assistants.tasks.table import ENVIRONMENT, ID, NAME, OUTCOME, fit_rows, shorten
 from invoke_assistants.tasks.terminal import confirm
-from invoke_assistants.types import LOCAL, Change, Desired, Step
+from invoke_assistants.types import LOCAL, Change, Compatibility, Desired, Held, Record, SchemaChange, Step
 
 TITLES = ("ASSISTANT", "ENVIRONMENT", "STATE -> ACTION", "ID", "DIGEST")
 
@@ -35,7 +36,7 @@ def step(name: str = "judge", environment: str = "development", **fields: Any) -
 
 
 def printed(command: str, *steps: Step, planned: bool = True, **more: Any) -> list[str]:
-    """What a pipe of 80 columns gets."""
+    """What a pipe gets."""
     stream = io.StringIO()
     print_steps(command, steps, stream, planned=planned, scope=Scope(), **more)
     return stream.getvalue().splitlines()
@@ -111,12 +112,23 @@ def test_a_table_has_a_header_and_no_empty_column() -> None:
 
 
 def test_columns_says_how_wide_a_pipe_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    """80 columns without it; what is no number, or nothing, does not count."""
-    row = step("a" * 30)
-    assert "…" in printed("status", row)[1]
-    for said, whole in (("120", True), ("0", False), ("wide", False), ("", False)):
+    """Without it, nothing is cut; what is no number, or nothing, does not count."""
+    row = step("a" * 64, id=f"agent_{'0' * 122}")
+    whole = ["a" * 64, "development", "in_sync", row.id, "abababab"]
+    assert printed("status", row)[1].split() == whole
+    for said, fits in (("120", False), ("0", True), ("wide", True), ("", True)):
         monkeypatch.setenv("COLUMNS", said)
-        assert (row.id in printed("status", row)[1]) is whole, said
+        assert (printed("status", row)[1].split() == whole) is fits, said
+
+
+def test_colours_in_a_pipe_cut_nothing_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a CI job asks for colours, lines are as long as their content."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    words = "word " * 60
+    row = step("a" * 64, state="changed", action="update", id="agent_" + "0" * 122, changes=[Change("model", None, words)])
+    lines = printed("plan", row)
+    assert all(text in lines[1] for text in ("a" * 64, row.id, "abababab"))
+    assert any(words.strip() in line for line in lines)
 
 
 ALONE = "judge in production: agent_1 was edited by hand"
@@ -129,6 +141,14 @@ def test_each_error_is_printed_once() -> None:
     assert "\n".join(printed("deploy", *rows, refused=True, error=f"{ALONE}; another")).count(ALONE) == 0
 
 
+def test_a_note_of_several_rows_says_how_many() -> None:
+    """It stands below the first of them, which is not all that it concerns; one of a single row needs no number."""
+    rows = step("a", note="a create is still open"), step("b"), step("c", note="a create is still open"), step("d", note="alone")
+    shown = [line.strip() for line in printed("status", *rows)]
+    assert [line for line in shown if "open" in line] == ["a create is still open (2 rows)"]
+    assert "alone" in shown
+
+
 def test_check_prints_its_errors_once_and_its_end_once(local_host: Host) -> None:
     """Each error below its row on stdout, how many there are on stderr."""
     local_host.declare(THREE.replace('verbosity="low"', 'verbosity="loud"'))
@@ -138,8 +158,37 @@ def test_check_prints_its_errors_once_and_its_end_once(local_host: Host) -> None
     assert "would be refused" not in done.out
 
 
+def test_several_reasons_stand_on_lines_of_their_own(local_host: Host) -> None:
+    """Each refusal is a line on stderr; the JSON document has them on one, as before."""
+    local_host.declare(THREE)
+    assert local_host.inv("asst.create").code == 0
+    local_host.edit('it."', 'it well."')
+    assert local_host.inv("asst.deploy").code == 0
+    assert local_host.inv("asst.rollback", "--env", "production", "--message", "Too slow").code == 0
+    refused, as_json = local_host.inv("asst.deploy"), local_host.inv("asst.deploy", "--json")
+    lines = refused.err.splitlines()
+    assert [line.partition(" in production is held at ")[0] for line in lines] == ["planner", "judge"]
+    assert all(line.endswith(": Too slow; inv asst.deploy --resume goes forward") for line in lines)
+    assert (refused.code, as_json.code) == (3, 3)
+    assert as_json.err.endswith(refused.err)
+    assert as_json.json["error"] == "; ".join(lines)
+    assert local_host.inv("asst.plan", "--check").err == refused.err
+
+
+def test_more_reasons_than_are_told_are_counted_on_a_line() -> None:
+    """Of eight, six are told; what comes behind the last one stays there, and a single one stays as it is."""
+    steps = [step(name, error=f"{name}: drifted; pull first") for name in "abcdefgh"]
+    told = [f"{name}: drifted; pull first" for name in "abcdef"]
+    assert split_errors(Plan(tuple(steps)).errors(), steps).splitlines() == [*told, "and 2 more"]
+    two = Plan(tuple(steps[:2])).errors()
+    assert split_errors(f"{two}; nothing was written", steps).splitlines() == [told[0], f"{told[1]}; nothing was written"]
+    assert split_errors(told[0], steps) == told[0]
+    assert split_errors("another; and 2 more", steps) == "another; and 2 more"
+
+
 FIRST, LATER = step(), step(environment="production")
 CHANGED = {"state": "changed", "action": "update"}
+HELD = Record("agent_1", LOCAL, "sha256:" + "cd" * 32, held=Held("sha256:" + "ab" * 32, "Too slow"))
 GONE = {"state": "not_created", "action": "create", "id": None}
 
 
@@ -158,6 +207,10 @@ GONE = {"state": "not_created", "action": "create", "id": None}
         ("plan", True, [replace(FIRST, **CHANGED), replace(LATER, error="drifted", needs_confirmation=True)], []),
         ("plan", True, [FIRST, replace(LATER, state="undeclared")], ["inv asst.delete --undeclared"]),
         ("status", True, [FIRST, replace(LATER, state="drifted")], ["inv asst.plan"]),
+        ("status", True, [FIRST, replace(LATER, state="changed")], ["inv asst.plan"]),
+        ("status", True, [FIRST, replace(LATER, state="changed", record=HELD)], ["inv asst.deploy --resume"]),
+        ("status", True, [FIRST, replace(LATER, state="drifted", record=HELD)], ["inv asst.plan"]),
+        ("status", True, [replace(FIRST, state="changed"), replace(LATER, state="changed", record=HELD)], ["inv asst.plan"]),
         ("update", False, [replace(FIRST, state="changed", action="update")], ["inv asst.deploy"]),
         ("update", False, [FIRST], []),
         ("update", True, [replace(FIRST, **CHANGED)], ["inv asst.update"]),
@@ -205,7 +258,7 @@ def test_one_environment_leads_to_no_deploy(local_host: Host) -> None:
         ),
         'environments = ["development"]\n',
     )
-    local_host.inv("asst.create")
+    local_host.create()
     local_host.edit("Plan it.", "Plan it well.")
     assert local_host.inv("asst.update").out.endswith("1 updated, 2 unchanged\n")
 
@@ -283,16 +336,32 @@ def test_every_changed_field_is_printed(changes: list[Change]) -> None:
     assert "    as in development" not in apart
 
 
+def test_how_an_update_compares_with_the_first_environment_is_one_line() -> None:
+    """Where the remark of a promotion says that it is the same, nothing else does; where it does not, it goes on."""
+    changes = (Change("model", "a", "b"),)
+    for promotion, shown in (
+        ("as development, evaluated and read back", "as development, evaluated and read back"),
+        ('as development, but model "a" -> "b"', 'as development, but model "a" -> "b"; changes as in development'),
+        ("as other, read back", "as other, read back; changes as in development"),
+    ):
+        later = step(environment="production", **CHANGED, changes=changes, promotion=promotion)
+        assert printed("plan", step(**CHANGED, changes=changes), later)[-3:-1][0] == f"    {shown}"
+
+
 def test_an_edit_of_the_output_model_is_shown_by_its_place(local_host: Host) -> None:
     """A bound, a new field and the order of the fields, each below the name of where it is."""
-    local_host.inv("asst.create")
+    local_host.create()
     local_host.edit("    minutes: int", "    minutes: int = Field(le=90)\n    done: bool")
     lines = local_host.inv("asst.plan", "--only", "planner").out.splitlines()
     assert lines[2:].index("    output steps[].minutes: maximum") < lines[2:].index("    output steps[].done")
-    assert lines.count("    as in development") == 1
+    assert lines.count("    as development") == 1
     assert SCHEMA not in "\n".join(lines)
     document = local_host.inv("asst.plan", "--only", "planner", "--json").json
-    assert f"{SCHEMA}.$defs.Step.properties.minutes.maximum" in {each["field"] for each in document["rows"][0]["changes"]}
+    found = {each["field"]: each["before"] for each in document["rows"][0]["changes"]}
+    assert found[f"{SCHEMA}.$defs.Step.properties.minutes.maximum"] is None
+    assert f"{SCHEMA}.$defs.Step.required" in found
+    assert not [line for line in lines if "required" in line]
+    assert lines[lines.index("    output steps[].minutes: maximum") :][:3][1:] == ["      - (absent)", "      + 90"]
 
 
 def on_a_terminal(host: Host, *args: str, width: int = 80, env: dict[str, str] | None = None, typed: str = "") -> str:
@@ -311,7 +380,7 @@ def on_a_terminal(host: Host, *args: str, width: int = 80, env: dict[str, str] |
 def test_a_terminal_gets_its_width_bold_titles_and_marked_words(local_host: Host) -> None:
     """The header and the next command are bold, differing words reversed, long lines wrapped behind their indent."""
     local_host.edit("Judge it.", "Judge what they say, be it long or short, by what is true, and tell them why in a sentence.")
-    local_host.inv("asst.create")
+    local_host.create()
     local_host.edit("by what is true", "by what is proven")
     shown = on_a_terminal(local_host, "asst.plan", "--only", "judge", "--env", "development", width=72)
     assert shown.startswith("\x1b[1mASSISTANT")
@@ -329,7 +398,7 @@ def test_a_terminal_gets_its_width_bold_titles_and_marked_words(local_host: Host
 
 def test_who_says_no_is_not_shown_the_same_again(local_host: Host) -> None:
     """The table and its errors stand above the question; after it only what came of it."""
-    local_host.inv("asst.create")
+    local_host.create()
     shown = on_a_terminal(local_host, "asst.delete", "--env", "production", typed="n\n")
     assert shown.count("ENVIRONMENT") == 1
     assert shown.endswith("[y/N] not confirmed: 3 instances would be deleted; --yes goes on\n")
@@ -338,7 +407,7 @@ def test_who_says_no_is_not_shown_the_same_again(local_host: Host) -> None:
 
 def test_a_typed_answer_is_shown_on_a_terminal(local_host: Host) -> None:
     """An answer that fits an output model, which is not shown as it comes, is shown at the end."""
-    local_host.inv("asst.create")
+    local_host.create()
     shown = on_a_terminal(local_host, "asst.run", "judge", "Well?")
     assert re.search(r"\x1b\[2Kgood: (true|false)\n", shown)
     assert len(re.findall(r"sample", on_a_terminal(local_host, "asst.run", "talker", "Hello."))) == 1
@@ -349,3 +418,91 @@ def test_a_question_names_no_next_command(capsys: pytest.CaptureFixture[str], mo
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert confirm("deploy", "Go on?", [step(**CHANGED)]) is True
     assert "next:" not in capsys.readouterr().err
+
+
+UNSAFE = (
+    SchemaChange("questions[].difficulty", "enum_widened", "breaking", "The app has no value 'brutal'."),
+    SchemaChange("title", "pattern_changed", "unknown", "Two patterns differ."),
+    SchemaChange("topic", "description_changed", "compatible", "Descriptions are for the model."),
+)
+BREAKING = Compatibility("breaking", "ship_app_first", UNSAFE)
+BREAKS = ["breaking questions[].difficulty: The app has no value 'brutal'.", "unknown title: Two patterns differ."]
+LETS = ["let through: questions[].difficulty: The app has no value 'brutal'.", "let through: title: Two patterns differ."]
+ORDER = "order: ship the app first, then deploy"
+WRITES: dict[str, Any] = {"state": "changed", "action": "update", "changes": (Change("model", "a", "b"),)}
+
+
+def told(command: str, *steps: Step, **more: Any) -> list[str]:
+    """What is printed of schemas, and of environments with the same changes."""
+    words = ("breaking ", "unknown ", "let through", "order: ", "as in", "owner", "a rollback")
+    return [line.strip() for line in printed(command, *steps, **more) if line.strip().startswith(words)]
+
+
+def test_what_a_new_schema_does_to_the_app_stands_once_where_it_matters() -> None:
+    """What is not let through, by path, at the first later environment; the order only where one is to be chosen."""
+    first = step(**WRITES, schema=BREAKING)
+    staging, production = (
+        step(environment=each, **WRITES, schema=BREAKING, error=f"{each}: no", needs_confirmation=True)
+        for each in ("staging", "production")
+    )
+    refused = [*BREAKS, ORDER, "as in development", "as in development"]
+    assert told("plan", first, staging, production) == refused
+    assert told("deploy", first, staging, production, planned=False, refused=True) == refused
+    assert told("plan", first) == [*BREAKS, ORDER]
+    assert told("update", first, planned=False) == told("status", first) == told("rollback", first) == BREAKS
+    unlike = Compatibility("unknown", "ship_app_first", UNSAFE[1:])
+    assert told("plan", replace(first, schema=unlike), production) == [BREAKS[1], ORDER, *BREAKS, ORDER, "as in development"]
+
+
+def test_what_was_let_through_is_not_told_as_an_error() -> None:
+    """With its flag, before and after the deed; what a rollback would bring back is told before it alone."""
+    paths = tuple(change.path for change in UNSAFE)
+    later = step(
+        environment="production", **WRITES, schema=BREAKING, allowed=paths, rollback_note="a rollback to 1 would bring it back"
+    )
+    assert told("plan", step(**WRITES, schema=BREAKING), later) == [later.rollback_note, *LETS, ORDER, "as in development"]
+    assert told("deploy", later, planned=False) == LETS
+    assert told("deploy", replace(later, allowed=(), error="it failed"), planned=False) == BREAKS
+
+
+def test_why_a_deploy_must_come_first_is_told() -> None:
+    """The compatible changes that the new app does not survive the other way round, and those alone."""
+    needs = SchemaChange("owner", "field_added", "compatible", "The new app needs this field: deploy first.")
+    steps = step(environment="production", **WRITES, schema=Compatibility("compatible", "deploy_first", (needs, UNSAFE[2])))
+    assert told("plan", steps) == [f"owner: {needs.why}", "order: deploy first, then ship the app"]
+    assert told("deploy", steps, planned=False) == []
+
+
+def test_required_fields_are_left_out_where_the_fields_are_shown() -> None:
+    """Only of the object whose fields come or go; a field that is called so is a field."""
+    old = {"properties": {"required": {"type": "string"}, "a": {"properties": {"x": {}}, "required": ["x"]}}, "required": ["a"]}
+    new = {"properties": {"a": {"properties": {"x": {}}, "required": []}}, "required": ["a", "b"]}
+    changes = [
+        Change(f"{SCHEMA}.{field}", *values)
+        for field, values in {
+            "properties.required": ({"type": "string"}, None),
+            "required": (["a"], ["a", "b"]),
+            "properties.a.required": (["x"], []),
+        }.items()
+    ]
+    assert [titles for titles, _ in changed_fields(changes, [old, new])] == [["output required"], ["output a: required"]]
+    assert [titles for titles, _ in changed_fields(changes[1:], [old, new])] == [["output: required"], ["output a: required"]]
+
+
+@pytest.mark.parametrize(("term", "coloured"), [("dumb", False), ("xterm-256color", True)])
+def test_only_a_terminal_that_has_colours_gets_them(term: str, coloured: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal without colours gets the words of a pipe, wrapped to its width; one with them, in escape sequences."""
+    monkeypatch.setenv("TERM", term)
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    changes = (Change("instructions", "Judge it.", "Judge it well. " * 9),)
+    changed = step(state="changed", action="update", id="agent_1", changes=changes)
+    print_steps("plan", [changed], stream, planned=True, scope=Scope())
+    assert ("\x1b[" in stream.getvalue()) is coloured
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+    assert plain.split() == " ".join(printed("plan", changed)).split()
+    assert max(map(len, plain.splitlines())) <= 80 < max(map(len, printed("plan", changed)))

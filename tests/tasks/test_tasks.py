@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
+import gc
 import json
 import os
 import pty
@@ -20,14 +22,19 @@ from typing import IO, Any
 import pytest
 from compatible import Compatible, ModelAnswer
 from conftest import CANARY, MODELS, ROOT, THREE, Host
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
 from loopback import Fault, Loopback
 from terminals import read_to_end
 
-from invoke_assistants import commands
+import invoke_assistants.tasks as asst_tasks
+from invoke_assistants import AsstError, SettingsError, commands
 from invoke_assistants.tasks import exit_codes
+from invoke_assistants.tasks._task import AsstTask
 
 COMMANDS = ["create", "update", "deploy", "admin", "plan", "status", "check", "resolve"]
-KEYS = {"name", "environment", "platform", "id", "state", "action", "digest", "changes", "error"}
+KEYS = {"name", "environment", "platform", "id", "state", "action", "digest", "changes", "error", "schema"}
 
 
 def test_the_main_job_on_the_command_line(host: Host, server: Loopback) -> None:
@@ -60,7 +67,7 @@ def test_the_main_job_on_the_command_line(host: Host, server: Loopback) -> None:
 
 def test_drift_exits_with_3(host: Host, server: Loopback) -> None:
     """The field is named on stderr and in the row; ok is false; status still exits 0."""
-    host.inv("asst.create")
+    host.create()
     server.edit(host.ids()["judge", "development"], instructions="Be kind.")
     refused = host.inv("asst.deploy", "--json")
     assert (refused.code, refused.json["ok"]) == (3, False)
@@ -127,6 +134,37 @@ def test_a_flag_without_its_value_does_not_mean_all(local_host: Host) -> None:
     assert not local_host.path.exists()
 
 
+def test_each_of_several_flags_needs_its_value(local_host: Host) -> None:
+    """A second --only or --allow-breaking without a value is the error that a first one is, wherever it stands."""
+    [bare] = {local_host.inv("asst.create", "--only", *more).err for more in ([], ["--json"])}
+    assert "needed value" in bare
+    for more in (["--only"], ["--only", "--json"], ["--only", "--only", "judge"], ["--env", "development", "--only"]):
+        done = local_host.inv("asst.create", "--only", "planner", *more)
+        assert (done.code, done.out, done.err) == (1, "", bare), more
+    done = local_host.inv("asst.plan", "--allow-breaking", "planner", "--allow-breaking")
+    assert (done.code, "needed value" in done.err) == (1, True)
+    assert not local_host.path.exists()
+    done = local_host.inv("asst.create", "--only", "planner", "--only=judge", "--json", "asst.plan", "--only", "planner")
+    assert done.code == 0
+    assert local_host.ids().keys() == {(name, where) for name in ("planner", "judge") for where in ("development", "production")}
+
+
+def test_a_misspelt_setting_is_said(local_host: Host) -> None:
+    """One line on stderr names it and the one that is meant, never its value; what is near to none may be a host's own."""
+    env = {"ASST_PLATFROM": "canary", "ASST_TEST_REDIS": "canary", "ASST_ROOT": str(local_host.root), "ASST_LOCAL_MODELNAME": "x"}
+    done = local_host.inv("asst.check", "asst.status", "--json", env=env)
+    assert done.code == 0
+    assert done.err.splitlines()[:2] == [
+        "warning: ASST_LOCAL_MODELNAME is no setting; did you mean 'ASST_LOCAL_MODEL_NAME'?",
+        "warning: ASST_PLATFROM is no setting; did you mean 'ASST_PLATFORM'?",
+    ]
+    assert done.err.count("warning: ") == 2
+    assert "canary" not in done.out + done.err
+    assert "warning" not in local_host.inv("asst.status", env={"ASST_STORE_CACHE": "1", "ASST_LOG": "debug", "asst_env": "x"}).err
+    admin = local_host.inv("asst.admin", env={"ASST_STOER": "s.json", "ACTION": "status"})
+    assert admin.err == "warning: ASST_STOER is no setting; did you mean 'ASST_STORE'?\n"
+
+
 def test_json_on_every_failure(host: Host, server: Loopback) -> None:
     """Whatever goes wrong, stdout holds one document, which holds the error."""
     for args, env in (
@@ -138,9 +176,33 @@ def test_json_on_every_failure(host: Host, server: Loopback) -> None:
         result = host.inv(*args, "--json", env=env)
         assert result.code == 1
         assert result.json["ok"] is False
-        assert result.json["error"] in result.err
+        assert result.json["error"] in result.err.replace("\n", "; ")
     host.path.write_text("[]")
     assert "not a store" in host.inv("asst.status", "--json").json["error"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_output_that_cannot_be_written_is_one_line(local_host: Host, flags: tuple[str, ...]) -> None:
+    """Where the disk is full, the command has done its work, and says in one line why it shows nothing."""
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "invoke", "asst.create", *flags]
+        done = subprocess.run(
+            command, cwd=local_host.root, env=local_host.environ(), stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "the output cannot be written: No space left on device")
+    assert "Exception" not in done.stderr
+    assert "unexpected" not in done.stderr
+    assert local_host.store["assistants"]
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_while_the_app_makes_a_dataclass_has_its_exit_code(host: Host, number: str, code: int) -> None:
+    """Python ends by SIGINT after an interrupt in an exec'd string, as a dataclass is made of; ours stands all the same."""
+    host.declare(f"import signal\nexec('signal.raise_signal(signal.{number})')\n{THREE}")
+    command = [sys.executable, "-m", "invoke_assistants", "plan"]
+    done = subprocess.run(command, cwd=host.root, env=host.environ(), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (code, "interrupted; the same command goes on from here\n")
 
 
 def test_json_when_interrupted(host: Host, server: Loopback) -> None:
@@ -180,16 +242,30 @@ def test_what_the_app_prints_is_not_on_stdout(local_host: Host) -> None:
 )
 def test_admin_does_the_action(local_host: Host, action: str, app_env: str | None, environments: set[str]) -> None:
     """ACTION chooses the command. APP_ENV matters for update alone: a later environment means deploy up to it."""
-    local_host.inv("asst.create")
+    local_host.create()
     env = {"ACTION": action} | ({"APP_ENV": app_env} if app_env else {})
     result = local_host.inv("asst.admin", "--json", env=env)
     assert result.code == 0, result.err
     assert {row["environment"] for row in result.json["rows"]} == environments
 
 
+def test_admin_takes_the_flags_of_what_it_does(host: Host, server: Loopback) -> None:
+    """ACTION=update with a later environment is a deploy, with its flags: it goes forward from a rollback; a plain one is not."""
+    host.create()
+    host.edit("Plan it.", "Plan it well.")
+    commands.deploy(host.root)
+    commands.rollback(host.root, env="production", message="bad")
+    env = {"ACTION": "update", "APP_ENV": "production"}
+    done = host.inv("asst.admin", "--resume", "--skip-evals", "--allow-breaking", "planner", env=env)
+    assert done.code == 0, done.err
+    assert server.agents()[host.ids()["planner", "production"]]["instructions"] == "Plan it well."
+    assert "ACTION=update takes no --resume" in host.inv("asst.admin", "--resume", env={"ACTION": "update"}).err
+    assert "--plan does what was planned, also beyond production" in host.inv("asst.admin", "--plan", "x", env=env).err
+
+
 def test_a_env_file_cannot_choose_the_action(local_host: Host) -> None:
     """asst.admin reads ACTION and APP_ENV from the real environment only."""
-    local_host.inv("asst.create")
+    local_host.create()
     (local_host.root / ".env").write_text("ACTION=deploy\nAPP_ENV=production\n")
     assert "ACTION is not set" in local_host.inv("asst.admin").err
     result = local_host.inv("asst.admin", "--json", env={"ACTION": "update"})
@@ -252,7 +328,7 @@ def run_on_a_terminal(host: Host, *args: str, answer: str = "", env: dict[str, s
 
 def test_colours_are_for_terminals(host: Host, server: Loopback) -> None:
     """Output is coloured on a terminal, but not with NO_COLOR and not in a pipe."""
-    host.inv("asst.create")
+    host.create()
     server.edit(host.ids()["judge", "development"], instructions="Be kind.")
     _, shown = run_on_a_terminal(host, "asst.status")
     assert "\x1b[31m" in shown
@@ -274,7 +350,7 @@ def test_a_progress_bar_for_long_work_on_a_terminal(host: Host, server: Loopback
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 3), ("\n", 3)])
 def test_a_terminal_is_asked_before_drift_is_overwritten(host: Host, server: Loopback, answer: str, code: int) -> None:
     """Yes has the effect of --overwrite; anything else changes nothing."""
-    host.inv("asst.create")
+    host.create()
     id = host.ids()["judge", "development"]
     server.edit(id, instructions="Be kind.")
     ended, shown = run_on_a_terminal(host, "asst.update", answer=answer)
@@ -285,7 +361,7 @@ def test_a_terminal_is_asked_before_drift_is_overwritten(host: Host, server: Loo
 
 def test_what_others_wrote_does_not_steer_the_terminal(host: Host, server: Loopback) -> None:
     """Escape sequences in a remote value are shown, not sent."""
-    host.inv("asst.create")
+    host.create()
     server.edit(host.ids()["judge", "development"], instructions="\x1b]0;owned\x07\nBe kind.")
     shown = host.inv("asst.status").out
     assert "\x1b" not in shown
@@ -296,7 +372,7 @@ def test_a_plan_shows_every_edit_of_a_long_prompt(local_host: Host) -> None:
     """Two edits of one line, far apart, are both in the plan, each with a line before and a line after."""
     filler = " ".join(f"rule{number}" for number in range(1000))
     local_host.declare(THREE.replace("Talk.", f"Never offer a refund. {filler} Be kind."))
-    local_host.inv("asst.create")
+    local_host.create()
     local_host.edit("Never offer", "Always offer")
     local_host.edit("Be kind.", "Be unkind.")
     lines = [line.strip() for line in local_host.inv("asst.plan", "--env", "development").out.splitlines()]
@@ -310,7 +386,7 @@ def test_a_plan_shows_every_edit_of_a_long_prompt(local_host: Host) -> None:
 
 def test_what_many_requests_wait_for_is_said_once(host: Host, server: Loopback) -> None:
     """The service delays each of several updates: one line says so."""
-    host.inv("asst.create")
+    host.create()
     host.declare(THREE.replace('"gpt-6-luna"', '"gpt-6-astra"'))
     server.once(Fault(status=429, raw=b"{}", headers={"retry-after-ms": "50"}), path="/v1/agents/", times=3)
     updated = host.inv("asst.update")
@@ -372,8 +448,7 @@ def test_no_output_holds_the_key(host: Host, server: Loopback) -> None:
     shown = ""
     debug = {"OPENAI_LOG": "debug"}
     runs: list[tuple[tuple[str, ...], dict[str, str], Fault | None]] = [
-        (("asst.create",), debug, None),
-        (("--debug", "asst.status"), debug, None),
+        (("--debug", "asst.create", "asst.status"), debug, None),
         (("--debug", "asst.update"), debug, Fault(status=401, raw=json.dumps({"error": {"message": f"bad {CANARY}"}}).encode())),
         (("asst.status", "--json"), debug, Fault(status=500, raw=CANARY.encode())),
         (("asst.status",), {}, Fault(raw=f"<html>{CANARY}".encode())),
@@ -486,7 +561,7 @@ def test_create_says_what_it_left_changed(local_host: Host) -> None:
 
 def test_a_plan_says_once_what_was_deleted_remotely(host: Host, server: Loopback) -> None:
     """A note that repeats the error of its row is not printed."""
-    host.inv("asst.create")
+    host.create()
     id = host.ids()["judge", "production"]
     server.call("DELETE", f"/agents/{id}")
     assert host.inv("asst.plan").out.count("was deleted remotely") == 1
@@ -505,7 +580,7 @@ def test_output_that_is_not_utf_8(local_host: Host) -> None:
 
 def test_a_schema_warning_on_the_command_line_is_one_line(local_host: Host) -> None:
     """The warning is one sentence on stderr, without the path and the source line that Python adds."""
-    local_host.inv("asst.create")
+    local_host.create()
     local_host.edit("    good: bool", "    good: bool\n    points: int")
     done = local_host.inv("asst.run", "judge", "well?")
     [line] = [line for line in done.err.splitlines() if "another schema" in line]
@@ -516,7 +591,7 @@ def test_a_schema_warning_on_the_command_line_is_one_line(local_host: Host) -> N
 
 def test_what_is_recorded_elsewhere_alone_makes_the_last_line_ask(host: Host, server: Loopback) -> None:
     """The last line asks whether platform and URL are right, which is likelier wrong than a second set of instances wanted."""
-    host.inv("asst.create")
+    host.create()
     for command in ("asst.status", "asst.plan"):
         last = host.inv(command, env={"ASST_PLATFORM": "local"}).out.splitlines()[-1]
         assert last == (
@@ -579,7 +654,7 @@ def test_a_message_to_a_closed_pipe_does_not_stop_the_work(host: Host, server: L
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 def test_json_where_a_server_sent_what_json_does_not_have(host: Host, server: Loopback, number: float) -> None:
     """NaN and the infinities, which Python's parser takes and others refuse, become strings."""
-    host.inv("asst.create")
+    host.create()
     server.edit(host.ids()["judge", "development"], instructions="a number")
     page = json.dumps(server.call("GET", "/agents")).replace('"a number"', json.dumps(number))
     server.once(Fault(raw=page.encode()), method="GET")
@@ -594,7 +669,7 @@ def test_json_where_a_server_sent_what_json_does_not_have(host: Host, server: Lo
 
 def test_a_refusal_to_a_closed_pipe_says_why(host: Host, server: Loopback, tmp_path: Path) -> None:
     """``inv asst.update | head`` at drift still exits with 3, and its error is on stderr."""
-    host.inv("asst.create")
+    host.create()
     server.edit(host.ids()["judge", "development"], instructions="by hand")
     reading, writing = os.pipe()
     os.close(reading)
@@ -607,7 +682,7 @@ def test_a_refusal_to_a_closed_pipe_says_why(host: Host, server: Loopback, tmp_p
 
 def test_a_closed_stream_is_no_error(local_host: Host) -> None:
     """With stderr closed, stdout holds the JSON document alone; with stdout closed, the command ends as ever."""
-    commands.create(local_host.root)
+    local_host.create()
     for closed, holds in (("2>&-", True), (">&-", False)):
         done = subprocess.run(
             ["bash", "-c", f"{sys.executable} -m invoke asst.status --json {closed}"],
@@ -616,3 +691,60 @@ def test_a_closed_stream_is_no_error(local_host: Host) -> None:
         assert done.returncode == 0, done
         assert bool(done.stdout) is holds
         assert not holds or json.loads(done.stdout)["ok"]
+
+
+@pytest.mark.parametrize("error", [None, SettingsError("wrong")])
+def test_the_garbage_collector_is_as_it_was_before_a_command(error: AsstError | None) -> None:
+    """A command collects more rarely while it runs, and puts back what it found, however it ends."""
+    during = []
+
+    def body(c: Context) -> None:
+        during.append(gc.get_threshold())
+        if error:
+            raise error
+
+    before = gc.get_threshold()
+    gc.set_threshold(701, 11, 12)
+    try:
+        with pytest.raises(Exit) if error else contextlib.nullcontext():
+            AsstTask(body)(Context())
+        assert gc.get_threshold() == (701, 11, 12)
+        assert during[0][0] > 10_000
+    finally:
+        gc.set_threshold(*before)
+
+
+def test_a_garbage_collector_that_is_off_stays_off() -> None:
+    """A host that collects no garbage has its reasons."""
+    before = gc.get_threshold()
+    gc.set_threshold(0, 11, 12)
+    during = []
+    try:
+        AsstTask(lambda c: during.append(gc.get_threshold()))(Context())
+        assert during == [(0, 11, 12)]
+    finally:
+        gc.set_threshold(*before)
+
+
+def test_a_command_looks_for_no_garbage_when_it_ends(local_host: Host) -> None:
+    """All that is loaded is frozen at the end of the process, and not before: a host's own tasks may run for long."""
+    with (local_host.root / "tasks.py").open("a") as file:
+        file.write(
+            "\nimport atexit, gc\nfrom invoke import task\n"
+            "atexit.register(lambda: print('at the end', gc.get_freeze_count() > 0))\n"
+            "@task\ndef after(c):\n    'Count.'\n    print('before', gc.get_freeze_count())\nns.add_task(after)\n"
+        )
+    found = subprocess.run(
+        [sys.executable, "-m", "invoke", "asst.status", "after"],
+        cwd=local_host.root, env=local_host.environ(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert found.stdout.splitlines()[-2:] == ["before 0", "at the end True"]
+
+
+def test_a_copy_of_a_task_has_lists_of_its_own() -> None:
+    """What a host adds to the task of one collection is in no other: neither a task before it nor a help text."""
+    one, other = (Collection.from_module(asst_tasks) for _ in range(2))
+    one.tasks["deploy"].pre.append("lint")
+    one.tasks["deploy"].help["only"] = "mine"
+    assert not other.tasks["deploy"].pre
+    assert other.tasks["deploy"].help["only"] != "mine"

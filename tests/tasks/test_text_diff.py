@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from invoke_assistants.tasks.text_diff import diff_lines, mark_edits
+from invoke_assistants.tasks.text_diff import change_lines, diff_lines, mark_edits
+from invoke_assistants.types import Change
 
 VOCABULARY = [f"word{number}" for number in range(400)]
 PROMPT = " ".join(random.Random(1).choices(VOCABULARY, k=1400))  # about 10,000 characters
@@ -102,6 +103,14 @@ def test_json_is_compared_by_words() -> None:
     assert sides(None, schema)[1] == [line.strip() for line in json.dumps(schema, indent=2).split("\n")]
     assert sides(3, "3") == (["3"], ['"3"'])
     assert sides(True, None) == (["true"], ["null"])
+
+
+def test_what_is_not_there_is_no_null() -> None:
+    """A field without a value on one side is absent; a null in a list, or in a value, is a null."""
+    assert list(change_lines(Change("a", None, "(absent)"))) == ["- (absent)", '+ "(absent)"']
+    assert list(change_lines(Change("a", [None], None))) == ["- [null]", "+ (absent)"]
+    assert list(change_lines(Change("a", "x" * 200, None)))[-1] == "+ (absent)"
+    assert list(change_lines(Change("enum[1]", "a", None))) == ['- "a"', "+ null"]
 
 
 def test_scripts_without_spaces_are_compared_by_characters() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import THREE, Host
+from conftest import THREE, Host, inv_script
 from invoke import Context, Exit
 
 from invoke_assistants import commands, tasks
@@ -62,7 +62,13 @@ class Watching:
 
 @pytest.fixture
 def project(local_host: Host) -> Host:
-    """A project with three instances in each environment."""
+    """A project with three instances in each environment; the Python of its tasks forks what it starts, as ``Host.inv`` does."""
+    python = local_host.root / ".git" / "python"  # where no save is seen
+    python.parent.mkdir()
+    python.write_text(inv_script())
+    python.chmod(0o755)
+    tasks = local_host.root / "tasks.py"
+    tasks.write_text(f"{tasks.read_text()}\nimport sys\nsys.executable = {str(python)!r}\n")
     (local_host.root / "hosted.py").write_text(THREE)
     commands.create(local_host.root)
     return local_host

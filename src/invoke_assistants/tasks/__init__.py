@@ -9,15 +9,20 @@ from invoke.collection import Collection
 
 from ._admin import admin
 from ._chat import chat
-from ._manage import adopt, check, create, delete, deploy, forget, plan, resolve, serve, status, update
+from ._deploy import deploy, plan
+from ._eval import evaluate
+from ._history import history
+from ._manage import adopt, check, create, delete, forget, resolve, serve, status, update
 from ._migrate import migrate
+from ._rollback import rollback
 from ._run import run
+from ._show import show
 from ._store import store
 from ._watch import watch
 
 __all__ = [
-    "admin", "adopt", "chat", "check", "create", "delete", "deploy", "forget", "migrate", "ns", "plan", "resolve", "run", "serve",
-    "status", "store", "update", "watch",
+    "admin", "adopt", "chat", "check", "create", "delete", "deploy", "evaluate", "forget", "history", "migrate", "ns", "plan",
+    "resolve", "rollback", "run", "serve", "show", "status", "store", "update", "watch",
 ]  # fmt: skip
 
 ns = Collection("asst")
@@ -25,11 +30,13 @@ for _task in (
     create,
     update,
     deploy,
+    rollback,
     delete,
     forget,
     adopt,
     admin,
     plan,
+    evaluate,
     check,
     resolve,
     serve,
@@ -37,6 +44,8 @@ for _task in (
     chat,
     watch,
     migrate,
+    show,
+    history,
     store,
 ):
     ns.add_task(_task)

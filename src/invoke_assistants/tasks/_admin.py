@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 
 from ..errors import AsstError, SettingsError
-from ._manage import check, create, deploy, plan, status, update
-from ._task import DRY, ENV, JSON, NAMES, ONLY, OVERWRITE, RECREATE, YES, AsstTask, CommandOutput, find_root, is_dry_run, task
+from ._deploy import deploy, plan
+from ._manage import check, create, status, update
+from ._task import DRY, ENV, NAMES, ONLY, OVERWRITE, YES, AsstTask, CommandOutput, find_root, is_dry_run, task
 
 if TYPE_CHECKING:
     from ..types import Step
@@ -28,16 +29,17 @@ ACTIONS: dict[str, AsstTask] = {
 
 
 @task(
-    iterable=["only"],
+    iterable=["only", "allow_breaking"],
     help={
         "only": ONLY,
         "env": ENV,
-        "json": JSON,
+        "json": "print one JSON document on stdout, all else on stderr",
         "dry-run": DRY,
-        "check": "with ACTION=plan, as for asst.plan",
-        "offline": "with ACTION=plan, as for asst.plan",
+        **dict.fromkeys(("check", "markdown", "offline", "out"), "with ACTION=plan, as for asst.plan"),
+        "allow-breaking": "with ACTION=plan or deploy, as for asst.deploy",
+        **dict.fromkeys(("plan", "resume", "skip-evals"), "with ACTION=deploy, as for asst.deploy"),
         "overwrite": OVERWRITE,
-        "recreate": RECREATE,
+        "recreate": "with ACTION=create, as for asst.create",
         "yes": YES,
     },
 )
@@ -48,25 +50,32 @@ def admin(
     json: bool = False,
     dry_run: bool = False,
     check: bool = False,
+    markdown: bool = False,
     offline: bool = False,
+    out: str | None = None,
+    plan: str | None = None,
+    allow_breaking: Iterable[str] | None = None,
     overwrite: bool = False,
     recreate: bool = False,
+    resume: bool = False,
+    skip_evals: bool = False,
     yes: bool = False,
 ) -> list[Step]:
     """Run what ACTION names: create, update, deploy, plan, status or check.
-
     If ACTION=update and APP_ENV names a later environment, deploy up to that one.
 
     Example: ACTION=deploy inv asst.admin --dry-run
     """
     flags = {
-        "only": only, "env": env, "json": json, "dry_run": dry_run, "check": check, "offline": offline, "overwrite": overwrite,
-        "recreate": recreate, "yes": yes,
+        "only": only, "env": env, "json": json, "dry_run": dry_run, "check": check, "markdown": markdown,
+        "offline": offline, "out": out, "plan": plan, "allow_breaking": allow_breaking, "overwrite": overwrite,
+        "recreate": recreate, "resume": resume, "skip_evals": skip_evals, "yes": yes,
     }  # fmt: skip
-    given = {name: value for name, value in flags.items() if value}
+    given = {name: value for name, value in flags.items() if value or value == ""}  # an empty name is an error, not no name
     try:
-        action = _find_action(given)
+        action = _find_action()
         through = None if env else _find_last_environment(c, action)
+        _check_flags(given, action, through)
     except AsstError:
         with CommandOutput("admin", json):
             raise
@@ -78,14 +87,14 @@ def admin(
     dry = is_dry_run(c, dry_run)
     with CommandOutput("deploy", json, planned=dry, check=dry) as output:
         output.steps = commands.deploy(
-            find_root(c), only or (), through=through, dry_run=dry, overwrite=overwrite, confirm=output.confirm(yes),
-            reporter=output.terminal,
+            find_root(c), only or (), through=through, dry_run=dry, overwrite=overwrite, allow_breaking=allow_breaking or (),
+            resume=resume, skip_evals=skip_evals, confirm=output.confirm(yes), reporter=output.terminal,
         )  # fmt: skip
     return output.steps
 
 
-def _find_action(flags: Iterable[str]) -> AsstTask:
-    """The task that ACTION names, which must take these flags."""
+def _find_action() -> AsstTask:
+    """The task that ACTION names."""
     from ..text import did_you_mean
 
     name = os.environ.get("ACTION", "")
@@ -96,11 +105,19 @@ def _find_action(flags: Iterable[str]) -> AsstTask:
         raise SettingsError(f"the variable ACTION is not set: ACTION=NAME inv asst.admin, with one of {known}")
     if name not in ACTIONS:
         raise SettingsError(f"no ACTION {name!r:.80}; known: {known}{did_you_mean(name, ACTIONS)}")
-    arguments = {argument.name for argument in ACTIONS[name].get_arguments()}
+    return ACTIONS[name]
+
+
+def _check_flags(flags: Iterable[str], action: AsstTask, through: str | None) -> None:
+    """Raise where what is done takes not all of these flags: an update through a later environment is a deploy."""
+    arguments = {argument.name for argument in (deploy if through else action).get_arguments()}
     for flag in flags:
         if flag not in arguments:
-            raise SettingsError(f"ACTION={name} takes no --{flag.replace('_', '-')}")
-    return ACTIONS[name]
+            raise SettingsError(f"ACTION={os.environ['ACTION']} takes no --{flag.replace('_', '-')}")
+    if through and "plan" in flags:
+        raise SettingsError(
+            f"--plan does what was planned, also beyond {through}: ACTION=deploy inv asst.admin --plan FILE does it"
+        )
 
 
 def _find_last_environment(c: Context, action: AsstTask) -> str | None:

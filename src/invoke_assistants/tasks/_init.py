@@ -75,7 +75,7 @@ def _print_diff(scaffold: Scaffold) -> None:
     """Print each file as a unified diff; in colour on a terminal."""
     from rich.text import Text
 
-    from .output import console
+    from .printer import console
 
     out = console(sys.stdout)
     styles = {"-": "red", "+": "green", "@": "cyan"}

@@ -16,10 +16,10 @@ from .exit_codes import format_error
 if TYPE_CHECKING:
     from ..types import Step
 
-__all__ = ["adopt", "check", "create", "delete", "deploy", "forget", "plan", "resolve", "serve", "status", "update"]
+__all__ = ["adopt", "check", "create", "delete", "forget", "resolve", "serve", "status", "update"]
 
 
-@task(iterable=["only"], help=WRITE | {"recreate": RECREATE})
+@task(iterable=["only"], help=WRITE | {"recreate": RECREATE, "yes": "do not ask; --recreate is still needed"})
 def create(
     c: Context,
     only: Iterable[str] | None = None,
@@ -70,34 +70,6 @@ def update(
             root, only or (), env, dry_run=dry, overwrite=overwrite, confirm=output.confirm(yes), reporter=output.terminal
         )
         output.narrow(only, env, later=len(Settings.load(root).environments) > 1)
-    return output.steps
-
-
-@task(iterable=["only"], help=WRITE | {"overwrite": OVERWRITE})
-def deploy(
-    c: Context,
-    only: Iterable[str] | None = None,
-    env: str | None = None,
-    json: bool = False,
-    dry_run: bool = False,
-    overwrite: bool = False,
-    yes: bool = False,
-) -> list[Step]:
-    """Bring every environment up to date with the code, one after another.
-
-    Each environment starts only when the one before it is complete. Nothing is
-    created.
-
-    Example: inv asst.deploy --only judge_answer --dry-run
-    """
-    from .. import commands
-
-    dry = is_dry_run(c, dry_run)
-    with CommandOutput("deploy", json, planned=dry, check=dry) as output:
-        output.narrow(only, env)
-        output.steps = commands.deploy(
-            find_root(c), only or (), env, dry_run=dry, overwrite=overwrite, confirm=output.confirm(yes), reporter=output.terminal
-        )
     return output.steps
 
 
@@ -161,36 +133,6 @@ def forget(c: Context, name: str, env: str, json: bool = False) -> list[Step]:
 
     with CommandOutput("forget", json) as output:
         output.steps = commands.forget(name, env, find_root(c), reporter=output.terminal)
-    return output.steps
-
-
-@task(
-    iterable=["only"],
-    help={
-        "only": ONLY,
-        "env": ENV,
-        "json": JSON,
-        "check": "exit with 2 if changes are pending, with 3 if deploy would be refused",
-        "offline": "compare with the store only; send no request",
-    },
-)
-def plan(
-    c: Context,
-    only: Iterable[str] | None = None,
-    env: str | None = None,
-    json: bool = False,
-    check: bool = False,
-    offline: bool = False,
-) -> list[Step]:
-    """Show what differs from the code, field by field; write nothing.
-
-    Example: inv asst.plan --env production --check
-    """
-    from .. import commands
-
-    with CommandOutput("plan", json, planned=True, check=check) as output:
-        output.narrow(only, env)
-        output.steps = commands.plan(find_root(c), only or (), env, from_store=offline, reporter=output.terminal)
     return output.steps
 
 

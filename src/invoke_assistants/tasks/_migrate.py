@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,6 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from ..errors import AsstError, SettingsError, StoreError
-from ..migrate.export import EXPECTED
-from ..store.atomic_write import write_atomic
-from ..store.strict_json import load_json
 from ..text import one_line
 from ._task import JSON, task
 from .exit_codes import format_error
@@ -61,6 +57,7 @@ def migrate(c: Context, file: str, to: str | None = None, json: bool = False) ->
 
 def _migrate_file(file: str, to: str | None) -> Migration:
     from ..migrate.migration import migrate
+    from ..store.atomic_write import write_atomic
 
     # An empty value must not mean stdout: a script's variable may be unset.
     if to is not None and (not to.strip() or Path(to).exists()):
@@ -88,9 +85,11 @@ def _print_report(made: Migration, to: str | None, json: bool) -> None:
 
 
 def _json_document(made: Migration, error: str | None) -> str:
+    from json import dumps
+
     fields = [{"name": note.name, "field": note.field, "outcome": note.outcome, "note": note.note} for note in made.fields]
     out = {"command": "migrate", "ok": error is None, "error": error, "rows": [], "source": made.source, "fields": fields}
-    return json_module.dumps(out, indent=2)
+    return dumps(out, indent=2)
 
 
 def read_export(path: Path) -> Any:
@@ -99,6 +98,9 @@ def read_export(path: Path) -> Any:
     Raises:
         SettingsError: the file is missing, unreadable, or no JSON.
     """
+    from ..migrate.export import EXPECTED
+    from ..store.strict_json import load_json
+
     try:
         values = load_json(path, path.read_bytes(), several=True)
     except OSError as error:

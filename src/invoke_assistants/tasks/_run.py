@@ -9,7 +9,6 @@ from typing import Any
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from ..ask.turn import TEMPORARY_PREFIX
 from ..errors import AnswerError
 from ._task import JSON, find_root, is_dry_run, task
 from .exit_codes import format_error
@@ -32,6 +31,7 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
     Example: inv asst.run judge_answer @answer.txt --env production
     """
     from ..ask import by_name
+    from ..ask.turn import TEMPORARY_PREFIX
     from .output import describe_answer_error, json_document, print_raw_answer, print_reply
     from .plain_messages import plain_messages
     from .prompts import read_prompt

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 
 from ..errors import SettingsError
-from ..store.entries import entries
-from ..store.strict_json import load_json
 from ..text import count
 from ._task import JSON, CommandOutput, find_root, task
 
@@ -78,6 +76,9 @@ def store(
 
 def _lines(report: StoreReport) -> Iterator[str]:
     """What the command says to people."""
+    from ..store.entries import entries
+    from ..store.strict_json import load_json
+
     info = report.info
     if report.revisions is not None:
         yield f"{info.label}: revision {info.revision} is the one in use, {_holds(info.records, info.pending)}"

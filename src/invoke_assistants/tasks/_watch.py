@@ -19,6 +19,8 @@ __all__ = ["watch"]
 def watch(c: Context, only: Iterable[str] | None = None) -> None:
     """Check every save and update the first environment, until Ctrl-C.
 
+    Needs the extra ``watch``.
+
     Example: inv asst.watch --only judge_answer
     """
     from .watch_loop import watch_project

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from invoke.exceptions import Exit
 
 from ..ask.dialogue import Dialogue
-from ..ask.turn import Question, ToolCall
+from ..ask.question import Question, ToolCall
 from ..errors import AnswerError, AsstError, PlatformError, SettingsError
+from ..reconcile.rows import json_value
 from ..text import count, did_you_mean, one_line
 from .exit_codes import is_terminated
-from .output import console, describe_answer_error, json_value, print_answer, print_raw_answer, tell_how_to_go_on
+from .output import describe_answer_error, print_answer, print_raw_answer, tell_how_to_go_on
+from .printer import console
 from .spelling import spell_commands
 from .terminal import waiting
 

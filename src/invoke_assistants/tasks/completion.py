@@ -19,12 +19,14 @@ KINDS = {  # of a parameter's value; every other is text, which nothing complete
     "only": "assistant",
     "name": "assistant",
     "env": "environment",
+    "against": "environment",
     "ours": "record",
     "theirs": "record",
     "file": "file",
     "to": "file",
     "copy_to": "file",
     "recover": "file",
+    "junit": "file",
 }
 
 

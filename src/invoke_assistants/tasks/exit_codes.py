@@ -24,6 +24,11 @@ __all__ = ["PENDING", "discard_output", "end_at_next_signal", "exit_code_of", "f
 PENDING = 2  # changes are pending
 INTERRUPTED, TERMINATED = 130, 143
 
+_AFTER_INTERRUPT: dict[str | None, str] = {  # where the same command, once all is done, would do more
+    "rollback": "inv asst.status shows what was rolled back; the same command finishes what is open, or else goes a digest"
+    " further back",
+}
+
 _terminated = threading.Event()
 
 
@@ -79,6 +84,9 @@ def end_at_next_signal() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end_at_once)
+    # Python ends ``python -m`` by SIGINT, whatever the exit code, once an interrupt has left an exec'd string, such as that of
+    # a dataclass; the next such string makes it forget that.
+    exec("")  # noqa: S102
     atexit.register(_ignore_signals)
 
 
@@ -89,7 +97,7 @@ def _ignore_signals() -> None:
 
 
 def discard_output(error: str | None = None) -> None:
-    """Drop what is still to be written to a closed pipe, or the interpreter would complain at its end.
+    """Drop what is still to be written to a closed pipe or a full disk, or the interpreter would complain at its end.
 
     Args:
         error: goes to stderr, unless that is closed, too.
@@ -99,17 +107,18 @@ def discard_output(error: str | None = None) -> None:
         try:
             stream.write(f"{last}\n" if last else "")
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
             os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
-def format_error(error: BaseException) -> tuple[str, int]:
-    """One line for people, and the exit code."""
+def format_error(error: BaseException, command: str | None = None) -> tuple[str, int]:
+    """One line for people, and the exit code; ``command`` is what was running."""
     if isinstance(error, AsstError):
         return spell_commands(str(error)), error.exit_code
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted; the same command goes on from here", TERMINATED if _terminated.is_set() else INTERRUPTED
+        following = _AFTER_INTERRUPT.get(command, "the same command goes on from here")
+        return spell_commands(f"interrupted; {following}"), TERMINATED if _terminated.is_set() else INTERRUPTED
     logging.getLogger(__name__).debug("unexpected", exc_info=error)
     message = one_line(f"unexpected {type(error).__name__}: {error}") + spell_commands("; inv --debug shows where")
     return message, AsstError.exit_code

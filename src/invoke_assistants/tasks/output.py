@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import chain
 from typing import IO, TYPE_CHECKING, Any
 
-from ..ask.turn import TEMPORARY_PREFIX
+from ..reconcile.rows import json_value, row_of
 from ..text import printable
-from ..types import ID, Change, JSONObject, Step, short
-from .schema_paths import readable_field
+from ..types import ID, Change, Compatibility, Step, short
+from .printer import Printer, Styled, printing, styled
+from .schema_paths import changed_fields, schemas_of
 from .spelling import spell_commands, spell_steps
-from .summary import Scope, next_commands, outcome, outcome_title, summarize
+from .summary import ORDERS, Scope, next_commands, outcome, outcome_title, schema_steps, summarize, why_deploy_first
 from .table import ABSENT, OUTCOME, fit_rows, width_of
-from .text_diff import diff_lines, mark_edits
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-
     from ..ask.reply import Reply
 
 __all__ = [
-    "console",
     "describe_answer_error",
     "json_document",
-    "json_value",
     "print_answer",
+    "print_changes",
+    "print_line",
     "print_raw_answer",
     "print_reply",
+    "print_schema",
     "print_steps",
     "tell_how_to_go_on",
 ]
@@ -48,36 +48,8 @@ _STYLES = {
 
 def json_document(command: str, steps: Sequence[Step], error: str | None, ok: bool, **more: Any) -> str:
     """The document that ``--json`` prints; ``more`` are the keys that one command adds."""
-    rows = [
-        {
-            "name": step.name,
-            "environment": step.environment,
-            "platform": step.platform,
-            "id": step.id,
-            "state": step.state,
-            "action": step.action,
-            "digest": step.digest,
-            "changes": [{"field": each.field, "before": each.before, "after": each.after} for each in step.changes],
-            "error": step.error,
-        }
-        for step in spell_steps(steps)
-    ]
-    document = {"command": command, "ok": ok, "error": error, "rows": rows, **more}
+    document = {"command": command, "ok": ok, "error": error, "rows": [row_of(step) for step in spell_steps(steps)], **more}
     return json_value(document, indent=2)
-
-
-def json_value(value: Any, indent: int | None = None) -> str:
-    """A value as JSON in ASCII, on one line where there is no indent."""
-    return json.dumps(_as_json(value), indent=indent, allow_nan=False)
-
-
-def _as_json(value: Any) -> Any:
-    """A value in which NaN and the infinities, which JSON does not have, are strings."""
-    if isinstance(value, dict):
-        return {key: _as_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_json(item) for item in value]
-    return json.dumps(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_reply(step: Step, reply: Reply[Any], output: Any, *, printed: bool) -> None:
@@ -102,6 +74,8 @@ def print_answer(output: Any) -> None:
 
 def tell_how_to_go_on(session: str, flags: str = "") -> str:
     """What goes on in a conversation: the flags to type."""
+    from ..ask.turn import TEMPORARY_PREFIX
+
     if session.startswith(TEMPORARY_PREFIX):
         return "the server keeps no conversation to go on with"
     if not ID.fullmatch(session):  # what people type into a shell must be an id and nothing else
@@ -160,122 +134,143 @@ def print_steps(
         scope: what the next command is narrowed to; without it, none is named.
     """
     planned, steps = planned or refused, spell_steps(steps)
-    width = width_of(stream)
-    out = console(stream, width)
-    with out.capture() as captured:
+    with printing(stream) as out:
         if steps:
-            _print_table(command, steps, out, width, planned=planned, error=error)
+            _print_table(command, steps, out, width_of(stream), planned=planned, error=error)
         summary = summarize(command, steps, planned=planned)
         if error != summary:
-            _print(out, _text(spell_commands(f"refused, nothing was written: {summary}" if refused else summary)))
+            print_line(out, spell_commands(f"refused, nothing was written: {summary}" if refused else summary))
         for following in next_commands(command, steps, scope, planned=planned) if scope and not (refused or error) else ():
-            _print(out, _text("next: ").append(spell_commands(following), "bold"))
-    print(captured.get(), end="", file=stream, flush=True)  # in one piece: rich would exit by itself on a closed pipe
+            out.line([("next: ", ""), (spell_commands(following), "bold")])
 
 
-def _print_table(command: str, steps: Sequence[Step], out: Console, width: int, *, planned: bool, error: str | None) -> None:
+def _print_table(command: str, steps: Sequence[Step], out: Printer, width: int, *, planned: bool, error: str | None) -> None:
     titles = "ASSISTANT", "ENVIRONMENT", outcome_title(command, steps, planned=planned), "ID", "DIGEST"
     rows = [titles, *(_cells(step, outcome(command, step, planned=planned)) for step in steps)]
     header, *lines = fit_rows(rows, width)
     for line in header:
-        _print(out, _row(line, "bold", "bold"))
-    shown: dict[str, str] = {}
-    for step, row, remarks in zip(steps, lines, _remarks(command, steps, error), strict=True):
+        out.line(_row(line, "bold", "bold"))
+    shown: dict[str, str] = {}  # where the same differences stand already
+    told: set[str] = set()  # of schemas
+    order = planned and command in ("plan", "deploy")
+    at = {step.key for step in schema_steps(steps)}
+    for step, row, remarks in zip(steps, lines, _remarks(command, steps, error, planned=planned), strict=True):
         style = "red" if step.error else _STYLES.get(step.state or "", "green")
         for line in row:
-            _print(out, _row(line, "", style))
+            out.line(_row(line, "", style))
         for remark in remarks:
-            _print(out, remark, indent=4)
-        if step.changes and (planned or step.action == "update"):
-            # As JSON, in which 1 and true differ.
-            same = json.dumps([step.name, *((change.field, change.before, change.after) for change in step.changes)])
-            if same in shown:
-                _print(out, _text(f"as in {shown[same]}", "dim"), indent=4)
-            else:
-                _print_differences(step, out)
-            shown.setdefault(same, step.environment)
+            out.line(remark, indent=4)
+        written = planned or step.action == "update"
+        if step.schema and written and step.key in at:
+            allowed = () if step.desired and step.desired.held else step.allowed  # a rollback keeps those of what it leaves
+            same = json.dumps([step.name, asdict(step.schema), allowed])
+            if same not in told:
+                told.add(same)
+                print_schema(step.schema, out, allowed)
+                if order:
+                    _print_order(step.schema, out)
+        same = json.dumps([step.name, *((each.field, each.before, each.after) for each in step.changes)])  # where 1 is not true
+        where = shown.setdefault(same, step.environment) if step.changes and written else step.environment
+        if comparison := _compared_with(where, step):
+            print_line(out, comparison, "dim", indent=4)
+        if written and where == step.environment:
+            print_changes(step.changes, schemas_of(step), out)
 
 
-def _print_differences(step: Step, out: Console) -> None:
-    """Print what changes, field by field."""
-    schemas = [_schema(step.remote), _schema(step.desired.payload if step.desired else None)]
-    shared: dict[str, list[Change]] = {}  # fields whose keyword changed in the same way share their lines
-    for change in step.changes:
-        keyword = change.field.rpartition(".")[2]
-        shared.setdefault(json.dumps([keyword, change.before, change.after]), []).append(change)
-    for changes in shared.values():
-        for change in changes:
-            _print(out, _text(readable_field(change.field, schemas), "bold"), indent=4)
-        for text in _difference(changes[0]):
-            _print_wrapped(out, text, indent=6)
+def _compared_with(environment: str, step: Step) -> str | None:
+    """How a step compares with earlier ones, said once; ``environment`` is where the same differences stand."""
+    if environment == step.environment:
+        return step.promotion
+    if not step.promotion:
+        return f"as in {environment}"
+    first, *more = step.promotion.split(", ")
+    same = first == f"as {environment}" and not any(each.startswith("but ") for each in more)
+    return step.promotion if same else f"{step.promotion}; changes as in {environment}"
 
 
-def _schema(instance: JSONObject | None) -> Any:
-    """The output schema that a payload or a remote object holds."""
-    text = (instance or {}).get("text") or {}
-    return (text.get("format") or {}).get("schema")
+def print_schema(schema: Compatibility | None, out: Printer, allowed: Collection[str]) -> None:
+    """Print what an app that runs may not read; ``allowed`` are the paths of what was let through."""
+    for change in schema.unsafe if schema else ():
+        verdict, style = ("let through:", "yellow") if change.path in allowed else (change.verdict, "red")
+        print_line(out, f"{verdict} {change.path}: {change.why}", style, indent=4)
 
 
-def _print(out: Console, text: Text, indent: int = 0) -> None:
-    """Print a text on one line, however long: a command in it must be whole when it is copied."""
-    out.print(" " * indent, text, sep="", soft_wrap=True)
+def _print_order(schema: Compatibility, out: Printer) -> None:
+    """Print in which order an app and its instance go out, and why a deploy must come first."""
+    for change in why_deploy_first(schema):
+        print_line(out, f"{change.path}: {change.why}", indent=4)
+    print_line(out, f"order: {ORDERS[schema.order]}", indent=4)
 
 
-def _print_wrapped(out: Console, text: Text, indent: int) -> None:
-    """Print a text behind an indent; what does not fit a terminal's line goes to further lines, two columns to the right."""
-    room = out.width - indent - 2
-    lines = text.wrap(out, room) if out.is_terminal and room > 20 else [text]
-    for number, line in enumerate(lines):
-        _print(out, line, indent + 2 * bool(number))
+def print_changes(changes: Iterable[Change], schemas: Sequence[Any], out: Printer) -> None:
+    """Print what changes, field by field.
+
+    Args:
+        schemas: the output schemas before and after.
+    """
+    for titles, change in changed_fields(changes, schemas):
+        for title in titles:
+            print_line(out, title, "bold", indent=4)
+        for text in _difference(change):
+            out.wrapped(text, indent=6)
+
+
+def print_line(out: Printer, text: str, style: str = "", indent: int = 0) -> None:
+    """Print a text, made safe, on one line."""
+    out.line(styled(text, style), indent)
 
 
 def _cells(step: Step, outcome: str) -> tuple[str, ...]:
     """A row of the table, safe to print: remote values must not steer the terminal."""
-    return tuple(map(printable, (step.name, step.environment, outcome, step.id or ABSENT, short(step.digest or ABSENT))))
+    held = step.record if step.action == "none" and step.record and step.record.held else None  # nothing brings it elsewhere
+    digest = held.digest if held else step.digest
+    return tuple(map(printable, (step.name, step.environment, outcome, step.id or ABSENT, short(digest or ABSENT))))
 
 
-def _row(cells: Sequence[tuple[int, str]], style: str, outcome_style: str) -> Text:
-    from rich.text import Text
-
-    return Text.assemble(*((cell, outcome_style if column == OUTCOME else style) for column, cell in cells))
+def _row(cells: Sequence[tuple[int, str]], style: str, outcome_style: str) -> Styled:
+    return [(cell, outcome_style if column == OUTCOME else style) for column, cell in cells]
 
 
-def _remarks(command: str, steps: Sequence[Step], error: str | None) -> Iterator[list[Text]]:
-    """The errors and notes below each row, each printed once."""
-    printed: set[tuple[str, str]] = set()
+def _remarks(command: str, steps: Sequence[Step], error: str | None, *, planned: bool) -> Iterator[list[Styled]]:
+    """The errors and notes below each row; what several rows share stands below the first of them, with their number."""
+    remarks: list[dict[tuple[str, str], str]] = []
     for step in steps:
         whose = step.name if command == "check" else ""  # check's remarks do not name the assistant, so each needs its row
         note = step.note if step.note and step.note not in (step.error or "") else None
-        found = []
-        for remark, style in ((step.error, "red"), (note, "dim")):
-            if remark and (whose, remark) not in printed and not _holds(error, remark):
-                printed.add((whose, remark))
-                found.append(_text(remark, style))
-        yield found
+        given = (
+            (step.error, "red"),
+            (note, "dim"),
+            (step.model_life, "dim"),
+            (step.rollback_note if planned else None, "dim"),
+        )
+        remarks.append({(whose, remark): style for remark, style in given if remark and not _holds(error, remark)})
+    rows = Counter(chain.from_iterable(remarks))
+    printed: set[tuple[str, str]] = set()
+    for row in remarks:
+        new = {key: style for key, style in row.items() if key not in printed}
+        printed |= new.keys()
+        yield [styled(f"{key[1]} ({rows[key]} rows)" if rows[key] > 1 else key[1], style) for key, style in new.items()]
 
 
 def _holds(error: str | None, remark: str) -> bool:
     """Whether an error repeats a remark, word for word."""
-    return re.search(rf"(?<!\w){re.escape(remark)}(?!\w)", error or "") is not None
+    return remark in (error or "") and re.search(rf"(?<!\w){re.escape(remark)}(?!\w)", error or "") is not None
 
 
-def _difference(change: Change) -> Iterator[Text]:
+def _difference(change: Change) -> Iterator[Styled]:
     """The lines of one difference, the words that differ marked for a terminal."""
-    for line, edited in mark_edits(diff_lines(change.before, change.after)):
-        text = _text(line, {"-": "red", "+": "green"}.get(line[0], "dim"))
-        for start, end in edited:
-            text.stylize("reverse", start, end)
-        yield text
+    from .text_diff import change_lines, mark_edits  # not where nothing differs
+
+    styles = {"-": "dim" if change.before is None else "red", "+": "dim" if change.after is None else "green"}
+    for line, edited in mark_edits(change_lines(change)):
+        yield list(_marked(printable(line), styles.get(line[0], "dim"), edited))
 
 
-def _text(text: str, style: str = "") -> Text:
-    from rich.text import Text
-
-    return Text(printable(text), style=style)
-
-
-def console(stream: IO[str], width: int | None = None) -> Console:
-    """A rich console that prints text as it is; colours are for terminals."""
-    from rich.console import Console
-
-    return Console(file=stream, highlight=False, emoji=False, markup=False, width=width)
+def _marked(line: str, style: str, edited: Iterable[tuple[int, int]]) -> Iterator[tuple[str, str]]:
+    """The parts of a line, those that are edited in reverse."""
+    at = 0
+    for start, end in edited:
+        yield line[at:start], style
+        yield line[start:end], f"{style} reverse"
+        at = end
+    yield line[at:], style

@@ -2,15 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["SCHEMA", "readable_field"]
+from ..reconcile.schema_change import output_schema_of
+from ..types import Change, Step
+
+__all__ = ["SCHEMA", "changed_fields", "readable_field", "schemas_of"]
 
 SCHEMA = "text.format.schema"
 _BRANCHES = ("anyOf", "oneOf", "allOf")
 
 Token = str | int
+
+
+def schemas_of(step: Step) -> list[Any]:
+    """The output schemas that an instance has and is to have; None for text, or where there is none."""
+    return [output_schema_of(each or {}) for each in (step.remote, step.desired.payload if step.desired else None)]
+
+
+def changed_fields(changes: Iterable[Change], schemas: Sequence[Any]) -> Iterator[tuple[list[str], Change]]:
+    """What changes in an instance: each difference with the fields that share it, as people read them.
+
+    Fields whose keyword changes in the same way share their difference; it is the first one's ``Change``. A list of required
+    fields is left out where fields of its object come or go, which says the same.
+    """
+    shared: dict[str, list[Change]] = {}
+    for change in _without_required(changes, schemas):
+        keyword = change.field.rpartition(".")[2]
+        shared.setdefault(json.dumps([keyword, change.before, change.after]), []).append(change)
+    for alike in shared.values():
+        yield [readable_field(change.field, schemas) for change in alike], alike[0]
+
+
+def _without_required(changes: Iterable[Change], schemas: Sequence[Any]) -> Iterator[Change]:
+    objects: list[Sequence[Token]] = []  # where fields come or go
+    required: dict[str, Sequence[Token]] = {}  # by field, the objects whose lists of required fields change
+    changes = list(changes)
+    for change in changes:
+        tokens = _split(change.field.removeprefix(f"{SCHEMA}."), schemas) if change.field.startswith(f"{SCHEMA}.") else None
+        if not tokens:
+            continue
+        match _place(tokens, {})[1]:
+            case [] if tokens[-2:-1] == ["properties"] and (change.before is None or change.after is None):
+                objects.append(tokens[:-2])
+            case [*_, "required"]:
+                required[change.field] = tokens[:-1]
+            case [*_, "required", int()]:
+                required[change.field] = tokens[:-2]
+            case _:
+                pass
+    yield from (change for change in changes if required.get(change.field) not in objects)
 
 
 def readable_field(field: str, schemas: Sequence[Any]) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..types import Step
+if TYPE_CHECKING:
+    from ..types import Step
 
 __all__ = ["spell_commands", "spell_steps", "use_module_commands"]
 
@@ -31,8 +32,12 @@ def spell_commands(text: str) -> str:
 
 def spell_steps(steps: Sequence[Step]) -> list[Step]:
     """The steps with the commands in their errors and notes spelled so."""
+    from dataclasses import replace
+
     return [
         replace(step, error=step.error and spell_commands(step.error), note=step.note and spell_commands(step.note))
+        if step.error or step.note
+        else step
         for step in steps
     ]
 

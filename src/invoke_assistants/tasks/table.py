@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from typing import IO
 
@@ -10,7 +11,7 @@ __all__ = ["ABSENT", "COLUMNS", "ID", "OUTCOME", "fit_rows", "shorten", "width_o
 
 COLUMNS = NAME, ENVIRONMENT, OUTCOME, ID, DIGEST = range(5)
 ABSENT = "-"
-WIDTH = 80  # where nobody says how wide the output may be
+WIDTH = 80  # of a terminal that does not say its own
 SHORTEST_ID = 14  # agent_b3ac…0b7
 _GAP = "  "
 
@@ -18,14 +19,15 @@ Cell = tuple[int, str]  # a column, and its text with the spaces around it
 
 
 def width_of(stream: IO[str]) -> int:
-    """The columns that a table may take: what the variable COLUMNS says, else the terminal's, else 80."""
+    """The columns that a table may take: what the variable COLUMNS says, else the terminal's; as many as it needs without one."""
     said = os.environ.get("COLUMNS", "")
     if said.isascii() and said.isdigit() and int(said):
         return int(said)
     try:
         return os.get_terminal_size(stream.fileno()).columns or WIDTH
-    except (OSError, ValueError):  # a pipe, a file, a stream of text alone
-        return WIDTH
+    except (OSError, ValueError):  # a pipe, a file, a stream of text alone: who reads it needs whole ids
+        isatty = getattr(stream, "isatty", None)  # no stream at all where whoever started this process closed it
+        return WIDTH if isatty is not None and isatty() else sys.maxsize
 
 
 def fit_rows(rows: Sequence[Sequence[str]], width: int) -> list[list[list[Cell]]]:
@@ -83,6 +85,8 @@ def shorten(text: str, length: int) -> str:
 
 def _length(text: str) -> int:
     """The columns of a terminal that a text takes."""
+    if text.isascii() and text.isprintable():
+        return len(text)
     from rich.cells import cell_len
 
     return cell_len(text)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import signal
 import sys
 import threading
@@ -11,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from ..text import PrintableStream, one_line
 from ..types import Step
-from .output import console, print_steps
+from .output import print_steps
+from .printer import console
 from .spelling import spell_commands
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["Terminal", "ask", "confirm", "has_person", "waiting"]
+__all__ = ["Terminal", "ask", "confirm", "has_person", "waiting", "warn_of_misspelt_settings"]
 
 
 class Terminal:
@@ -61,6 +64,15 @@ class Terminal:
             self._timer.cancel()
             self._progress.stop()
             self._progress = None
+
+
+@functools.cache
+def warn_of_misspelt_settings() -> None:
+    """Print a line for each environment variable that is nearly one of ours: once, however many commands this process runs."""
+    from ..config.sources import misspelt_variables
+
+    for problem in misspelt_variables(os.environ):
+        Terminal().say(f"warning: {problem}")
 
 
 @contextlib.contextmanager

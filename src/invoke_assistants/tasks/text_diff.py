@@ -12,9 +12,11 @@ from typing import Any
 from unicodedata import normalize
 
 from ..text import printable
+from ..types import Change
 
-__all__ = ["diff_lines", "mark_edits"]
+__all__ = ["change_lines", "diff_lines", "mark_edits"]
 
+ABSENT = "(absent)"
 MAX_WHOLE = 100  # characters of a text that is shown whole
 CONTEXT = 40  # characters shown before and after an edit of a longer text
 MAX_COMPARISONS = 20_000_000  # comparisons; with more, frequent words and lines are no anchors, so that no text takes minutes
@@ -25,6 +27,14 @@ _PART = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff
 ALIKE = 0.3  # the share of letters in common from which on marks help; with less, nearly everything would be marked
 
 Spans = list[tuple[int, int]]  # where the marked parts of a line start and end
+
+
+def change_lines(change: Change) -> Iterator[str]:
+    """The lines of one difference, as ``diff_lines``; a field that is not there is ``(absent)``, and a null is ``null``."""
+    gone = {"- null": change.before is None, "+ null": change.after is None}
+    item = change.field.endswith("]")  # of a list, of which none is absent: there, None is a null
+    for line in diff_lines(change.before, change.after):
+        yield f"{line[:2]}{ABSENT}" if gone.get(line) and not item else line
 
 
 def diff_lines(before: Any, after: Any) -> Iterator[str]:

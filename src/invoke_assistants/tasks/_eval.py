@@ -1,0 +1,108 @@
+"""The task that evaluates assistants."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.context import Context
+
+from ..errors import SettingsError
+from ..text import one_line
+from ._task import JSON, ONLY, CommandOutput, find_root, is_dry_run, task
+
+if TYPE_CHECKING:
+    from ..evals.report import EvalReport
+
+__all__ = ["evaluate"]
+
+
+@task(
+    name="eval",
+    iterable=["only"],
+    help={
+        "only": ONLY,
+        "env": "ask this environment's instances; default: the first",
+        "against": "compare with this environment; exit with 3 if worse",
+        "repeat": "ask each case this many times; only the declared number counts for deploy",
+        "retry-errors": "ask only the cases that ended in an error; keep the other results",
+        "junit": "write the results to this file, for CI",
+        "schema": "write each dataset's JSON schema beside it; ask nothing",
+        "json": JSON,
+    },
+)
+def evaluate(
+    c: Context,
+    only: Iterable[str] | None = None,
+    env: str | None = None,
+    against: str | None = None,
+    repeat: int = 0,
+    retry_errors: bool = False,
+    junit: str | None = None,
+    schema: bool = False,
+    json: bool = False,
+) -> EvalReport | None:
+    """Ask assistants the cases of their datasets, and judge the answers.
+
+    A pass is kept in the store and not asked again.
+
+    Example: inv asst.eval --only judge_answer --against production
+    """
+    from .. import commands
+    from .plain_messages import plain_messages
+    from .stdout_to_stderr import stdout_to_stderr
+
+    with CommandOutput("eval", json) as output:
+        output.more = {"evals": []}
+        if junit is not None and not junit.strip():
+            raise SettingsError("--junit is empty: give it the name of a file")
+        if is_dry_run(c):
+            raise SettingsError("asst.eval asks assistants and keeps the results: inv asst.status shows what there is to ask")
+        root = find_root(c)
+        if junit is not None:
+            _check_junit(Path(junit))
+        with plain_messages(), stdout_to_stderr():
+            if schema:
+                output.lines = list(_schema_lines(commands.write_schemas(root, only or ())))
+                return None
+            report = commands.evaluate(
+                root, only or (), env, against=against, repeat=repeat or None, retry_errors=retry_errors, reporter=output.terminal
+            )
+        output.more, output.lines, output.steps = report.to_json(), list(report.lines()), list(report.steps)
+        if junit is not None:
+            _write_junit(Path(junit), report)
+        report.raise_unless_passed()
+    return report
+
+
+def _check_junit(path: Path) -> None:
+    """Refuse to write over what is no earlier JUnit file, such as the store; before anything is asked."""
+    try:
+        if not path.exists():
+            return
+        content = path.read_bytes()[:1000] if path.is_file() else b""
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--junit {one_line(str(path))}: it cannot be read: {getattr(error, 'strerror', error)}") from None
+    if not re.match(rb"\s*<\?xml[^>]*\?>\s*<testsuites\b", content):
+        raise SettingsError(f"--junit {one_line(str(path))}: it is there already, and is no JUnit file: name another one")
+
+
+def _write_junit(path: Path, report: EvalReport) -> None:
+    from ..evals.junit import junit_xml
+    from ..store.atomic_write import write_atomic
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"--junit {path}: its folder cannot be made: {error.strerror}") from None
+    write_atomic(path, junit_xml(report))
+
+
+def _schema_lines(files: Iterable[Path]) -> Iterator[str]:
+    """Which files there are now, and how an editor finds them."""
+    for path in files:
+        yield f"written: {os.path.relpath(path)}"
+        yield f"    the first line of its dataset: # yaml-language-server: $schema={path.name}"

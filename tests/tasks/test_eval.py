@@ -1,0 +1,162 @@
+"""``inv asst.eval``: its exit codes, what it prints, its files, its interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+import yaml
+from conftest import MODELS, ROOT, Host
+from invoke import Context, Exit
+from loopback import Fault, Loopback
+from pages import copy_example
+
+from invoke_assistants.tasks._eval import evaluate
+
+JUDGED = (
+    MODELS
+    + '''
+import os
+import sys
+from invoke_assistants import Evals
+
+def wanted(output: Verdict, good: bool) -> bool:
+    """It is as wanted."""
+    print("this is no result")
+    for write in (sys.__stdout__.write, lambda text: os.write(1, text.encode()), lambda text: os.system(f"echo {text}")):
+        write("this is no result\\n")
+    return output.good == good
+
+def broken(output: Verdict) -> bool:
+    raise RuntimeError("out of order")
+
+ASSISTANTS = [Assistant("judge", output=Verdict, model="gpt-6-luna", instructions="Judge it.",
+                        evals=Evals("judge.yaml", evaluators=[wanted, broken], minimum=0.5))]
+'''
+)
+PASS, FAIL, RAISE = "{wanted: true}", "{wanted: false}", "broken"  # a sample is good
+
+
+def write_dataset(host: Host, *evaluators: str) -> None:
+    cases = [
+        f"  - {{name: case {number}, inputs: Is it {number}, evaluators: [{evaluator}]}}\n"
+        for number, evaluator in enumerate(evaluators, 1)
+    ]
+    (host.root / "judge.yaml").write_text(f"cases:\n{''.join(cases)}")
+
+
+@pytest.fixture
+def judged(local_host: Host) -> Host:
+    local_host.declare(JUDGED)
+    assert local_host.inv("asst.create").code == 0
+    return local_host
+
+
+@pytest.mark.parametrize(
+    ("evaluators", "code", "line"),
+    [
+        ([PASS, FAIL], 0, "1 of 2 cases passed (0.50, minimum 0.5): passed"),
+        ([PASS, FAIL, FAIL], 3, "1 of 3 cases passed (0.33, minimum 0.5): below the minimum"),
+        ([PASS, PASS, RAISE], 1, "2 of 3 cases passed (0.67, minimum 0.5): 1 case ended in an error"),
+    ],
+)
+def test_one_verdict_decides_all(judged: Host, evaluators: list[str], code: int, line: str) -> None:
+    """Text, JSON, JUnit and exit code say the same: 0 passed, 3 below the minimum, 1 errors."""
+    write_dataset(judged, *evaluators)
+    asked = judged.inv("asst.eval", "--junit", "out/evals.xml")
+    assert asked.code == code
+    assert f"  {line}\n" in asked.out
+    assert "this is no result" not in asked.out
+    if FAIL in evaluators:
+        assert "  fail   case 2\n         wanted: It is as wanted.\n         it answered: {" in asked.out
+    suites = ET.parse(judged.root / "out" / "evals.xml").getroot()
+    assert (suites.get("failures") != "0", suites.get("errors") != "0") == (code == 3, code == 1)
+    told = judged.inv("asst.eval", "--json")
+    assert told.code == 0 or "this is no result" in told.err
+    assert (told.code, told.json["ok"], told.json["command"]) == (code, code == 0, "eval")
+    assert (told.json["error"] is None) == (code == 0)
+    assert told.json["error"] is None or told.json["error"] in asked.err
+    [found] = told.json["evals"]
+    assert found["passed"] == (code == 0)
+    assert found["digest"] == told.json["rows"][0]["digest"]
+    labels = {PASS: "pass", FAIL: "fail", RAISE: "error"}
+    assert [case["label"] for case in found["cases"]] == [labels[each] for each in evaluators]
+
+
+def test_errors_before_anything_is_asked(judged: Host) -> None:
+    """Each is one line, also as JSON, and exit code 1; Invoke's own dry run is refused, since there is nothing to show."""
+    asked = judged.inv("asst.eval", "--json")
+    assert (asked.code, asked.json["evals"]) == (1, [])
+    assert asked.json["error"].startswith("the dataset judge.yaml does not exist: make it; inv asst.eval --schema writes")
+    dry = judged.inv("-R", "asst.eval")
+    assert (dry.code, dry.err.partition(":")[0]) == (1, "asst.eval asks assistants and keeps the results")
+
+
+def test_the_junit_file_replaces_nothing_else(judged: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is there and no JUnit file is left alone, and nothing is asked; an earlier JUnit file is written anew."""
+    write_dataset(judged, PASS)
+    monkeypatch.chdir(judged.root)
+    os.mkfifo("fifo")
+    before = judged.path.read_bytes()
+    for name in ("assistants_store.json", "assistants_store.json.lock", "judge.yaml", "tasks.py", "fifo", "."):
+        with pytest.raises(Exit, match=f"--junit {name}: it is there already, and is no JUnit file: name another one"):
+            evaluate(Context(), junit=name)
+    assert judged.path.read_bytes() == before
+    assert Path("judge.yaml").read_text().startswith("cases:")
+    Path("evals.xml").write_text('<?xml version="1.0" encoding="utf-8"?>\n<testsuites name="other" />')
+    evaluate(Context(), junit="evals.xml")
+    assert "case 1" in Path("evals.xml").read_text()
+
+
+def test_the_schema_is_written_beside_the_dataset(judged: Host) -> None:
+    """And the line that makes an editor use it is printed."""
+    asked = judged.inv("asst.eval", "--schema")
+    line = "    the first line of its dataset: # yaml-language-server: $schema=judge_schema.json\n"
+    assert (asked.code, asked.out) == (0, f"written: judge_schema.json\n{line}")
+    assert json.loads((judged.root / "judge_schema.json").read_text())["$defs"]["Verdict"]
+
+
+def test_an_interruption_keeps_what_had_ended(host: Host, server: Loopback) -> None:
+    """The command ends as interrupted, with one line; ``--retry-errors`` goes on from there."""
+    host.declare(JUDGED)
+    write_dataset(host, PASS, PASS, PASS)
+    assert host.inv("asst.create").code == 0
+    server.faults.append(lambda seen: Fault(hang=30) if (seen.body or {}).get("input") == "Is it 2" else None)
+    started = host.start("asst.eval", env={"ASST_CONCURRENCY": "1"})
+    while not any((seen.body or {}).get("input") == "Is it 2" for seen in server.seen):
+        assert started.poll() is None
+    os.kill(started.pid, signal.SIGTERM)
+    out, err = started.communicate(timeout=30)
+    assert (started.returncode, out) == (143, "")
+    assert {*err.split("\n")} == {"", "this is no result", "interrupted; the same command goes on from here"}
+    [by_sha] = [found for where in host.store["evals"].values() for found in where.values()]
+    [kept] = by_sha.values()
+    assert [case["label"] for case in kept["cases"]] == ["pass", "error", "error"]
+    server.faults.clear()
+    server.seen.clear()
+    assert host.inv("asst.eval", "--retry-errors").code == 0
+    assert sorted(seen.body["input"] for seen in server.seen if (seen.body or {}).get("input")) == ["Is it 2", "Is it 3"]
+
+
+def test_the_example_passes_on_samples(tmp_path: Path) -> None:
+    """A fresh clone's assistants are evaluated without a key; its app can be imported without pydantic-evals, and the committed
+    schemas know what the datasets hold."""
+    copy_example(tmp_path / "quiz")
+    clone = Host(tmp_path / "clone", {})
+    clone.root = tmp_path / "quiz"
+    found = clone.inv("asst.eval", "--json").json["evals"]
+    names = ["create_trivia_game", "judge_answer"]
+    assert [(each["name"], len(each["cases"]), each["passed"]) for each in found] == [(name, 8, True) for name in names]
+    code = "import sys; sys.modules['pydantic_evals'] = None; import app.assistants"
+    subprocess.run([sys.executable, "-c", code], cwd=clone.root, check=True)
+    for name in names:
+        file = ROOT / "app" / "trivia" / f"{name}.yaml"
+        schema = json.loads(file.with_name(f"{name}_schema.json").read_text())
+        jsonschema.validate(yaml.safe_load(file.read_text()), schema)
