@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -9,11 +10,12 @@ import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
-from invoke.tasks import task
+from invoke.tasks import Task, task
 
 from invoke_assistants import AsstError
 from invoke_assistants.tasks import ns as asst
@@ -21,6 +23,18 @@ from invoke_assistants.tasks import ns as asst
 CHECKS = ["ruff check .", "ruff format --check .", "mypy", f"pyright --pythonpath {shlex.quote(sys.executable)}"]
 
 ROOT = Path(__file__).parent
+
+
+class ValuesNeeded(Task):  # type: ignore[type-arg]  # invoke's Task is generic only in its stubs
+    """A task whose repeatable flags need a value each, which Invoke does not see to."""
+
+    def get_arguments(self, *args: Any, **kwargs: Any) -> Any:
+        """Invoke's arguments."""
+        arguments = super().get_arguments(*args, **kwargs)
+        for argument in arguments:
+            if argument.kind is list:
+                argument.raw_value = None
+        return arguments
 
 
 @task
@@ -49,6 +63,28 @@ def soak(c: Context, rounds: int = 50, seed: str = "", kind: str = "") -> None:
     c.run(" ".join([sys.executable, "tests/soak.py", f"--rounds {rounds}", *given]))
 
 
+@task(
+    klass=ValuesNeeded,
+    iterable=["only"],
+    help={
+        "only": "this part alone, of listing, offline, noop, create, update, sweep, transactions, growth, id, run, tab, stores,"
+        " peers; may be given several times",
+        "peers": "measure other tools too, which npm and pip install into a temporary folder",
+        "rounds": "rounds of each pair; 7 unless given",
+        "out": "folder for the figures, the pictures, and the tables of its speed.md; not with --only, but for --only peers",
+    },
+)
+def bench(c: Context, only: list[str], peers: bool = False, rounds: str = "", out: str = "") -> None:
+    """Measure the speed of the commands, as ratios to a floor; benchmarks/README.md says how to read it.
+
+    It takes the place of this process, so that signals reach it alone: a task named after it does not run.
+    """
+    given = [f"--{name}={value}" for name, value in (("rounds", rounds), ("out", out)) if value]
+    given += [f"--only={part}" for part in only] + ["--peers"] * peers
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, str(ROOT / "benchmarks" / "run.py"), *given])
+
+
 @task
 def check(c: Context) -> None:
     """Run the linters and the type checkers."""
@@ -72,7 +108,7 @@ def format_(c: Context) -> None:
 @task
 def docs(c: Context) -> None:
     """Bring the generated pages up to date, and build the documentation into site/."""
-    for script in ("docs/rooms.py", "docs/reference.py"):
+    for script in ("docs/rooms.py", "docs/reference.py", "docs/compatibility.py"):
         c.run(f"{sys.executable} {script}")
     c.run(f"{sys.executable} -m zensical build --strict")
 
@@ -126,4 +162,4 @@ def git(root: Path, *args: str) -> str:
     return subprocess.run(["git", *args], cwd=root, capture_output=True, text=True, check=True).stdout.rstrip()
 
 
-ns = Collection(asst, play, test, soak, check, pictures, format_, docs, build, release)
+ns = Collection(asst, play, test, soak, bench, check, pictures, format_, docs, build, release)
