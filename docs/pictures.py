@@ -188,11 +188,17 @@ def plan(project: Project) -> str:
     """A plan after edits of the output model and of the instructions."""
     project.edit(
         "app/trivia/models.py",
-        ('HARD = "hard"', 'HARD = "hard"\n    EXPERT = "expert"'),
-        ("min_length=4, max_length=4", "min_length=4, max_length=5"),
+        ("    answer: str", '    hint: str = Field(description="A few words that help.")\n    answer: str'),
     )
     project.edit("app/trivia/prompts.py", ("multiple choice trivia game.", "multiple choice trivia game that gets harder."))
     return project.type("inv asst.plan --only create_trivia_game")
+
+
+def breaking(project: Project) -> str:
+    """A deploy that is refused, since the app that runs could not read what the new schema allows."""
+    project.type("inv asst.create")
+    project.edit("app/trivia/models.py", ('HARD = "hard"', 'HARD = "hard"\n    EXPERT = "expert"'))
+    return project.type("inv asst.deploy --only create_trivia_game")
 
 
 def deploy(project: Project) -> str:
@@ -240,7 +246,7 @@ def run(project: Project) -> str:
     return re.sub(r"sess_[0-9a-f]+", "sess_5f0c7d12ab9e4c3384d1e6a0", screen)  # the one id that is random
 
 
-PICTURES: dict[str, Callable[[Project], str]] = {each.__name__: each for each in (plan, deploy, drift, status, run)}
+PICTURES: dict[str, Callable[[Project], str]] = {each.__name__: each for each in (plan, breaking, deploy, drift, status, run)}
 
 
 def draw(name: str, start: Start = start) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 SOURCE = Path(__file__).parent.parent / "src" / "invoke_assistants"
 PAGE = Path(__file__).parent / "explanation" / "architecture.md"
 MODULES = sorted(SOURCE.rglob("*.py"))
-API = ("assistant", "commands")  # modules of the root that use rooms, and that rooms above them use
+API = ("assistant",)  # modules of the root that use rooms, and that rooms above them use
 
 
 def name_of(path: Path) -> str:
