@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from forking import Forked, Forking, Written
-from loopback import Loopback
+from hypothesis import HealthCheck, settings
+from loopback import Loopback, Seen
 
+from invoke_assistants import commands
 from invoke_assistants.ask import process_cache
 
 ROOT = Path(__file__).parent.parent
@@ -93,12 +99,40 @@ ns = Collection(asst, hello, ship, after)
 '''
 
 MEMORY = Path("/dev/shm")
+WAITING = {"test_faults", "test_open_creates", "test_shared_lock", "test_shared_store", "test_soak", "test_time_limit"}
 
 
 def pytest_configure() -> None:
-    """Temporary folders are in memory where it has room and runs programs: on a disk, half of the time is waiting for fsync."""
+    """Prepare for a machine that is slow or busy, and for a script that starts the tests in the background.
+
+    Temporary folders are in memory where it has room and runs programs: on a disk, half of the time is waiting for fsync.
+    No random test fails by its time. What a script starts with ``&`` inherits that Ctrl-C is ignored, which many tests send.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("suite")
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 1 << 30 and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the compiled tests, whatever PYTHONDONTWRITEBYTECODE says: compiling them is most of what a process does first."""
+    kept, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    try:
+        return (yield)
+    finally:
+        sys.dont_write_bytecode = kept
+
+
+def pytest_collection_finish() -> None:
+    """The garbage collector looks no more at what was imported so far: a fifteenth of the time of all tests."""
+    gc.freeze()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that wait more than they compute come first: the other processes of xdist's compute meanwhile, not at the end."""
+    items.sort(key=lambda item: item.path.stem not in WAITING)
 
 
 def examples(many: int) -> int:
@@ -130,9 +164,10 @@ class Result:
 class Host:
     """A project that uses the plugin, made from scratch."""
 
-    def __init__(self, root: Path, env: dict[str, str]) -> None:
+    def __init__(self, root: Path, env: dict[str, str], server: Loopback | None = None) -> None:
         self.root = root
         self.env = env
+        self.server = server
         root.mkdir(parents=True, exist_ok=True)
         (root / "tasks.py").write_text(TASKS)
         self.declare(THREE)
@@ -141,6 +176,7 @@ class Host:
         """Write these declarations, each time to a module of a new name, so that this process imports it anew."""
         module = f"hosted_{os.getpid()}_{next(_numbers)}"
         (self.root / f"{module}.py").write_text(source)
+        self.source = source
         text = f'[project]\nname = "host"\n[tool.asst]\nassistants = "{module}:ASSISTANTS"\n{asst}'
         (self.root / "pyproject.toml").write_text(text)
 
@@ -200,6 +236,79 @@ class Host:
         assistants = self.store["assistants"]
         return {(name, env): record["id"] for name, records in assistants.items() for env, record in records.items()}
 
+    def create(self) -> None:
+        """Come to where ``asst.create`` comes: for the first test with these files and settings by that command, then by a copy.
+
+        A project that is not new, or a service that has seen anything, gets the command itself.
+        """
+        there = self.server
+        if self.path.exists() or (there and (there.seen or there.faults or there.objects or there.taken or there.lag)):
+            commands.create(self.root)
+            return
+        origin = there.origin if there else "no service"
+        key = _made_from(self, origin)
+        if key not in _created:
+            before = set(self.root.rglob("*"))
+            commands.create(self.root)
+            made = [path for path in self.root.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+            files = {path.relative_to(self.root): path.read_bytes() for path in made if path not in before}
+            _created[key] = Created(
+                origin, files, there.objects if there else b"", list(there.seen) if there else [], time.time()
+            )
+        else:
+            _created[key].again(self, origin)
+
+
+@dataclass
+class Created:
+    """What a create left."""
+
+    origin: str
+    files: dict[Path, bytes]
+    objects: bytes
+    seen: list[Seen]
+    at: float
+
+    def again(self, host: Host, origin: str) -> None:
+        """Leave it in another project and on its service, as if it were made now."""
+        later = int(time.time() - self.at)
+
+        def moved(content: bytes) -> bytes:
+            dated = re.sub(rb'(?<=ed_at":)\d+', lambda found: b"%d" % (int(found[0]) + later), content)
+            return dated.replace(self.origin.encode(), origin.encode())
+
+        for path, content in self.files.items():
+            (host.root / path).parent.mkdir(exist_ok=True)
+            (host.root / path).write_bytes(moved(content))
+        if host.server:
+            host.server.objects = moved(self.objects)
+            host.server.seen.extend(self.seen)
+
+
+_created: dict[Hashable, Created] = {}
+
+
+def _made_from(host: Host, origin: str) -> Hashable:
+    """All that decides what a create makes: declarations, the other files, and settings."""
+    module = re.compile(r"hosted_\d+_\d+")
+    files = {path for path in host.root.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    others = {(path.relative_to(host.root), module.sub("", path.read_text())) for path in files if not module.match(path.name)}
+    settings = {(name, value.replace(origin, "")) for name, value in os.environ.items() if name.startswith(FOREIGN)}
+    return host.source, frozenset(others), frozenset(settings)
+
+
+_begun: dict[Hashable, tuple[str, bytes]] = {}
+
+
+def begin(host: Host, server: Loopback, key: Hashable, make: Callable[[], object]) -> None:
+    """Bring a store and a server to where ``make`` brings them, which runs for the first test alone that begins there."""
+    if key not in _begun:
+        make()
+        _begun[key] = host.path.read_text().replace(server.origin, "ORIGIN"), server.objects
+    store, server.objects = _begun[key]
+    host.path.write_text(store.replace("ORIGIN", server.origin))
+    server.seen.clear()
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -231,9 +340,9 @@ def _close_connections() -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Loopback]:
+def server() -> Iterator[Loopback]:
     """The Agents API on a socket of its own."""
-    loopback = Loopback(tmp_path / "server")
+    loopback = Loopback()
     yield loopback
     loopback.shutdown()
     loopback.server_close()
@@ -244,7 +353,9 @@ def host(tmp_path: Path, server: Loopback, monkeypatch: pytest.MonkeyPatch) -> I
     """A project with three assistants on the loopback server, also for this process. No file may get the key."""
     for name, value in server.env(CANARY).items():
         monkeypatch.setenv(name, value)
-    yield Host(tmp_path / "host", server.env(CANARY))
+    yield Host(tmp_path / "host", server.env(CANARY), server)
+    assert CANARY.encode() not in server.objects
+    assert CANARY not in json.dumps(server.sessions)
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or CANARY.encode() not in path.read_bytes(), f"{path} holds the key"
 

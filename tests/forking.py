@@ -1,6 +1,6 @@
-"""Processes that run ``python -m invoke``, forked from one that has imported the packages already: 0.15 s each, not 1.2 s.
+"""Processes that run ``python -m invoke``, forked from one that has imported the packages already: 0.07 s each, not 0.8 s.
 
-Arguments that begin with ``-m MODULE`` run that module instead.
+Arguments that begin with ``-m MODULE`` run that module instead, and ``-c CODE`` that code.
 
 The project's app and tasks are imported by each process itself; arguments, environment, folder, streams, signals and the exit
 are a process's own as ever.
@@ -14,6 +14,7 @@ import ctypes
 import gc
 import importlib
 import json
+import marshal
 import os
 import runpy
 import select
@@ -28,12 +29,16 @@ from types import ModuleType
 
 OTHERS = [
     "invoke.main", "pydantic", "openai", "rich.console", "rich.table", "rich.progress", "tinydb", "filelock", "dotenv", "tomllib",
-    "encodings.utf_8_sig", "httpcore2", "anyio._backends._asyncio", "truststore",
+    "encodings.utf_8_sig", "httpcore2", "anyio._backends._asyncio", "concurrent.futures.thread", "truststore",
 ]  # fmt: skip
-OURS = ["ask.ask", "commands", "emulator.transport", "platforms.agents", "sdk.connections", "tasks.terminal", "tasks.text_diff"]
+OURS = [
+    "ask.ask", "assistant", *(f"commands.{each}" for each in ("creating", "deploying", "looking", "rolling_back", "storing")),
+    "emulator.transport", "platforms.agents", "platforms.connect", "sdk.connections", "tasks.terminal", "tasks.text_diff",
+]  # fmt: skip
 ASKING = [
-    "openai.resources.beta.beta", "openai.resources.responses",
-    *(f"invoke_assistants.ask.{each}" for each in ("agents_api", "responses_api", "by_name")),
+    "openai.resources.beta.beta", "openai.resources.responses.responses",
+    *(f"invoke_assistants.ask.{each}" for each in ("agents_api", "responses_api", "by_name", "clients", "dialogue")),
+    "invoke_assistants.tasks.chat_loop", "invoke_assistants.tasks.prompts",
 ]  # fmt: skip
 LATE = {  # imported before the first command with such a word in its arguments or environment: most commands need none of them
     "redis://": ["redis"],
@@ -41,18 +46,23 @@ LATE = {  # imported before the first command with such a word in its arguments 
     "s3://": ["obstore"],
     "asst.run": ASKING,
     "asst.chat": ASKING,
+    "asst.eval": [*ASKING, "pydantic_evals", "invoke_assistants.evals.dataset"],
 }
 MESSAGE = 1 << 17  # bytes; a command's arguments and environment are one message
 CLIENT = """#!{python} -ISE
-import json, os, signal, socket, sys
-with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as there:
-    there.connect({address!r})
-    socket.send_fds(there, [json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()], [0, 1, 2])
-    pid = int(there.recv(99))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: os.kill(pid, number))
-    code = int(there.recv(99))
-sys.exit(code if code >= 0 else 128 - code)
+import _signal, _socket, marshal, os, sys  # what is behind signal and socket: they would be most of this program's time
+there = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+there.connect({address!r})
+blocked = [int(each) for each in _signal.pthread_sigmask(_signal.SIG_BLOCK, ())]
+fds = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))
+message = marshal.dumps([sys.argv[1:], os.getcwd(), dict(os.environ), blocked])
+there.sendmsg([message], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fds)])
+pid = int(there.recv(99))
+for number in (_signal.SIGINT, _signal.SIGTERM):
+    _signal.signal(number, lambda number, _: os.kill(pid, number))
+_signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+code = int(there.recv(99))
+os._exit(code if code >= 0 else 128 - code)
 """
 
 
@@ -126,11 +136,17 @@ class Forking:
         """Start ``invoke ARGS`` with these file descriptors as stdin, stdout and stderr."""
         return Forked(self._forked(args, cwd, env, streams))
 
-    def _forked(self, args: tuple[str, ...], cwd: Path, env: dict[str, str], streams: list[int]) -> socket.socket:
-        """A socket from which the new process's id comes, and at its end its exit code: minus the signal that ended it."""
+    def _forked(
+        self, args: tuple[str, ...], cwd: Path, env: dict[str, str], streams: list[int], blocked: tuple[int, ...] = ()
+    ) -> socket.socket:
+        """A socket from which the new process's id comes, and at its end its exit code: minus the signal that ended it.
+
+        Args:
+            blocked: the signals that are blocked at the start.
+        """
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with there, self._lock:
-            socket.send_fds(self._begun(), [json.dumps([args, str(cwd), env]).encode()], [*streams, there.fileno()])
+            socket.send_fds(self._begun(), [json.dumps([args, str(cwd), env, blocked]).encode()], [*streams, there.fileno()])
         return here
 
     def script(self) -> str:
@@ -150,8 +166,8 @@ class Forking:
         """Run what a program asks for, tell it the id and the exit code, and end what it leaves behind when it is killed."""
         with program, contextlib.suppress(ConnectionError):
             message, fds, _, _ = socket.recv_fds(program, MESSAGE, 3)
-            args, cwd, env = json.loads(message)
-            process = Forked(self._forked(tuple(args), Path(cwd), env, fds))
+            args, cwd, env, blocked = marshal.loads(message)
+            process = Forked(self._forked(tuple(args), Path(cwd), env, fds, tuple(blocked)))
             for fd in fds:
                 os.close(fd)
             program.send(str(process.pid).encode())
@@ -196,7 +212,7 @@ def _serve(there: socket.socket) -> tuple[str, ...] | None:
             return None
         for word in [word for word in late if word in message.decode()]:
             _import(late.pop(word))
-        args, cwd, env = json.loads(message)
+        args, cwd, env, blocked = json.loads(message)
         reply = socket.socket(fileno=fds.pop())
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # until its end has a place to be told
         pid = os.fork()
@@ -204,7 +220,7 @@ def _serve(there: socket.socket) -> tuple[str, ...] | None:
             for each in (there, reply, *running.values()):
                 each.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             os.environ.clear()
             os.environ.update(env)
             os.chdir(cwd)
@@ -229,9 +245,11 @@ def _import(names: list[str]) -> None:
     """
     for name in names:
         importlib.import_module(name)
-    gc.freeze()
+    if "openai.types.responses.response" in sys.modules:
+        sys.modules["openai.types.responses.response"].Response.model_rebuild()  # else the first answer of each process does
     kept.update({name: module for name, module in sys.modules.items() if name not in ("sys", "builtins", "__main__")})
     ctypes.pythonapi.Py_IncRef(ctypes.py_object([*kept.values(), *(list(vars(module).values()) for module in kept.values())]))
+    gc.freeze()
 
 
 def _open_streams() -> None:
@@ -248,7 +266,10 @@ if __name__ == "__main__":
     given = None
     with contextlib.suppress(KeyboardInterrupt, ConnectionError):
         given = _serve(socket.socket(fileno=int(sys.argv[1])))
-    if given is not None:
+    if given is not None and given[:1] == ("-c",):
+        sys.argv = ["-c", *given[2:]]
+        exec(given[1], {"__name__": "__main__"})
+    elif given is not None:
         module, given = (given[1], given[2:]) if given[:1] == ("-m",) else ("invoke", given)
         sys.argv = [module, *given]
         runpy.run_module(module, run_name="__main__", alter_sys=True)

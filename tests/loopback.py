@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -49,11 +48,12 @@ class Loopback(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True)
-        self.service = EmbeddedAPI(folder / ".asst" / "local.json")
+    def __init__(self) -> None:
+        self.service = EmbeddedAPI(None)  # in memory: each write of a file would take longer than all the rest of a request
         self.seen: list[Seen] = []
         self.faults: list[Callable[[Seen], Fault | None]] = []
+        self.taken: Callable[[Any], Any] | None = None  # what the service makes of the body of a write before it carries it out
+        self.models: Any = None  # what /v1/models lists, if not the models that the agents name
         self.lag = 0.0  # seconds until a new agent is in the list
         self.drip = 0.0  # seconds between two bytes of an answer
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -74,6 +74,21 @@ class Loopback(ThreadingHTTPServer):
     def agents(self) -> dict[str, dict[str, Any]]:
         """Every agent by its id."""
         return self.service._read()["agents"]
+
+    @property
+    def objects(self) -> bytes:
+        """All agents, to be set again later, or on another server."""
+        return self.service._memory or b""
+
+    @objects.setter
+    def objects(self, kept: bytes) -> None:
+        self.service._memory = kept
+
+    @property
+    def sessions(self) -> list[Any]:
+        """Every session with its turns."""
+        kept = self.service._sessions._files
+        return [kept.read(id) for id in kept.ids()]
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Send a request that no fault affects and ``seen`` does not show."""
@@ -142,6 +157,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._fail(fault, seen, content)
 
     def _serve(self, seen: Seen, content: bytes) -> tuple[int, bytes | EventStream]:
+        if seen.path == "/v1/models" and self.server.models is not None:
+            return 200, json.dumps({"object": "list", "data": self.server.models}).encode()
+        if self.server.taken and seen.method == "POST":
+            content = json.dumps(self.server.taken(json.loads(content))).encode()
         status, answer = self.server.service.handle(seen.method, seen.path, seen.query, content, seen.headers)
         if isinstance(answer, EventStream):
             return status, answer

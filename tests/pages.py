@@ -198,7 +198,7 @@ class Session:
     def python(self, language: str, source: str, name: str, line: int) -> str | None:
         """Run a block in the page's interpreter; return what is wrong."""
         if self._python is None:
-            self._python = self._open([sys.executable, "-c", INTERPRETER])
+            self._python = self._open(["inv", "-c", INTERPRETER])  # forked, too
         self._python.tell(f"{json.dumps([language, source, name, line])}\n")
         printed, last = self._python.until_end(source)
         problem = json.loads(last)

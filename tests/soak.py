@@ -58,7 +58,7 @@ class Round:
         self.seed = seed
         self.random = random.Random(f"soak {seed}")  # small whole numbers begin too much alike
         self.tally: Counter[str] = Counter()
-        self.server = Loopback(folder / "server")
+        self.server = Loopback()
         self._processes: list[subprocess.Popen[str]] = []
 
     def checkout(self, name: str, assistants: int) -> Host:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -11,8 +12,9 @@ import pytest
 
 from docs.rooms import MODULES, PAGE, SOURCE, docstring, imports, name_of, page, room_of
 
-VALUES = {"errors", "text", "types"}  # of the root: what rooms pass to each other; they import no room
+VALUES = {"errors", "text", "types"}  # what rooms pass to each other; they import no room
 ROOMS = {
+    "types": set[str](),
     "declare": set[str](),
     "store": {"declare"},
     "config": {"declare", "store"},
@@ -22,6 +24,8 @@ ROOMS = {
     "reconcile": {"declare", "store", "config", "sdk", "emulator", "platforms"},
     "ask": {"declare", "store", "config", "sdk", "emulator", "platforms"},
     "migrate": {"declare"},
+    "evals": {"declare", "store", "config", "ask"},
+    "commands": {"declare", "store", "config", "sdk", "emulator", "platforms", "reconcile", "ask", "evals"},
     "tasks": None,
 }
 OWNERS = {
@@ -31,18 +35,20 @@ OWNERS = {
     "httpx2": {"ask", "emulator", "platforms", "sdk"},
     "invoke": {"tasks"},
     "obstore": {"store"},
-    "openai": {"ask", "emulator", "platforms", "sdk"},
+    "openai": {"ask", "emulator", "sdk"},
     "opentelemetry": {"sdk"},
     "psycopg": {"store"},
-    "pydantic": {"ask", "declare", "emulator"},
+    "pydantic": {"ask", "declare", "emulator", "evals"},
+    "pydantic_evals": {"evals"},
     "pytest": {"testing"},
     "redis": {"store"},
     "rich": {"tasks"},
-    "rstr": {"emulator"},
+    "rstr": {"declare", "emulator"},
     "tinydb": {"store"},
     "tomlkit": {"tasks"},
     "watchfiles": {"tasks"},
     "xllamacpp": {"emulator"},
+    "yaml": {"evals"},
 }
 LONGEST = 320  # lines of a module
 
@@ -101,8 +107,28 @@ def modules_after(code: str, cwd: Path | None = None) -> set[str]:
 def test_listing_tasks_does_not_feel_the_plugin() -> None:
     """Importing the tasks loads nothing but this package beyond what invoke itself loads, the app included."""
     extra = modules_after("import invoke_assistants.tasks") - modules_after("import invoke")
-    assert {name for name in extra if not name.startswith("invoke_assistants")} <= {"tomllib", "__future__"}
+    assert {name for name in extra if not name.startswith("invoke_assistants")} <= {"tomllib", "__future__", "gc"}
     assert not {"openai", "pydantic", "tinydb", "rich", "filelock", "dotenv", "app"} & extra
+    rooms = {name.split(".")[1] for name in extra if name.startswith("invoke_assistants.")}
+    assert rooms <= {"errors", "tasks", "text"}, "a task module imports at its top what only its body uses"
+
+
+@pytest.mark.parametrize("package", ["invoke_assistants", "invoke_assistants.commands"])
+def test_names_that_are_loaded_late_are_all_there(package: str) -> None:
+    """Each public name is found, listed and the same each time; another one is an ordinary AttributeError."""
+    module = importlib.import_module(package)
+    for name in module.__all__:
+        assert getattr(module, name) is getattr(module, name)
+    assert set(module.__all__) <= set(dir(module))
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'nothing'"):
+        _ = module.nothing
+
+
+def test_a_verb_loads_no_other_verb() -> None:
+    """Updating loads the module of its own verb, and none that rolls back, evaluates, deletes or shows."""
+    loaded = modules_after("from invoke_assistants import commands; commands.update")
+    verbs = {name.removeprefix("invoke_assistants.commands.") for name in loaded if ".commands." in name}
+    assert verbs == {"arguments", "deploying", "gating"}
 
 
 @pytest.mark.parametrize("verb", ["check('.')", "plan('.', from_store=True)"])

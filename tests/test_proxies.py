@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx2
 import pytest
 from compatible import Compatible, ModelAnswer
 from conftest import CANARY, Host
@@ -16,6 +17,8 @@ from loopback import Fault, Loopback
 from invoke_assistants import Assistant, PlatformError, SettingsError, commands
 from invoke_assistants.config.base_url import is_loopback
 from invoke_assistants.config.project import Project
+from invoke_assistants.sdk.connections import async_client, sync_client
+from invoke_assistants.sdk.http_client import management_client
 
 
 class Proxy(socketserver.ThreadingTCPServer):
@@ -63,7 +66,7 @@ def talker(host: Host, monkeypatch: pytest.MonkeyPatch) -> Assistant[str]:
 
 def test_the_agents_of_this_machine_are_reached_without_a_proxy(host: Host, talker: Assistant[str], proxy: Proxy) -> None:
     """Managing, and asking in a thread and in a loop, connect directly."""
-    commands.create(host.root)
+    host.create()
     commands.delete(host.root, env="production", yes=True)
     assert talker.run("Hello.").output
     assert asyncio.run(talker.arun("Hello.")).output
@@ -115,7 +118,7 @@ def test_a_redirect_is_not_followed(
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"X-Api-Key: {CANARY}")
     if platform == "local":
         monkeypatch.setenv("ASST_LOCAL_MODEL", server.url)
-    commands.create(host.root)
+    host.create()
     server.faults.append(lambda _: Fault(status=307, headers={"Location": f"http://{where}/v1"}))
     try:
         for ask in (talker.run, lambda prompt: asyncio.run(talker.arun(prompt))):
@@ -149,7 +152,7 @@ def test_unusable_http_settings_of_the_environment_are_named(
 ) -> None:
     """The commands and a run fail with one line that names the variables; nothing is asked."""
     monkeypatch.setenv("ASST_ROOT", str(host.root))
-    commands.create(host.root)
+    host.create()
     monkeypatch.setenv(variable, value)
     monkeypatch.setenv("OPENAI_BASE_URL", "https://api.example/v1")
     if variable == "SSL_CERT_FILE":
@@ -161,3 +164,22 @@ def test_unusable_http_settings_of_the_environment_are_named(
     commands.create(host.root)
     with pytest.raises(SettingsError, match="no HTTP client can be made"):
         declared.run("Hello.")
+
+
+def test_a_server_over_http_needs_no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are loaded for https alone: a client for plain http is made where there are none."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+
+    def clients(url: str) -> list[Callable[[], httpx2.Client | httpx2.AsyncClient]]:
+        return [
+            lambda: sync_client(url, None),
+            lambda: async_client(url, None),
+            lambda: management_client(url, None, 5, 16),
+        ]
+
+    for make in clients("https://127.0.0.1:9/v1"):
+        with pytest.raises(SettingsError, match="no HTTP client can be made"):
+            make()
+    for make in clients("http://127.0.0.1:9/v1"):
+        make()

@@ -35,7 +35,7 @@ def test_a_test_that_hangs_is_ended_and_its_threads_are_shown(tmp_path: Path) ->
     command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-c", str(ROOT / "pyproject.toml"), "--timeout=0.5"]
     done = subprocess.run(
         [*command, "--rootdir", str(tmp_path), "-p", "no:cacheprovider", "test_hangs.py"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=150,
     )  # fmt: skip
     assert "1 failed, 1 passed" in done.stdout, done.stdout
     assert "Timeout (>0.5s)" in done.stdout

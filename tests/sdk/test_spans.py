@@ -403,7 +403,7 @@ print(json.dumps(sorted(name for name in sys.modules if name.startswith("opentel
 
 def test_a_process_that_does_not_trace_loads_nothing_of_it(local_host: Host) -> None:
     """Neither the tasks nor a run import OpenTelemetry, although it is installed."""
-    local_host.inv("asst.create")
+    local_host.create()
     code = f"import json\n{WITHOUT}"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=local_host.root, env=local_host.environ(), capture_output=True, text=True
