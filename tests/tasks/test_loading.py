@@ -77,3 +77,12 @@ def test_a_question_to_the_service_loads_neither_the_embedded_one_nor_what_chang
     assert not {"invoke_assistants.declare.payload_models", "filelock", "invoke", "rich", "rstr"} & loaded
     rooms = {name.split(".")[1] for name in loaded if name.startswith("invoke_assistants.")}
     assert not {"commands", "emulator", "evals", "migrate", "platforms", "reconcile", "tasks"} & rooms
+
+
+def test_listing_the_tasks_loads_only_what_declares_them(host: Host) -> None:
+    """``inv --list`` pays for no output, no exit code, no command and none of the other rooms."""
+    loaded = loaded_by(host, "-m", "invoke", "--list")
+    ours = {name.removeprefix("invoke_assistants") for name in loaded if name.startswith("invoke_assistants")}
+    declaring = {name for name in ours if name.startswith(".tasks._")}
+    assert ".tasks._deploy" in declaring
+    assert sorted(ours - declaring) == ["", ".errors", ".tasks", ".tasks.task_arguments", ".text"]

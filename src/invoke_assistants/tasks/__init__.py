@@ -8,17 +8,13 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from ._admin import admin
-from ._chat import chat
-from ._deploy import deploy, plan
+from ._ask import chat, run
+from ._deploy import deploy, plan, rollback
 from ._eval import evaluate
-from ._history import history
-from ._manage import adopt, check, create, delete, forget, resolve, serve, status, update
+from ._manage import adopt, check, create, delete, forget, resolve, serve, status, update, watch
 from ._migrate import migrate
-from ._rollback import rollback
-from ._run import run
-from ._show import show
+from ._show import history, show
 from ._store import store
-from ._watch import watch
 
 __all__ = [
     "admin", "adopt", "chat", "check", "create", "delete", "deploy", "evaluate", "forget", "history", "migrate", "ns", "plan",

@@ -11,7 +11,7 @@ from invoke.context import Context
 from ..errors import AsstError, SettingsError
 from ._deploy import deploy, plan
 from ._manage import check, create, status, update
-from ._task import DRY, ENV, NAMES, ONLY, OVERWRITE, YES, AsstTask, CommandOutput, find_root, is_dry_run, task
+from ._task import DRY, ENV, NAMES, ONLY, OVERWRITE, YES, AsstTask, find_root, is_dry_run, task
 
 if TYPE_CHECKING:
     from ..types import Step
@@ -77,12 +77,15 @@ def admin(
         through = None if env else _find_last_environment(c, action)
         _check_flags(given, action, through)
     except AsstError:
+        from .command_output import CommandOutput
+
         with CommandOutput("admin", json):
             raise
     if through is None:
         steps: list[Step] = action(c, **given)
         return steps
     from .. import commands
+    from .command_output import CommandOutput
 
     dry = is_dry_run(c, dry_run)
     with CommandOutput("deploy", json, planned=dry, check=dry) as output:

@@ -1,4 +1,4 @@
-"""The tasks that bring every environment to the code, and show what that would do."""
+"""The tasks that bring environments to the code, show what that would do, and take one back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from ._task import (
     RESUME,
     SKIP_EVALS,
     WRITE,
-    CommandOutput,
     find_root,
     is_dry_run,
     task,
@@ -28,7 +27,7 @@ from ._task import (
 if TYPE_CHECKING:
     from ..types import Step
 
-__all__ = ["deploy", "plan"]
+__all__ = ["deploy", "plan", "rollback"]
 
 
 @task(
@@ -57,6 +56,7 @@ def deploy(
     Example: inv asst.deploy --only judge_answer --dry-run
     """
     from .. import commands
+    from .command_output import CommandOutput
     from .stdout_to_stderr import stdout_to_stderr
 
     dry = is_dry_run(c, dry_run)
@@ -99,6 +99,7 @@ def plan(
     Example: inv asst.plan --env production --check
     """
     from .. import commands
+    from .command_output import CommandOutput
 
     with CommandOutput("plan", json, planned=True, check=check, markdown=markdown) as output:
         if json and markdown:
@@ -110,6 +111,47 @@ def plan(
         )  # fmt: skip
         if out is not None:
             output.terminal.say(f"saved the plan to {out}")
+    return output.steps
+
+
+@task(
+    iterable=["only"],
+    help=WRITE
+    | {
+        "only": ONLY,
+        "env": "the environment, any but the first",
+        "to": "go back to this digest, or its first 8 hex digits",
+        "message": "why; the store keeps it, and plan shows it",
+        "overwrite": "overwrite remote changes with the earlier values",
+    },
+)
+def rollback(
+    c: Context,
+    only: Iterable[str] | None = None,
+    env: str | None = None,
+    to: str | None = None,
+    message: str | None = None,
+    json: bool = False,
+    dry_run: bool = False,
+    overwrite: bool = False,
+    yes: bool = False,
+) -> list[Step]:
+    """Bring an environment back to what it had before, and hold it there.
+
+    Until inv asst.deploy --resume goes forward again, deploys are refused.
+
+    Example: inv asst.rollback --env production --message "Too slow"
+    """
+    from .. import commands
+    from .command_output import CommandOutput
+
+    dry = is_dry_run(c, dry_run)
+    with CommandOutput("rollback", json, planned=dry, check=dry) as output:
+        output.narrow(only, env, [*(["--to", to] if to else ()), *(["--message", message] if message else ())])
+        output.steps = commands.rollback(
+            find_root(c), only or (), env, to=to, message=message, dry_run=dry, overwrite=overwrite, confirm=output.confirm(yes),
+            reporter=output.terminal,
+        )  # fmt: skip
     return output.steps
 
 

@@ -12,7 +12,7 @@ from invoke.context import Context
 
 from ..errors import SettingsError
 from ..text import one_line
-from ._task import JSON, ONLY, CommandOutput, find_root, is_dry_run, task
+from ._task import JSON, ONLY, find_root, is_dry_run, task
 
 if TYPE_CHECKING:
     from ..evals.report import EvalReport
@@ -52,6 +52,7 @@ def evaluate(
     Example: inv asst.eval --only judge_answer --against production
     """
     from .. import commands
+    from .command_output import CommandOutput
     from .plain_messages import plain_messages
     from .stdout_to_stderr import stdout_to_stderr
 

@@ -10,13 +10,12 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from ..errors import SettingsError
-from ._task import ENV, JSON, ONLY, OVERWRITE, RECREATE, WRITE, CommandOutput, find_root, is_dry_run, task
-from .exit_codes import format_error
+from ._task import ENV, JSON, ONLY, OVERWRITE, RECREATE, WRITE, find_root, is_dry_run, task
 
 if TYPE_CHECKING:
     from ..types import Step
 
-__all__ = ["adopt", "check", "create", "delete", "forget", "resolve", "serve", "status", "update"]
+__all__ = ["adopt", "check", "create", "delete", "forget", "resolve", "serve", "status", "update", "watch"]
 
 
 @task(iterable=["only"], help=WRITE | {"recreate": RECREATE, "yes": "do not ask; --recreate is still needed"})
@@ -36,6 +35,7 @@ def create(
     Example: inv asst.create --env development --dry-run
     """
     from .. import commands
+    from .command_output import CommandOutput
 
     dry = is_dry_run(c, dry_run)
     with CommandOutput("create", json, planned=dry, check=dry) as output:
@@ -62,6 +62,7 @@ def update(
     """
     from .. import commands
     from ..config.settings import Settings
+    from .command_output import CommandOutput
 
     dry = is_dry_run(c, dry_run)
     with CommandOutput("update", json, planned=dry, check=dry) as output:
@@ -98,6 +99,7 @@ def delete(
     Example: inv asst.delete --undeclared --dry-run
     """
     from .. import commands
+    from .command_output import CommandOutput
 
     dry = is_dry_run(c, dry_run)
     with CommandOutput("delete", json, planned=dry, check=dry) as output:
@@ -116,6 +118,7 @@ def adopt(c: Context, name: str, env: str, id: str, json: bool = False) -> list[
     Example: inv asst.adopt judge_answer production agent_0123456789abcdef
     """
     from .. import commands
+    from .command_output import CommandOutput
 
     with CommandOutput("adopt", json) as output:
         output.narrow()
@@ -130,6 +133,7 @@ def forget(c: Context, name: str, env: str, json: bool = False) -> list[Step]:
     Example: inv asst.forget judge_answer production
     """
     from .. import commands
+    from .command_output import CommandOutput
 
     with CommandOutput("forget", json) as output:
         output.steps = commands.forget(name, env, find_root(c), reporter=output.terminal)
@@ -143,6 +147,7 @@ def status(c: Context, only: Iterable[str] | None = None, env: str | None = None
     Example: inv asst.status --only judge_answer --json
     """
     from .. import commands
+    from .command_output import CommandOutput
 
     with CommandOutput("status", json, planned=True) as output:
         output.narrow(only, env)
@@ -157,6 +162,7 @@ def check(c: Context, only: Iterable[str] | None = None, json: bool = False) -> 
     Example: inv asst.check --only judge_answer
     """
     from .. import commands
+    from .command_output import CommandOutput
 
     with CommandOutput("check", json, planned=True, check=True) as output:
         output.narrow(only)
@@ -177,6 +183,7 @@ def resolve(c: Context, ours: Iterable[str] | None = None, theirs: Iterable[str]
     Example: inv asst.resolve --ours judge_answer:production --theirs all
     """
     from .. import commands
+    from .command_output import CommandOutput
 
     with CommandOutput("resolve", json) as output:
         output.narrow()
@@ -191,11 +198,31 @@ def serve(c: Context, port: str = "8787") -> None:
     Example: inv asst.serve --port 8788
     """
     from .. import commands
+    from .exit_codes import format_error
 
     # Invoke's own conversion to int would end in a traceback.
     if not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65535:
         raise SettingsError(f"--port must be a number from 0 to 65535, not {port!r:.80}")
     try:
         commands.serve(find_root(c), int(port), announce=functools.partial(print, flush=True))
+    except KeyboardInterrupt as stopped:
+        raise Exit("stopped", format_error(stopped)[1]) from None
+
+
+@task(iterable=["only"], help={"only": ONLY})
+def watch(c: Context, only: Iterable[str] | None = None) -> None:
+    """Check every save and update the first environment, until Ctrl-C.
+
+    Needs the extra ``watch``.
+
+    Example: inv asst.watch --only judge_answer
+    """
+    from .exit_codes import format_error
+    from .watch_loop import watch_project
+
+    if is_dry_run(c):
+        raise SettingsError("asst.watch writes with every save: inv asst.plan shows what it would write")
+    try:
+        watch_project(find_root(c), only or (), say=functools.partial(print, flush=True))
     except KeyboardInterrupt as stopped:
         raise Exit("stopped", format_error(stopped)[1]) from None

@@ -12,8 +12,6 @@ from invoke.exceptions import Exit
 from ..errors import AsstError, SettingsError, StoreError
 from ..text import one_line
 from ._task import JSON, task
-from .exit_codes import format_error
-from .spelling import spell_commands
 
 if TYPE_CHECKING:
     from ..migrate.migration import Migration
@@ -37,6 +35,7 @@ def migrate(c: Context, file: str, to: str | None = None, json: bool = False) ->
     Example: inv asst.migrate assistants.json --to app/migrated.py
     """
     from ..migrate.migration import Migration
+    from .exit_codes import format_error
 
     made = Migration(None, (), ())
     try:
@@ -74,6 +73,7 @@ def _migrate_file(file: str, to: str | None) -> Migration:
 
 def _print_report(made: Migration, to: str | None, json: bool) -> None:
     from ..migrate.report import format_report
+    from .spelling import spell_commands
 
     stream = sys.stderr if json or to is None else sys.stdout
     for line in format_report(made.fields) if made.fields else ():

@@ -1,20 +1,22 @@
-"""The task that shows one assistant's instances whole."""
+"""The tasks that show instances: one assistant's whole, and what each was before."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
 from ..errors import SettingsError
-from ._task import JSON, CommandOutput, find_root, task
+from ._task import ENV, JSON, ONLY, find_root, task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..commands import HistoryReport
     from ..reconcile.instance_view import InstanceView
 
-__all__ = ["show"]
+__all__ = ["history", "show"]
 
 
 @task(
@@ -36,6 +38,7 @@ def show(
     Example: inv asst.show judge_answer --env production --remote
     """
     from .. import commands
+    from .command_output import CommandOutput
     from .show_output import instances_as_json, print_instances, show_steps
 
     with CommandOutput("show", json, planned=True, check=True) as output:
@@ -47,3 +50,32 @@ def show(
         output.more = {"instances": instances_as_json(views)}
         output.printer = lambda stream: print_instances(views, stream)
     return views
+
+
+@task(
+    positional=["name"],
+    iterable=["only"],
+    help={"name": "the assistant; all without it", "only": ONLY, "env": ENV, "json": JSON},
+)
+def history(
+    c: Context, name: str | None = None, only: Iterable[str] | None = None, env: str | None = None, json: bool = False
+) -> HistoryReport:
+    """Show each digest that an instance had; with a name, what changed to the next.
+
+    Commit, author and date come from git's history of the store's file. No key
+    and no request is needed.
+
+    Example: inv asst.history judge_answer --env production
+    """
+    from .. import commands
+    from .command_output import CommandOutput
+    from .history_output import history_as_json, history_steps, print_history
+
+    with CommandOutput("history", json, planned=True) as output:
+        output.more = {"history": []}
+        names = [only] if isinstance(only, str) else [*(only or ())]
+        report = commands.history(find_root(c), [*([name] if name else ()), *names], env)
+        output.steps = history_steps(report)
+        output.more = {"history": history_as_json(report)}
+        output.printer = lambda stream: print_history(report, stream, detailed=bool(name or names))
+    return report

@@ -10,7 +10,7 @@ from invoke.context import Context
 
 from ..errors import SettingsError
 from ..text import count
-from ._task import JSON, CommandOutput, find_root, task
+from ._task import JSON, find_root, task
 
 if TYPE_CHECKING:
     from ..commands import StoreReport
@@ -47,6 +47,7 @@ def store(
     Example: inv asst.store --copy-to redis://localhost/0
     """
     from .. import commands
+    from .command_output import CommandOutput
 
     with CommandOutput("store", json) as output:
         output.more = {"store": None}

@@ -9,8 +9,6 @@ from typing import Any
 from invoke.exceptions import ParseError
 from invoke.parser.argument import Argument
 
-from .spelling import spell_commands
-
 __all__ = ["CommandArgument", "OptionalPositional", "Positional", "Repeatable"]
 
 
@@ -64,6 +62,8 @@ class Positional(CommandArgument):
             ParseError: it is the flag that asks for help.
         """
         if value in ("-h", "--help"):
+            from .spelling import spell_commands
+
             command = f"asst.{self._command}"
             raise ParseError(
                 spell_commands(f"inv {command} takes arguments before its flags: inv --help {command} shows its help")

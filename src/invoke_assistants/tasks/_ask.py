@@ -1,4 +1,4 @@
-"""The task that asks an assistant."""
+"""The tasks that ask an assistant: one question, or a talk line by line."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from invoke.exceptions import Exit
 
 from ..errors import AnswerError
 from ._task import JSON, find_root, is_dry_run, task
-from .exit_codes import format_error
 
-__all__ = ["run"]
+__all__ = ["chat", "run"]
 
 
 @task(
@@ -32,6 +31,7 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
     """
     from ..ask import by_name
     from ..ask.turn import TEMPORARY_PREFIX
+    from .exit_codes import format_error
     from .output import describe_answer_error, json_document, print_raw_answer, print_reply
     from .plain_messages import plain_messages
     from .prompts import read_prompt
@@ -68,3 +68,39 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
     else:
         print_reply(step, reply, result.output, printed=result.shown)
     return reply
+
+
+@task(
+    help={
+        "name": "the assistant",
+        "env": "ask this environment's instance; default: ASST_ENV, APP_ENV, or the first environment",
+        "session": "continue this conversation",
+    }
+)
+def chat(c: Context, name: str, env: str | None = None, session: str | None = None) -> None:
+    """Talk with an assistant, line by line; /help lists the commands.
+
+    Ctrl-C cancels an answer, Ctrl-D ends. Without a terminal, each line of stdin
+    is a prompt, and a turn that fails makes the exit code 1.
+
+    Example: inv asst.chat judge_answer --env production
+    """
+    from ..ask.by_name import named_question
+    from ..config.settings import Settings
+    from .chat_loop import ChatLoop
+    from .exit_codes import format_error
+    from .plain_messages import plain_messages
+    from .prompts import PipedLines, TypedLines, is_typed
+
+    root, on_terminal = find_root(c), is_typed() and sys.stdout.isatty()
+    with plain_messages():
+        question = named_question(root, name, "", session, env)
+        lines = TypedLines(Settings.load(root).private_folder) if on_terminal else PipedLines()
+        loop = ChatLoop(question, lines, on_terminal)
+        if is_dry_run(c):
+            loop.print_instance()
+            return
+        try:
+            loop.run()
+        except KeyboardInterrupt as stopped:
+            raise Exit("interrupted", format_error(stopped)[1]) from None
