@@ -153,3 +153,16 @@ def test_a_success_that_is_no_object_is_not_believed(host: Host, server: Loopbac
         with pytest.raises(PlatformError, match=r"the answer is not the Agents API's .*; is the base URL right\?"):
             commands.create(host.root)
     assert {seen.method for seen in server.seen} == {"GET"}
+
+
+def test_a_server_that_sends_a_custom_header_back_cannot_show_it(host: Host, server: Loopback) -> None:
+    """A gateway's own key is as secret as the service's, in the errors of managing and of asking; the word before it is not."""
+    own = "gateway-0123456789"
+    host.env["OPENAI_CUSTOM_HEADERS"] = f"X-Gateway-Auth: Bearer {own}\nX-Team: blue"
+    host.create()
+    answer = Fault(status=400, raw=b'{"error": {"message": "Bearer %s of blue is no good"}}' % own.encode())
+    server.faults += [lambda _: answer] * 2
+    for failed in (host.inv("asst.status"), host.inv("asst.run", "talker", "Hello.")):
+        assert failed.code == 1
+        assert "Bearer *** of blue is no good" in failed.err
+        assert own not in failed.out + failed.err

@@ -110,7 +110,7 @@ class _PreparedQuestion:
         environment = self.instance.environment
         pinned = environment.location.platform == "responses"
         translator = SDKErrorTranslator(
-            secret=environment.credentials().key,
+            credentials=environment.credentials(),
             host=environment.base_url.split("/")[2],
             api="Responses API" if pinned else "Agents API",
             where=self.turn.where,
@@ -166,7 +166,7 @@ class _PreparedQuestion:
             AnswerInvalid: the answer does not fit the output model.
             PlatformError: the service named the conversation like the key, which would be shown.
         """
-        if self.api.translator.secret.mask(answer.session) != answer.session:
+        if self.api.translator.credentials.mask(answer.session) != answer.session:
             raise self.api.translator.unexpected_response("a conversation with the key as its id")
         self.process.conversations.remember(answer.session, self.turn.owner)
         try:

@@ -54,6 +54,13 @@ class Credentials:
     organization: str | None
     headers: tuple[tuple[str, Secret], ...] = ()  # of OPENAI_CUSTOM_HEADERS
 
+    def mask(self, text: str) -> str:
+        """Mask the key in a text, and each word of a custom header that is long enough for one."""
+        words = (word for _, value in self.headers for word in value.reveal().split() if len(word) >= MIN_KEY)
+        for word in sorted(words, key=len, reverse=True):  # a word may be a part of another one
+            text = Secret(word).mask(text)
+        return self.key.mask(text)
+
 
 def check_key(value: str | None, environment: str, variable: str, own_variable: str) -> Secret:
     """A key that can be sent. Only the call's own argument holds it as a plain string.

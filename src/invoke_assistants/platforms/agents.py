@@ -165,7 +165,7 @@ class AgentsPlatform:
         actual = agent.get("id") if isinstance(agent, dict) else None
         if not isinstance(actual, str) or not ID.fullmatch(actual) or (id is not None and actual != id):
             raise self._translator.unexpected_response("an object without a valid id")
-        if self._translator.secret.mask(actual) != actual:  # it would be kept and shown
+        if self._credentials.mask(actual) != actual:  # it would be kept and shown
             raise self._translator.unexpected_response("an object with the key as its id")
         if any(not isinstance(agent.get(key), shapes) for key, shapes in SHAPES):
             raise self._translator.unexpected_response("an object with malformed text, reasoning or tools")

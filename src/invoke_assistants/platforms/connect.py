@@ -76,7 +76,7 @@ async def _agents_platform(
     credentials = environment.credentials()
     async with management_client(credentials.base_url, transport, TIMEOUT, settings.concurrency) as client:
         host, variable = client.base_url.netloc.decode(), environment.key_variable()
-        translator = ErrorTranslator(credentials.key, host, "Agents API", environment.name, variable)
+        translator = ErrorTranslator(credentials, host, "Agents API", environment.name, variable)
         yield AgentsPlatform(client, credentials, translator, settings.concurrency, say, before_write)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from ..config.credentials import Secret
+from ..config.credentials import Credentials
 from ..errors import PlatformError
 from ..text import one_line
 
@@ -27,14 +27,14 @@ class ErrorTranslator:
     """Translates the errors of one API and key.
 
     Args:
-        secret: the key, which no message may show.
+        credentials: what the requests are sent with, which no message may show.
         host: the host of the API.
         api: the name of the API.
         where: the environment, or the assistant in it; each message begins with it.
         variable: the environment variable of the key.
     """
 
-    secret: Secret
+    credentials: Credentials
     host: str
     api: str
     where: str
@@ -85,8 +85,8 @@ class ErrorTranslator:
         return self.error(f"the answer is not the {self.api}'s ({detail}); is the base URL right?", unknown=True)
 
     def error(self, text: str, **fields: Any) -> PlatformError:
-        """An error of one line, limited in length, without the secret or anything that controls a terminal."""
-        return PlatformError(self.secret.mask(one_line(text))[:MAX_MESSAGE], where=self.where, **fields)
+        """An error of one line, limited in length, without the credentials or anything that controls a terminal."""
+        return PlatformError(self.credentials.mask(one_line(text))[:MAX_MESSAGE], where=self.where, **fields)
 
     def retry_delay(self, error: PlatformError, attempt: int, *, repeatable: bool = False) -> float | None:
         """Seconds to wait before a retry, or None if a retry cannot help or might do something twice.
