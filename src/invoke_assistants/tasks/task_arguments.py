@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from invoke.exceptions import ParseError
@@ -91,18 +92,21 @@ class OptionalPositional(Positional):
 
 def _parser_misses_value() -> bool:
     """Whether Invoke's parser is done with a flag, and no value came after it."""
-    frame = inspect.currentframe()
-    while frame := frame and frame.f_back:
-        if frame.f_code.co_name == "complete_flag" and frame.f_globals.get("__name__") == "invoke.parser.parser":
-            return getattr(frame.f_locals.get("self"), "flag_got_value", True) is False
-    return False
+    found = _parser_locals("complete_flag")
+    return getattr(found.get("self"), "flag_got_value", True) is False
 
 
 def _parser_is_at_a_word() -> bool:
     """Whether Invoke's parser is handling a word that no flag and no task is called."""
+    found = _parser_locals("handle")
+    word: str = found.get("token", "-")
+    return not word.startswith("-") and word not in getattr(found.get("self"), "contexts", ())
+
+
+def _parser_locals(function: str) -> Mapping[str, Any]:
+    """The variables of a function of Invoke's parser that is running now; none where it is not."""
     frame = inspect.currentframe()
     while frame := frame and frame.f_back:
-        if frame.f_code.co_name == "handle" and frame.f_globals.get("__name__") == "invoke.parser.parser":
-            word, machine = frame.f_locals.get("token", "-"), frame.f_locals.get("self")
-            return not word.startswith("-") and word not in getattr(machine, "contexts", ())
-    return False
+        if frame.f_code.co_name == function and frame.f_globals.get("__name__") == "invoke.parser.parser":
+            return frame.f_locals
+    return {}
