@@ -285,12 +285,12 @@ def test_what_is_made_anew_while_held_stays_there(three: Host, server: Loopback)
 
 
 def test_a_dry_run_writes_nothing(three: Host, server: Loopback) -> None:
-    """It exits with 2, and names the command that would do it."""
+    """It exits with 2, and names the command that would do it, in one line that steers no terminal."""
     store = three.path.read_bytes()
     server.seen.clear()
-    result = three.inv("asst.rollback", "--env", "production", "--only", "a00", "--dry-run", "--message", "Too slow")
+    result = three.inv("asst.rollback", "--env", "production", "--only", "a00", "--dry-run", "--message", "Too\nslow\x1b[2J")
     assert (result.code, server.writes(), three.path.read_bytes()) == (2, [], store)
-    assert "next: inv asst.rollback --only a00 --env production --message 'Too slow'\n" in result.out
+    assert "next: inv asst.rollback --only a00 --env production --message 'Too slow\\x1b[2J'\n" in result.out
 
 
 KILLED: dict[str, tuple[str, bool]] = {

@@ -403,21 +403,40 @@ def test_flags_that_contradict(host: Host, saved: Path) -> None:
 
 
 def test_on_the_command_line(host: Host, server: Loopback) -> None:
-    """plan names the deploy to type, admin takes both flags, an empty name is an error; a dry run says that a plan is done."""
+    """plan and a dry run name the deploy to type, admin takes both flags, an empty name is an error, a done plan is said so."""
     host.create()
     host.edit("Plan it.", "Plan it well.")
     planned = host.inv("asst.plan", "--out", "next.plan", "--check")
     assert planned.code == 2
     assert planned.err == "saved the plan to next.plan\n"
     assert planned.out.endswith("next: inv asst.deploy --plan next.plan\n")
+    dry = host.inv("asst.deploy", "--plan", "next.plan", "--dry-run", "--overwrite")
+    assert (dry.code, dry.out.splitlines()[-1]) == (2, "next: inv asst.deploy --plan next.plan --overwrite")
     for verb in ("asst.deploy", "asst.admin"):
         empty = host.inv(verb, "--plan", "", env={"ACTION": "deploy"})
         assert (empty.code, empty.err) == (1, "--plan needs the name of a file\n")
     assert server.agents()[host.ids()["planner", "development"]]["instructions"] == "Plan it."
     done = host.inv("asst.admin", "--plan", "next.plan", env={"ACTION": "deploy"})
     assert done.code == 0, done.err
+    assert "next:" not in done.out
     again = host.inv("asst.deploy", "--plan", "next.plan", "--dry-run")
     assert (again.code, again.err) == (3, "the plan in next.plan is done already: nothing was written\n")
+
+
+def test_a_plan_for_what_is_held_names_resume(host: Host) -> None:
+    """Saved while a rollback holds an instance, its deploy is refused without --resume, and done with it."""
+    host.create()
+    host.edit("Plan it.", "Plan it well.")
+    commands.deploy(host.root)
+    commands.rollback(host.root, ["planner"], env="production")
+    command = ("asst.deploy", "--plan", "held.plan")
+    assert host.inv("asst.plan", "--out", "held.plan").out.endswith(f"next: inv {' '.join(command)} --resume\n")
+    refused = host.inv(*command)
+    assert (refused.code, refused.err.count("\n")) == (3, 1)
+    assert "held at" in refused.err
+    assert host.inv(*command, "--resume", "--dry-run").out.endswith(f"next: inv {' '.join(command)} --resume\n")
+    assert host.inv(*command, "--resume").code == 0
+    assert "held" not in host.store["assistants"]["planner"]["production"]
 
 
 plain = st.none() | st.booleans() | st.floats() | st.text("ab", max_size=2)

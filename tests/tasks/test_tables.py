@@ -176,13 +176,15 @@ def test_several_reasons_stand_on_lines_of_their_own(local_host: Host) -> None:
 
 
 def test_more_reasons_than_are_told_are_counted_on_a_line() -> None:
-    """Of eight, six are told; what comes behind the last one stays there, and a single one stays as it is."""
+    """Of eight, six are told; what comes behind the last one has a line, too, and a single one stays as it is."""
     steps = [step(name, error=f"{name}: drifted; pull first") for name in "abcdefgh"]
     told = [f"{name}: drifted; pull first" for name in "abcdef"]
     assert split_errors(Plan(tuple(steps)).errors(), steps).splitlines() == [*told, "and 2 more"]
-    two = Plan(tuple(steps[:2])).errors()
-    assert split_errors(f"{two}; nothing was written", steps).splitlines() == [told[0], f"{told[1]}; nothing was written"]
-    assert split_errors(told[0], steps) == told[0]
+    for some, lines in ((steps, [*told, "and 2 more"]), (steps[:2], told[:2])):
+        stale = f"stale: {Plan(tuple(some)).errors()}; nothing was written: do it again"
+        assert split_errors(stale, some).splitlines() == [f"stale: {lines[0]}", *lines[1:], "nothing was written: do it again"]
+    one = f"{told[0]}; nothing was written"
+    assert split_errors(one, steps) == one
     assert split_errors("another; and 2 more", steps) == "another; and 2 more"
 
 

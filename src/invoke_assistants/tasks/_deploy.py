@@ -61,7 +61,9 @@ def deploy(
 
     dry = is_dry_run(c, dry_run)
     with CommandOutput("deploy", json, planned=dry, check=dry) as output:
-        output.narrow(only, env, deploy=[*_breaking_flags(allow_breaking), *(["--skip-evals"] if skip_evals else ())])
+        again = {"--skip-evals": skip_evals, "--overwrite": plan and overwrite}
+        flags = [*_breaking_flags(allow_breaking), *(flag for flag, given in again.items() if given)]
+        output.narrow(only, env, saved=plan if dry else None, deploy=flags)
         with stdout_to_stderr():
             output.steps = commands.deploy(
                 find_root(c), only or (), env, dry_run=dry, overwrite=overwrite, allow_breaking=allow_breaking or (),
@@ -143,11 +145,12 @@ def rollback(
     Example: inv asst.rollback --env production --message "Too slow"
     """
     from .. import commands
+    from ..text import one_line
     from .command_output import CommandOutput
 
     dry = is_dry_run(c, dry_run)
     with CommandOutput("rollback", json, planned=dry, check=dry) as output:
-        output.narrow(only, env, [*(["--to", to] if to else ()), *(["--message", message] if message else ())])
+        output.narrow(only, env, [*(["--to", to] if to else ()), *(["--message", one_line(message)] if message else ())])
         output.steps = commands.rollback(
             find_root(c), only or (), env, to=to, message=message, dry_run=dry, overwrite=overwrite, confirm=output.confirm(yes),
             reporter=output.terminal,

@@ -113,10 +113,15 @@ def summarize(command: str, steps: Sequence[Step], *, planned: bool) -> str:
 
 
 def split_errors(error: str, steps: Sequence[Step]) -> str:
-    """An error that joins those of several steps, each on a line of its own."""
-    for each in dict.fromkeys(step.error for step in spell_steps(steps) if step.error):
+    """An error that joins those of several steps, each on a line of its own, and so what follows the last one."""
+    errors = dict.fromkeys(step.error for step in spell_steps(steps) if step.error)
+    for each in errors:
         error = error.replace(f"; {each}", f"\n{each}")
-    return re.sub(r"; (and \d+ more)$", r"\n\1", error) if "\n" in error else error
+    if "\n" not in error:
+        return error
+    for each in errors:
+        error = error.replace(f"{each}; ", f"{each}\n")
+    return re.sub(r"^(and \d+ more); ", r"\1\n", error, flags=re.M)
 
 
 def _counted(words: Counter[str]) -> str:
@@ -179,8 +184,8 @@ def next_commands(command: str, steps: Sequence[Step], scope: Scope, *, planned:
     if command == "forget":
         return []
     if scope.saved is not None:
-        command = f"inv asst.deploy --plan {shlex.quote(scope.saved)}{scope.deploy_flags()}"
-        return [] if any(step.needs_confirmation for step in steps) else [command]
+        command = f"inv asst.deploy --plan {shlex.quote(scope.saved)}{_resume(steps)}{scope.deploy_flags()}"
+        return [] if any(map(_is_blocked, steps)) else [command]
     return list(_after_looking(command, steps, scope) if planned else _after_writing(command, steps, scope))
 
 
