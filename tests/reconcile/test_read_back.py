@@ -435,7 +435,7 @@ def test_an_adoption_whose_tags_are_not_taken(talker: Host, server: Loopback) ->
 
 
 def test_what_people_and_scripts_see(host: Host, server: Loopback) -> None:
-    """Exit code 1; the row's error in --json and on stderr; the other rows are done."""
+    """Exit code 1; the row's error in --json and on stderr, there before the rows that wait for it; the other rows are done."""
     assert host.inv("asst.create").code == 0
     host.edit('verbosity="low"', 'verbosity="high"')
     host.edit("Plan it.", "Plan it well.")
@@ -448,6 +448,10 @@ def test_what_people_and_scripts_see(host: Host, server: Loopback) -> None:
     planned = host.inv("asst.plan", "--check", "--env", "development")
     assert planned.code == 2
     assert "the service did not take what the last update sent (text.verbosity)" in planned.out
+    deployed = host.inv("asst.deploy")
+    first, *others = deployed.err.splitlines()
+    assert (deployed.code, first.partition(": agent_")[0]) == (1, "talker in development")
+    assert others == [f"{name} in production: not started, since development is not whole" for name in ("planner", "talker")]
 
 
 @pytest.mark.parametrize("platform", ["local", "responses"])

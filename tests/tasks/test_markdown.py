@@ -151,6 +151,7 @@ def test_what_a_reader_needs_comes_first() -> None:
                 environment="production", state="changed", action="update", changes=changes, schema=schema(BREAKING, COMPATIBLE),
                 error="judge in production: cannot be read: inv asst.deploy --allow-breaking judge", needs_confirmation=True,
                 promotion="as development, evaluated and read back", rollback_note="a rollback would break it",
+                model_life="judge, talker: model m shuts down today",
             ),
             step("talker", "production", state="not_created", action="create", id=None, note="recorded on local"),
         ]
@@ -166,6 +167,7 @@ def test_what_a_reader_needs_comes_first() -> None:
         "- `talker` in `production`: is not created, and a deploy creates nothing: `inv asst.create`",
         "#### Notes",
         "- `judge` in `production`: as development, evaluated and read back",
+        "- `judge` in `production`: model m shuts down today",
         "- `judge` in `production`: a rollback would break it",
         "- `talker` in `production`: recorded on local",
         "<summary><code>judge</code> in <code>development</code>, <code>production</code>: 6 changes</summary>",

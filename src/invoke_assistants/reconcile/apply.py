@@ -10,7 +10,7 @@ from ..types import JSONObject, PendingOperation, State, Step
 from .diff import declarable_fields
 from .executor import Executor, fails_for_all
 from .hold import is_rollback_open
-from .plan import Plan
+from .plan import NOT_STARTED, Plan
 from .promotion import in_promotion_order, incomplete_before
 from .read_back import not_taken
 from .records import record_of_update
@@ -42,7 +42,7 @@ async def apply_update(plan: Plan, world: World, environments: Container[str] | 
         here = [step for step in planned if step.environment == environment]
         if incomplete := incomplete_before(environment, order, plan):
             stopped = [step for step in plan.to_do("update") if step.environment == environment]
-            plan = plan.updated(executor.skipped(step, f"not started, since {incomplete} is not whole") for step in stopped)
+            plan = plan.updated(executor.skipped(step, f"{NOT_STARTED} {incomplete} is not whole") for step in stopped)
         elif here:
             executor.reporter.start(f"updating {environment}", len(here))
             async with executor.buffer.flushing():

@@ -21,7 +21,7 @@ from .apply import format_failure, record_in_sync
 from .election import CreateState, Look, Move, next_move
 from .executor import Executor, fails_for_all
 from .pending_create import PendingCreate, plan_of, still_open
-from .plan import Plan
+from .plan import NOT_STARTED, Plan
 from .promotion import in_promotion_order, incomplete_before
 from .read_back import not_taken
 from .records import adopted_changes, record_of_adopted
@@ -71,7 +71,7 @@ class _CreateRun:
                 here = [each for each in creates if each.step.environment == environment]
                 if incomplete := incomplete_before(environment, order, plan_of(creates)):
                     for each in here:
-                        self._fail(each, f"not started, since {incomplete} is not whole", keep=each.resumed)
+                        self._fail(each, f"{NOT_STARTED} {incomplete} is not whole", keep=each.resumed)
                 else:
                     await self._post_environment(executor.platforms[here[0].step.key], here)
             by_platform: dict[Platform, list[PendingCreate]] = {}

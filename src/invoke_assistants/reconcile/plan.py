@@ -10,7 +10,9 @@ from ..errors import RowsFailed
 from ..text import join_errors
 from ..types import Action, Key, Step
 
-__all__ = ["Plan"]
+__all__ = ["NOT_STARTED", "Plan"]
+
+NOT_STARTED = "not started, since"  # how the error of a step begins that another one's error kept from being done
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,9 @@ class Plan:
         return [step for step in self.steps if step.needs_confirmation]
 
     def errors(self) -> str:
-        """The errors of all steps, on one line."""
-        return join_errors(step.error for step in self.steps)
+        """The errors of all steps, on one line: first those that others were not started for."""
+        errors = (step.error for step in self.steps if step.error)
+        return join_errors(sorted(errors, key=lambda error: f": {NOT_STARTED} " in error))
 
     def raise_if_failed(self) -> Plan:
         """The plan itself, unless a step failed.

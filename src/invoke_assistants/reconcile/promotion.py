@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..types import Change, Desired, Key
 from .diff import compare
-from .plan import Plan
+from .plan import NOT_STARTED, Plan
 
 __all__ = ["describe_promotion", "in_promotion_order", "incomplete_before", "not_started", "promoted"]
 
@@ -33,7 +33,7 @@ def incomplete_before(environment: str, order: Iterable[str], plan: Plan) -> str
 def not_started(plan: Plan, why: str) -> Plan:
     """The plan with an error at each step of a later environment that was to be done, but those that have one."""
     waiting = [step for step in plan.to_do() if step.target.position > 0 and not step.error]
-    return plan.updated(replace(step, error=f"{step.title}: not started, since {why}") for step in waiting)
+    return plan.updated(replace(step, error=f"{step.title}: {NOT_STARTED} {why}") for step in waiting)
 
 
 def promoted(plan: Plan, done: Plan) -> Plan:

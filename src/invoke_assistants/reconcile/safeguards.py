@@ -12,7 +12,7 @@ from ..errors import AsstError, Refused, RowsFailed
 from ..text import count
 from ..types import Desired, JSONObject, Location, PendingOperation, Record, State, Step
 from .diff import declarable_fields
-from .plan import Plan
+from .plan import NOT_STARTED, Plan
 from .refresh import Wanted, list_objects, refresh_again
 from .remote import Remote, made_by
 from .reporter import Confirm
@@ -241,5 +241,5 @@ def _ambiguous(plan: Plan, stuck: Sequence[Step], remote: Remote) -> RowsFailed:
     ]
     plan = plan.updated(named)
     waiting = [step for step in plan.to_do() if not step.error]
-    plan = plan.updated(replace(step, error=f"{step.title}: not started, since others are not clear") for step in waiting)
+    plan = plan.updated(replace(step, error=f"{step.title}: {NOT_STARTED} others are not clear") for step in waiting)
     return RowsFailed(plan.errors(), plan.steps)

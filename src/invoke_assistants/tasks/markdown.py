@@ -134,7 +134,8 @@ def _reason_parts(steps: Sequence[Step]) -> Iterator[str]:
         reason = step.error or _way_out(step)
         if reason and not _refusal(step):
             reasons.setdefault(_untitled(reason, step), []).append(step)
-        for note in filter(None, (step.note, step.promotion, step.model_life, step.rollback_note)):
+        life = (step.model_life or "").partition(": ")[2]  # without its assistants, which stand there anyway
+        for note in filter(None, (step.note, step.promotion, life, step.rollback_note)):
             if note not in (step.error or ""):
                 notes.setdefault(_untitled(note, step), []).append(step)
     for title, found in (("Needs attention", reasons), ("Notes", notes)):
