@@ -233,6 +233,15 @@ def test_the_next_command_of_each_ending(command: str, planned: bool, steps: lis
     assert next_commands(command, steps, Scope(later=True), planned=planned) == expected
 
 
+def test_a_flag_is_repeated_for_its_own_command_alone() -> None:
+    """A message goes with a rollback, and not with the plan that shows what it left as it is."""
+    scope = Scope(env="production", more=("--message", "Too slow"))
+    [again] = next_commands("rollback", [replace(LATER, **CHANGED)], scope, planned=True)
+    assert again == "inv asst.rollback --env production --message 'Too slow'"
+    left = [replace(LATER, state="drifted")]
+    assert next_commands("rollback", left, scope, planned=False) == ["inv asst.plan --env production"]
+
+
 def test_the_next_command_keeps_the_names_and_the_environment(local_host: Host) -> None:
     """What was narrowed stays narrowed; update leads to deploy, and not back to its own environment."""
     assert local_host.inv("asst.plan", "--only", "judge", "--env", "production").out.endswith(

@@ -185,14 +185,14 @@ def next_commands(command: str, steps: Sequence[Step], scope: Scope, *, planned:
         return []
     if scope.saved is not None:
         command = f"inv asst.deploy --plan {shlex.quote(scope.saved)}{_resume(steps)}{scope.deploy_flags()}"
-        return [] if any(map(_is_blocked, steps)) else [command]
+        return [command] if any(step.action != "none" for step in steps) and not any(map(_is_blocked, steps)) else []
     return list(_after_looking(command, steps, scope) if planned else _after_writing(command, steps, scope))
 
 
 def _after_writing(command: str, steps: Sequence[Step], scope: Scope) -> Iterator[str]:
     made = [step for step in steps if step.action in ("create", "recreate", "adopt") and _is_first(step)]
     if command == "adopt" or any(step.state in _DIFFERENT and step.action == "none" for step in steps):
-        yield f"inv asst.plan{scope.flags()}"
+        yield f"inv asst.plan{replace(scope, more=()).flags()}"
     elif command == "create" and made:
         yield f'inv asst.run {made[0].name} "…"'
     elif command == "update" and scope.later and any(step.action == "update" for step in steps):
