@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Host
 from loopback import Fault, Loopback, Seen
 
-from invoke_assistants import EvalsFailed, Refused, RowsFailed, SettingsError, commands
-from invoke_assistants.types import Step
+from invoke_assistants import Assistant, EvalsFailed, Refused, RowsFailed, SettingsError, commands
+from invoke_assistants.reconcile.plan import Plan
+from invoke_assistants.reconcile.promotion import describe_promotion
+from invoke_assistants.types import Desired, Location, Step
 
 MODELS = """
 from pydantic import BaseModel, ConfigDict, Field
@@ -217,6 +220,38 @@ def test_a_row_says_what_development_has_shown(tickets: Host) -> None:
     done = by_key(commands.deploy(tickets.root))
     assert done["triage", "production"].promotion == f"{planned}, read back"
     assert done["talker", "production"].promotion is None
+
+
+@pytest.mark.parametrize(
+    ("override", "remark"),
+    [
+        ({"verbosity": "high"}, 'but text.verbosity "low" -> "high"'),
+        ({"verbosity": None}, 'but text.verbosity "low" -> (absent)'),
+        (
+            {"service_tier": "flex", "metadata": {}},
+            'but service_tier (absent) -> "flex" and metadata {"team": "x"} -> (absent)',
+        ),
+        (
+            {"reasoning": {"effort": "high", "summary": "auto"}},
+            'but reasoning.effort "low" -> "high" and reasoning.summary (absent) -> "auto"',
+        ),
+        ({"tools": [{"type": "web_search"}]}, 'but tools [] -> [{"type": "web_search"}]'),
+        ({"metadata": dict.fromkeys("abcd", "y")}, "but its own metadata"),
+        ({"instructions": "Triage it. " * 9, "model": "m"}, 'but model "gpt-6-luna" -> "m" and its own instructions'),
+    ],
+)
+def test_each_override_that_differs_is_named(override: dict[str, Any], remark: str) -> None:
+    """With both values where they are short, also where production leaves out what development has."""
+    assistant = Assistant(
+        "triage", model="gpt-6-luna", instructions="Triage.", verbosity="low", metadata={"team": "x"},
+        reasoning={"effort": "low"}, environments={"production": override},
+    )  # fmt: skip
+    first, later = (
+        Desired("triage", environment, position, Location("local", "local"), "p", assistant.payload(environment), "sha256:0")
+        for position, environment in enumerate(("development", "production"))
+    )
+    plan = Plan((Step("triage", "production", "local", "changed", "update", desired=later),))
+    assert describe_promotion(plan, {"triage": first}, (), ()).steps[0].promotion == f"as development, {remark}"
 
 
 def test_the_printed_command_is_enough(tickets: Host) -> None:

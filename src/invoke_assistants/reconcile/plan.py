@@ -47,8 +47,9 @@ class Plan:
 
     def errors(self) -> str:
         """The errors of all steps, on one line: first those that others were not started for."""
-        errors = (step.error for step in self.steps if step.error)
-        return join_errors(sorted(errors, key=lambda error: f": {NOT_STARTED} " in error))
+        errors = [step.error for step in self.steps if step.error]
+        errors.sort(key=lambda error: f": {NOT_STARTED} " in error)
+        return join_errors(errors)
 
     def raise_if_failed(self) -> Plan:
         """The plan itself, unless a step failed.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from ..types import Change, Desired, Key
-from .diff import compare
+from .diff import payload_changes
 from .plan import NOT_STARTED, Plan
 
 __all__ = ["describe_promotion", "in_promotion_order", "incomplete_before", "not_started", "promoted"]
 
-SHORT = 40  # characters of a value that a remark shows
+SHORT, FEW = 40, 3  # characters of a value that a remark shows, and how many values below one field
 
 
 def in_promotion_order(plan: Plan) -> list[str]:
@@ -55,20 +57,26 @@ def describe_promotion(plan: Plan, first: Mapping[str, Desired], read_back: Cont
             origin = first[step.name]
             shown = ["evaluated"] if step.key in evaluated else []
             shown += ["read back"] if step.name in read_back else []
-            words = [f"as {origin.environment}", *_overrides(origin, step.target), *([" and ".join(shown)] if shown else [])]
+            overrides = " and ".join(_overrides(origin, step.target))
+            words = [f"as {origin.environment}", f"but {overrides}" if overrides else "", " and ".join(shown)]
             waits = step.name not in read_back
-            described.append(replace(step, promotion=", ".join(words), waits_for_first=waits))
+            described.append(replace(step, promotion=", ".join(filter(None, words)), waits_for_first=waits))
     return plan.updated(described)
 
 
 def _overrides(origin: Desired, target: Desired) -> Iterator[str]:
-    """Each field that a later environment declares otherwise than the first one."""
-    fields: dict[str, Change | None] = {
-        change.field.partition(".")[0]: change for change in compare(origin.payload, target.payload)
-    }
-    fields |= dict.fromkeys(key for key in origin.payload if key not in target.payload)
-    for field, change in fields.items():
-        shown = [json.dumps(each, ensure_ascii=False) for each in (change.before, change.after)] if change else []
-        whole = change is not None and change.field == field and None not in (change.before, change.after)
-        short = whole and all(len(each) <= SHORT for each in shown)
-        yield f"but {field} {' -> '.join(shown)}" if short else f"but its own {field}"
+    """Each field that a later environment declares otherwise than the first one; of what is long, its name alone."""
+    fields: dict[str, list[Change]] = {}
+    for change in payload_changes(origin.payload, target.payload):
+        fields.setdefault(re.split(r"[.\[]", change.field)[0], []).append(change)
+    for field, changes in fields.items():
+        shown = [f"{each.field} {_short(each.before)} -> {_short(each.after)}" for each in changes if _is_short(each)]
+        yield from shown if len(shown) == len(changes) <= FEW else [f"its own {field}"]
+
+
+def _is_short(change: Change) -> bool:
+    return all(len(_short(each)) <= SHORT for each in (change.before, change.after))
+
+
+def _short(value: Any) -> str:
+    return "(absent)" if value is None else json.dumps(value, ensure_ascii=False)
