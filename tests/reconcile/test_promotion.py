@@ -405,6 +405,27 @@ def test_a_wrong_dataset_is_told_before_any_write(evaluated: Callable[[str], Hos
     assert server.writes() == []
 
 
+@pytest.mark.parametrize(("verdict", "remark"), [("True", "evaluated and read back"), ("False", "read back, evals failed")])
+def test_evals_that_only_tell_are_told(evaluated: Callable[[str], Host], verdict: str, remark: str) -> None:
+    """What they found in development stands at production's update, which waits for nothing, a lost dataset included."""
+    host = evaluated(verdict)
+    host.edit(", required=True", "")
+    commands.update(host.root)
+
+    def planned() -> str | None:
+        [step] = commands.plan(host.root, ["triage"], "production")
+        assert step.error is None
+        return step.promotion
+
+    assert planned() == "as development, read back"
+    commands.evaluate(host.root)
+    assert planned() == f"as development, {remark}"
+    cases = (host.root / "cases.yaml").rename(host.root / "elsewhere.yaml")
+    assert planned() == "as development, read back"
+    cases.rename(host.root / "cases.yaml")
+    assert by_key(commands.deploy(host.root))["triage", "production"].promotion == f"as development, {remark}"
+
+
 def test_a_plan_foresees_the_gate(evaluated: Callable[[str], Host]) -> None:
     """Evals that are not known are a remark, where a deploy could run them; for one environment, and known to fail, an error."""
     host = evaluated("False")

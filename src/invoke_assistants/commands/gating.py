@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..config.project import Project
-from ..errors import RowsFailed
-from ..reconcile.eval_gate import EvalGate, RequiredEvals
+from ..errors import RowsFailed, SettingsError
+from ..reconcile.eval_gate import EvalGate, KnownEvals
 from ..reconcile.plan import Plan
 from ..reconcile.promotion import not_started
 from ..reconcile.world import World
@@ -25,11 +26,11 @@ def open_gate(project: Project, plan: Plan, desired: Iterable[Desired], state: S
     """The gate in front of the later environments of a plan; no file is read where nothing is to be done there.
 
     Raises:
-        SettingsError: a dataset or an evaluator cannot be read.
+        SettingsError: a dataset or an evaluator of required evals cannot be read.
     """
     later = {step.name for step in plan.to_do() if step.target.position > 0}
     if not later:
-        return EvalGate({}, {}, state)
+        return EvalGate({}, {}, {}, state)
     from ..evals.gate import known_results
 
     first = {each.name: each for each in desired if each.position == 0}
@@ -37,12 +38,15 @@ def open_gate(project: Project, plan: Plan, desired: Iterable[Desired], state: S
         first = {each.name: each for each in project.desired(project.settings.environments[:1])}
     declared = {each.name: each.evals for each in project.selected() if each.name in later}
     root = project.settings.root
-    required = {
-        name: RequiredEvals(evals.minimum, known_results(evals, state, root))
-        for name, evals in declared.items()
-        if evals and evals.required
-    }
-    return EvalGate(required, first, state)
+    required: dict[str, KnownEvals] = {}
+    optional: dict[str, KnownEvals] = {}
+    for name, evals in declared.items():
+        if evals and evals.required:
+            required[name] = KnownEvals(evals.minimum, known_results(evals, state, root))
+        elif evals and state.evals:
+            with suppress(SettingsError):  # what only tells stops nothing
+                optional[name] = KnownEvals(evals.minimum, known_results(evals, state, root))
+    return EvalGate(required, optional, first, state)
 
 
 def prepare_evals(gate: EvalGate, plan: Plan, project: Project) -> list[EvalRun]:

@@ -1,4 +1,4 @@
-"""Required evals as the gate between the first environment and those after it. Pure."""
+"""What evals found, and required ones as the gate between the first environment and those after it. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..types import Desired, EvalResult, State, Step
 from .plan import Plan
 from .promotion import describe_promotion, not_started
 
-__all__ = ["EvalGate", "RequiredEvals"]
+__all__ = ["EvalGate", "KnownEvals"]
 
 NAMED = 3  # failed cases that a message names
 
@@ -20,8 +20,8 @@ Standing = Literal["passed", "failed", "unknown"]
 
 
 @dataclass(frozen=True)
-class RequiredEvals:
-    """The evals that an assistant must pass before later environments get its payload.
+class KnownEvals:
+    """What is known of an assistant's evals.
 
     Args:
         minimum: the share of cases that must pass.
@@ -37,12 +37,14 @@ class EvalGate:
     """Which updates of later environments wait for evals.
 
     Args:
-        required: by the names of assistants.
+        required: by the names of assistants; they must pass before later environments get a payload.
+        optional: the same of evals that only tell.
         first: by name, the declared instances of the first environment, which is where evals run.
         state: what the store holds.
     """
 
-    required: Mapping[str, RequiredEvals]
+    required: Mapping[str, KnownEvals]
+    optional: Mapping[str, KnownEvals]
     first: Mapping[str, Desired]
     state: State
 
@@ -69,10 +71,14 @@ class EvalGate:
             applied: whether the plan was carried out, so that the first environment is whole.
         """
         current = {name for name in self.first if self._is_current(name)}
-        passed = {step.key for step in plan if step.name in self.required and step.desired and self._standing(step) == "passed"}
+        known = self.required.keys() | self.optional.keys()
+        later = [step for step in plan.to_do("update") if step.target.position > 0 and step.name in known]
+        standing = {step.key: self._standing(step) for step in later}
+        passed = {key for key, each in standing.items() if each == "passed"}
         plan = describe_promotion(plan, self.first, self.first if applied else current, passed)
         words = {"failed": "evals failed", "unknown": "evals not known"}
         remarks = {step.key: words[self._standing(step)] for step in self.waiting(plan)}
+        remarks |= {key: words[each] for key, each in standing.items() if each == "failed" and key[0] in self.optional}
         remarks |= {step.key: "evals skipped" for step in plan if step.evals_skipped}
         return plan.updated(replace(step, promotion=_joined(step, remarks[step.key])) for step in plan if step.key in remarks)
 
@@ -140,7 +146,8 @@ class EvalGate:
         return "passed" if result.passed else "failed"
 
     def _result(self, name: str, desired: Desired) -> EvalResult | None:
-        return self.required[name].results.get((desired.digest, str(desired.location)))
+        known = self.required.get(name) or self.optional[name]
+        return known.results.get((desired.digest, str(desired.location)))
 
 
 def _joined(step: Step, remark: str) -> str:
