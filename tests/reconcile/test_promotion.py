@@ -267,6 +267,24 @@ def test_the_printed_command_is_enough(tickets: Host) -> None:
         commands.deploy(tickets.root, allow_breaking=["triage:titles"])
 
 
+def test_the_printed_command_keeps_what_others_need(tickets: Host) -> None:
+    """Where two assistants break, what was let through of one stands in the command for the other, behind a hold as well."""
+    tickets.edit('Assistant("talker", ', 'Assistant("talker", output=Ticket, ')
+    commands.deploy(tickets.root, allow_breaking=["talker"])
+    widen(tickets)
+    for given, flags in (
+        ("talker", "--allow-breaking talker --allow-breaking triage:priority"),
+        ("triage:priority", "--allow-breaking triage:priority --allow-breaking talker:priority"),
+    ):
+        with pytest.raises(Refused, match=rf"inv asst\.deploy {flags}$"):
+            commands.deploy(tickets.root, allow_breaking=[given])
+    commands.deploy(tickets.root, allow_breaking=["talker", "triage:priority"])
+    commands.rollback(tickets.root, ["triage"], "production")
+    tickets.edit(', "urgent"]', ', "urgent", "never"]')
+    with pytest.raises(Refused, match=r"deploy --resume --allow-breaking talker --allow-breaking triage:priority goes forward"):
+        commands.deploy(tickets.root, allow_breaking=["talker"])
+
+
 def test_evals_run_between_the_environments(evaluated: Callable[[str], Host], server: Loopback) -> None:
     """Development is written, each case asked once, then production; the next deploy asks nothing."""
     host = evaluated("True")

@@ -59,11 +59,15 @@ def parse_allowed(given: Iterable[str], declared: Collection[str]) -> Allowed:
     return frozenset(allowed)
 
 
-def breaking_flags(step: Step, schema: Compatibility) -> str:
-    """The flags that let a step's breaking changes through, with a space before each; empty where there are none."""
-    unsafe = _unsafe_paths(schema)
+def breaking_flags(step: Step, schema: Compatibility | None, consent: Consent) -> str:
+    """The flags that let a step's breaking changes through, with a space before each; empty where there are none.
+
+    Those that were given for other assistants come first: the command that is printed is to be enough for all.
+    """
+    others = sorted(f"{name}:{path}" if path else name for name, path in consent.breaking if name != step.name)
+    unsafe = _unsafe_paths(schema) if schema else []
     words = [step.name] if len(unsafe) > MANY else [f"{step.name}:{path}" for path in unsafe]
-    return "".join(f" --allow-breaking {shlex.quote(word)}" for word in words)
+    return "".join(f" --allow-breaking {shlex.quote(word)}" for word in (*others, *words))
 
 
 def _unsafe_paths(schema: Compatibility) -> list[str]:
@@ -80,7 +84,7 @@ def breaking_error(step: Step, schema: Compatibility, consent: Consent) -> str |
     missing = [path for path in unsafe if not consent.covers(step.name, path)]
     if not missing:
         return None
-    flags = f"{' --resume' if consent.resume else ''}{breaking_flags(step, schema)}".lstrip()
+    flags = f"{' --resume' if consent.resume else ''}{breaking_flags(step, schema, consent)}".lstrip()
     where = f"{', '.join(missing[:MANY])}{f' and {len(missing) - MANY} more' if len(missing) > MANY else ''}"
     certain = any(change.verdict == "breaking" and change.path in missing for change in schema.unsafe)
     told = f"{step.title}: the app that runs now {'cannot' if certain else 'may not be able to'} read what the new schema allows"

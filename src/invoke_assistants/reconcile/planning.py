@@ -81,7 +81,7 @@ def _update_step(step: Step, state: State, consent: Consent) -> Step:
     if step.action != "update":
         return step
     schema = schema_for_app(step, state)
-    flags = breaking_flags(step, schema) if schema and not step.error else ""
+    flags = breaking_flags(step, schema, consent) if not step.error else ""
     if not consent.resume and (held := hold_error(step, state, flags)):
         return replace(step, error=held, needs_confirmation=True)
     if step.error or step.target.position == 0:
