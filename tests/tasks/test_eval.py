@@ -99,6 +99,16 @@ def test_errors_before_anything_is_asked(judged: Host) -> None:
     assert (dry.code, dry.err.partition(":")[0]) == (1, "asst.eval asks assistants and keeps the results")
 
 
+@pytest.mark.parametrize("repeat", ["0", "-1", "101", "1.5", "three", "", "9" * 5000])
+def test_a_repeat_that_is_none(judged: Host, repeat: str) -> None:
+    """It is refused in one line, also as JSON, and nothing is asked."""
+    write_dataset(judged, PASS)
+    asked = judged.inv("asst.eval", f"--repeat={repeat}", "--json")
+    assert (asked.code, asked.json["evals"]) == (1, [])
+    assert asked.json["error"] == f"--repeat must be a number from 1 to 100, not {repeat!r:.80}"
+    assert "Traceback" not in asked.err
+
+
 def test_the_junit_file_replaces_nothing_else(judged: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is there and no JUnit file is left alone, and nothing is asked; an earlier JUnit file is written anew."""
     write_dataset(judged, PASS)

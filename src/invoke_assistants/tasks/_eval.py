@@ -39,7 +39,7 @@ def evaluate(
     only: Iterable[str] | None = None,
     env: str | None = None,
     against: str | None = None,
-    repeat: int = 0,
+    repeat: str | None = None,
     retry_errors: bool = False,
     junit: str | None = None,
     schema: bool = False,
@@ -62,6 +62,7 @@ def evaluate(
             raise SettingsError("--junit is empty: give it the name of a file")
         if is_dry_run(c):
             raise SettingsError("asst.eval asks assistants and keeps the results: inv asst.status shows what there is to ask")
+        times = _times(repeat) if repeat is not None else None
         root = find_root(c)
         if junit is not None:
             _check_junit(Path(junit))
@@ -70,13 +71,20 @@ def evaluate(
                 output.lines = list(_schema_lines(commands.write_schemas(root, only or ())))
                 return None
             report = commands.evaluate(
-                root, only or (), env, against=against, repeat=repeat or None, retry_errors=retry_errors, reporter=output.terminal
+                root, only or (), env, against=against, repeat=times, retry_errors=retry_errors, reporter=output.terminal
             )
         output.more, output.lines, output.steps = report.to_json(), list(report.lines()), list(report.steps)
         if junit is not None:
             _write_junit(Path(junit), report)
         report.raise_unless_passed()
     return report
+
+
+def _times(repeat: str) -> int:
+    """How often each case is asked; Invoke's own number would make 0 of no flag, and a traceback of a word."""
+    if not repeat.isascii() or not repeat.isdigit() or len(repeat) > 3 or not 1 <= int(repeat) <= 100:
+        raise SettingsError(f"--repeat must be a number from 1 to 100, not {repeat!r:.80}")
+    return int(repeat)
 
 
 def _check_junit(path: Path) -> None:
