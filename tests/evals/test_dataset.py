@@ -120,6 +120,10 @@ BAD: dict[str, tuple[str | bytes, str]] = {
         "Failed to instantiate evaluator 'says'",
     ),
     "a missing argument": ("evaluators: [says]\ncases: [{inputs: x}]", "Failed to instantiate evaluator 'says'"),
+    "an argument too many in a case without a name": (
+        "cases: [{inputs: x, evaluators: [{good: 3}]}]",
+        "Failed to instantiate evaluator 'good' for case 'Case 1': ",
+    ),
     "report evaluators": (
         "evaluators: [good]\nreport_evaluators: [ConfusionMatrixEvaluator]\ncases: [{inputs: x}]",
         "report_evaluators judge no case and are not run: remove them",

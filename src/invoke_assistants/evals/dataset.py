@@ -45,7 +45,7 @@ def load_dataset(assistant: Declaration[Any], evals: Evals, root: Path | None) -
     _check_evaluators(raw, cases, types, where)
     try:
         # As JSON, in which an expected output is read as an answer is.
-        text = json.dumps(raw, default=str, allow_nan=False)
+        text = json.dumps(_with_names(raw, cases), default=str, allow_nan=False)
         dataset = _dataset_type(assistant).from_text(text, "json", custom_evaluator_types=types, default_name=assistant.name)
     except ValidationError as error:
         raise SettingsError(f"{where}: {_first_problem(error, cases)}") from None
@@ -53,8 +53,6 @@ def load_dataset(assistant: Declaration[Any], evals: Evals, root: Path | None) -
         raise SettingsError(f"{where}: {error.exceptions[0]}") from None
     except (TypeError, ValueError) as error:
         raise SettingsError(f"{where} cannot be read as JSON: {error}") from None
-    for case, name in zip(dataset.cases, _names(cases), strict=True):
-        case.name = name
     for evaluator in (*dataset.evaluators, *(each for case in dataset.cases for each in case.evaluators)):
         object.__setattr__(evaluator, "evaluate_async", _guarded(evaluator.evaluate_async))  # it may be frozen
     return dataset
@@ -99,6 +97,15 @@ def _check_cases(raw: JSONObject, where: str) -> list[JSONObject]:
 
 def _names(cases: Sequence[JSONObject]) -> list[str]:
     return [str(case.get("name") or f"Case {number}") for number, case in enumerate(cases, 1)]
+
+
+def _with_names(raw: JSONObject, cases: Sequence[JSONObject]) -> JSONObject:
+    """The dataset with a name for each case, so that errors name it; what is no case is left."""
+    pairs = zip(raw["cases"], _names(cases), strict=True)
+    return {
+        **raw,
+        "cases": [{**each, "name": each.get("name") or name} if isinstance(each, dict) else each for each, name in pairs],
+    }
 
 
 def _check_evaluators(
