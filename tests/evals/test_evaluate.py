@@ -389,11 +389,13 @@ def test_an_error_on_either_side_is_no_comparison(differing: Host) -> None:
         assert [(each.prompt, each.environment) for each in answers.asked] == [("four?", "production")]
 
 
-def test_an_older_instance_is_asked_as_it_is(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``against`` compares with what an environment has, not with what is declared for it."""
+@pytest.fixture
+def older(host: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    """Instances of a model that judges well once the instructions say so, and with points where the schema has them."""
 
     def answer(asked: ModelRequest) -> ModelAnswer:
-        return ModelAnswer(json.dumps({"good": "well" in asked.body["instructions"], "why": None}))
+        points = {"points": 1} if asked.schema and "points" in asked.schema["properties"] else {}
+        return ModelAnswer(json.dumps({"good": "well" in json.dumps(asked.body), "why": None, **points}))
 
     model = Compatible(answer)
     try:
@@ -402,17 +404,39 @@ def test_an_older_instance_is_asked_as_it_is(host: Host, monkeypatch: pytest.Mon
         declare(host)
         write_dataset(host)
         commands.create(host.root)
-        host.edit("Judge it.", "Judge it well.")
-        commands.update(host.root)
-        report = commands.evaluate(host.root, against="production")
+        yield host
     finally:
         model.shutdown()
         model.server_close()
+
+
+def test_an_older_instance_is_asked_as_it_is(older: Host) -> None:
+    """``against`` compares with what an environment has, not with what is declared for it."""
+    older.edit("Judge it.", "Judge it well.")
+    commands.update(older.root)
+    report = commands.evaluate(older.root, against="production")
     report.raise_unless_passed()
     [found] = report.compared
     assert (found.here.result.rate, found.there.result.rate, found.comparison.better) == (1.0, 0.0, 4)
     assert found.there.target.digest != found.here.target.digest
-    assert set(host.store["evals"]) == {found.there.target.digest, found.here.target.digest}
+    assert set(older.store["evals"]) == {found.there.target.digest, found.here.target.digest}
+
+
+@pytest.mark.filterwarnings("ignore::invoke_assistants.SchemaWarning")
+def test_an_answer_by_another_schema_is_no_worse_answer(older: Host) -> None:
+    """What the declared model cannot read of an older instance is an error: nothing is compared, and nothing kept as failed."""
+    older.edit("good: bool", "good: bool\n    points: int")
+    older.edit("Judge it.", "Judge it well.")
+    commands.update(older.root)
+    report = commands.evaluate(older.root, against="production")
+    [found] = report.compared
+    assert (found.here.result.passed, found.there.errors) == (True, 4)
+    assert found.there.reasons["one"] == (
+        "judge in production: the answer does not fit Verdict: points: Field required: it answers by another schema than the"
+        " declared one",
+    )
+    with pytest.raises(RowsFailed, match="4 cases ended in an error, so nothing can be compared with it"):
+        report.raise_unless_passed()
 
 
 def test_instances_of_one_payload_in_one_place_are_asked_once(judged: Host) -> None:

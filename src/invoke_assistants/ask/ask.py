@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from ..declare.declaration import Declaration
 from ..declare.digest import canonical
 from ..declare.function_tools import tool_functions
 from ..declare.payload import build_payload
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from .agents_api import AgentsAPI
     from .responses_api import ResponsesAPI
 
-__all__ = ["aask", "ask"]
+__all__ = ["aask", "ask", "holds_another_schema"]
 
 # The characters that a path of a URL holds as they are (RFC 3986, 3.3): no session leads to a request of another path.
 SESSION = re.compile(r"(?!\.+\Z)[A-Za-z0-9._~!$&'()*+,;=:@-]{1,1024}")
@@ -200,14 +201,19 @@ def _check_question(question: Question[Any], owner: Owner) -> None:
         raise AsstError(f"{owner}: session {session!r:.80} cannot be a session's id: give the session of a reply, unchanged")
 
 
+def holds_another_schema(assistant: Declaration[Any], instance: Instance) -> bool:
+    """Whether a saved instance holds the model to another schema than the app's."""
+    declared = build_payload(assistant, instance.environment.name)["text"]["format"]
+    return canonical(declared) != canonical(instance.recorded.payloads[instance.record.digest]["text"]["format"])
+
+
 def _warn_of_schema(question: Question[Any], instance: Instance, warned: set[tuple[str, str, str]]) -> None:
     """Warn where the saved instance holds the model to another schema than the app's, once as ``warned`` knows."""
     assistant, here, digest = question.assistant, instance.environment, instance.record.digest
     if (assistant.name, here.name, digest) in warned:
         return
     warned.add((assistant.name, here.name, digest))
-    declared = build_payload(assistant, here.name)["text"]["format"]
-    if canonical(declared) != canonical(instance.recorded.payloads[digest]["text"]["format"]):
+    if holds_another_schema(assistant, instance):
         name = assistant.output.__name__ if assistant.output else "text"
         message = (
             f"{assistant.name} in {here.name}: the saved instance ({short(digest)}) holds the model to another schema"

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..ask.ask import aask
+from ..ask.ask import aask, holds_another_schema
 from ..ask.parsing import dump_output
 from ..ask.process_cache import ProcessCache, process_cache
 from ..ask.question import Question
 from ..ask.reply import Reply
-from ..errors import AsstError, SettingsError
+from ..errors import AnswerInvalid, AsstError, SettingsError
 from ..text import printable
 from ..types import EvalCase, EvalLabel, EvalResult, label_case
 from .evaluation import Evaluation, Target
@@ -144,9 +144,16 @@ class EvalRun:
     def _question(self, process: ProcessCache) -> Any:
         async def ask(prompt: str) -> Any:
             question = Question(self.target.assistant, prompt, environment=self.target.environment.name, root=self._root)
-            async for piece in aask(question, process):
-                if isinstance(piece, Reply):
-                    return piece.output
+            try:
+                async for piece in aask(question, process):
+                    if isinstance(piece, Reply):
+                        return piece.output
+            except AnswerInvalid as error:
+                instance = await process.ainstance(question.assistant, question.environment, self._root)
+                if holds_another_schema(question.assistant, instance):  # then it could not have answered better
+                    told = str(error).removesuffix("; .answer holds it as it came")
+                    raise AsstError(f"{told}: it answers by another schema than the declared one") from None
+                raise
             raise AssertionError("unreachable")
 
         return ask
