@@ -19,6 +19,21 @@ class Ticket(BaseModel, extra="forbid"):
 ASSISTANTS = [Assistant("triage", output=Ticket, model="gpt-6-luna", instructions="Triage.")]
 """
 )
+TWINS = """
+from pydantic import BaseModel
+from invoke_assistants import Assistant
+
+class Ticket(BaseModel, extra="forbid"):
+    title: str
+
+triage = Assistant("triage", output=Ticket, model="gpt-6-luna", instructions="Triage.")
+
+class Ticket(BaseModel):
+    title: str
+
+twin = Assistant("twin", output=Ticket, model="gpt-6-luna", instructions="Triage.")
+ASSISTANTS = [ORDER]
+"""
 OPENED = ', extra="forbid"', ""
 ONE_MORE = "title: str", "title: str\n    owner: str"
 KNOWN = {"extra_forbidden": ["$"]}
@@ -83,6 +98,25 @@ def test_a_reader_goes_with_its_digest(closed: Host) -> None:
     assert readers(closed) == [KNOWN, KNOWN]  # of the present digest, and of the one that production may go back to
     commands.forget("triage", "production", closed.root)
     assert list(closed.store["readers"]) == [closed.store["assistants"]["triage"]["development"]["digest"]]
+
+
+@pytest.mark.parametrize("order", ["triage, twin", "twin, triage"])
+def test_of_assistants_that_share_a_payload_the_strictest_reader_counts(host: Host, order: str) -> None:
+    """Whichever comes last. A command that changes nothing writes nothing, and one assistant alone takes nothing back."""
+    host.declare(TWINS.replace("ORDER", order))
+    commands.create(host.root)
+    assert len(host.store["payloads"]) == 1
+    assert readers(host) == [KNOWN]
+    before = host.path.read_bytes()
+    for command in (commands.create, commands.update, commands.deploy):
+        command(host.root)
+        assert host.path.read_bytes() == before
+    host.edit(*OPENED)
+    for name in ("twin", "triage"):
+        commands.deploy(host.root, only=[name])
+        assert host.path.read_bytes() == before
+    commands.deploy(host.root)
+    assert readers(host) == []
 
 
 def test_a_default_that_was_deployed_lets_its_field_go(closed: Host) -> None:

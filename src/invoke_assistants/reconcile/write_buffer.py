@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -42,12 +43,13 @@ class WriteBuffer:
         self._command = command
         self._saved_at: Path | None = None  # where the results are that the store did not take
         self._initial = recorded
-        self._recorded_in = _environments_by_digest(recorded)
+        self._holders = _holders_by_digest(recorded)
         self._records: dict[Key, Record] = {}
         self._written: dict[Key, Record] = {}
         self._forgotten: dict[Key, tuple[Location, str]] = {}
         self._pending: dict[tuple[Key, Location], PendingOperation | None] = {}
         self._readers: dict[str, Reader | None] = {}
+        self._noted: dict[str, dict[str, Reader]] = {}  # by digest and name
         self._opened = {*recorded.pending.items()}
         self._changed = False
         self._took = 0.0  # seconds of the last transaction
@@ -71,13 +73,22 @@ class WriteBuffer:
             self.set_pending(desired, None)
 
     def note_reader(self, desired: Desired) -> None:
-        """Note what the declared model reads. In the first environment, what a later one was given stands: its app still runs."""
+        """Note what the declared model reads. In the first environment, what a later one was given stands: its app still runs.
+
+        Of assistants that share a payload, the strictest reader counts, and what is known stands until all of them are noted.
+        """
         if desired.held:  # the payload is not the declared one
             return
         digest = desired.digest
-        if desired.position == 0 and self._recorded_in.get(digest, set()) - {desired.environment}:
+        holders = self._holders.get(digest, set())
+        if desired.position == 0 and any(environment != desired.environment for _, environment in holders):
             return
-        if (reader := read_model(desired.output)) != self._initial.readers.get(digest, Reader()):
+        noted = self._noted.setdefault(digest, {})
+        noted[desired.name] = read_model(desired.output)
+        reader, known = functools.reduce(Reader.stricter, noted.values()), self._initial.readers.get(digest, Reader())
+        if not {name for name, _ in holders} <= noted.keys():
+            reader = reader.stricter(known)
+        if reader != (self._readers.get(digest, known) or Reader()):
             self._readers[digest] = reader or None
             self._changed = True
 
@@ -210,9 +221,9 @@ class WriteBuffer:
             self.flush()
 
 
-def _environments_by_digest(state: State) -> dict[str, set[str]]:
-    """The environments in which each digest is recorded."""
-    found: dict[str, set[str]] = {}
-    for (_, environment), record in state.records.items():
-        found.setdefault(record.digest, set()).add(environment)
+def _holders_by_digest(state: State) -> dict[str, set[Key]]:
+    """The assistants and environments in which each digest is recorded."""
+    found: dict[str, set[Key]] = {}
+    for key, record in state.records.items():
+        found.setdefault(record.digest, set()).add(key)
     return found
