@@ -133,6 +133,16 @@ def test_the_schema_is_written_beside_the_dataset(judged: Host) -> None:
     assert json.loads((judged.root / "judge_schema.json").read_text())["$defs"]["Verdict"]
 
 
+def test_a_project_without_evals(local_host: Host) -> None:
+    """There is nothing to do, and that is said and no failure; the JUnit file is there and holds no test."""
+    local_host.create()
+    line = 'no assistant declares evals: add evals=Evals("FILE.yaml") to an Assistant(…)\n'
+    for flags in (["--junit", "evals.xml"], ["--schema"]):
+        asked = local_host.inv("asst.eval", *flags)
+        assert (asked.code, asked.out, asked.err) == (0, line, "")
+    assert len(ET.parse(local_host.root / "evals.xml").getroot()) == 0
+
+
 def test_an_interruption_keeps_what_had_ended(host: Host, server: Loopback) -> None:
     """The command ends as interrupted, with one line; ``--retry-errors`` goes on from there."""
     host.declare(JUDGED)

@@ -11,7 +11,9 @@ from ..types import JSONObject, Step, short
 from .evaluation import Evaluation
 from .verdict import Comparison, compare, passes
 
-__all__ = ["Compared", "EvalReport"]
+__all__ = ["NO_EVALS", "Compared", "EvalReport"]
+
+NO_EVALS = 'no assistant declares evals: add evals=Evals("FILE.yaml") to an Assistant(…)'
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class EvalReport:
     def lines(self) -> Iterator[str]:
         """The report for people."""
         if not self.evaluations:
-            yield 'no assistant declares evals: add evals=Evals("FILE.yaml") to an Assistant(…)'
+            yield NO_EVALS
         for number, each in enumerate(self.evaluations):
             if number:
                 yield ""

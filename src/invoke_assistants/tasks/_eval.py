@@ -68,7 +68,9 @@ def evaluate(
             _check_junit(Path(junit))
         with plain_messages(), stdout_to_stderr():
             if schema:
-                output.lines = list(_schema_lines(commands.write_schemas(root, only or ())))
+                from ..evals.report import NO_EVALS
+
+                output.lines = list(_schema_lines(commands.write_schemas(root, only or ()))) or [NO_EVALS]
                 return None
             report = commands.evaluate(
                 root, only or (), env, against=against, repeat=times, retry_errors=retry_errors, reporter=output.terminal
