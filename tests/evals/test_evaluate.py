@@ -228,6 +228,20 @@ def test_what_passed_is_not_asked_again(host: Host, server: Loopback) -> None:
     assert list(by_location) == [f"agents {server.origin}"]
 
 
+def test_results_go_with_the_digest(judged: Host) -> None:
+    """They are dropped with the last record that names it, also in its history; development has none."""
+    judge = declare(judged)
+    with answered(judge, one="g", two="g", three="g", four="g"):
+        commands.evaluate(judged.root).raise_unless_passed()
+    [passed] = judged.store["evals"]
+    judged.edit("Judge it.", "Judge it well.")
+    commands.deploy(judged.root)
+    assert judged.store["assistants"]["judge"]["production"]["history"] == [passed]
+    assert list(judged.store["evals"]) == [passed]
+    commands.forget("judge", "production", judged.root)
+    assert "evals" not in judged.store
+
+
 def test_errors_alone_are_asked_again(judged: Host) -> None:
     """``retry_errors`` asks the cases that ended in an error and keeps the others; without it, all are asked."""
     judge = declare(judged)

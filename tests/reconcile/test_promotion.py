@@ -534,7 +534,14 @@ def test_who_only_looks_or_makes_asks_nothing(
 
 
 def test_a_plain_deploy_costs_what_it_did(tickets: Host, server: Loopback) -> None:
-    """One page of the list for both environments, and one update each."""
+    """One page of the list for both environments, and one update each; alone, of one environment, and with nothing to do, too."""
     tickets.edit('"Triage."', '"Triage it."')
     commands.deploy(tickets.root)
     assert [seen.method for seen in server.seen] == ["GET", "POST", "POST"]
+    for only, env, expected in ((), None, ["GET"]), (["triage"], "production", ["GET", "POST"]):
+        if env:
+            tickets.edit('"Triage it."', '"Triage it well."')
+            commands.update(tickets.root)
+        server.seen.clear()
+        commands.deploy(tickets.root, only, env)
+        assert [seen.method for seen in server.seen] == expected

@@ -17,6 +17,7 @@ from conftest import MODELS, ROOT, Host
 from invoke import Context, Exit
 from loopback import Fault, Loopback
 from pages import copy_example
+from terminals import Terminal
 
 from invoke_assistants.tasks._eval import evaluate
 
@@ -141,6 +142,17 @@ def test_a_project_without_evals(local_host: Host) -> None:
         asked = local_host.inv("asst.eval", *flags)
         assert (asked.code, asked.out, asked.err) == (0, line, "")
     assert len(ET.parse(local_host.root / "evals.xml").getroot()) == 0
+
+
+def test_a_terminal_shows_how_far_it_is(host: Host, server: Loopback) -> None:
+    """A bar counts the runs of all cases, where they take long."""
+    host.declare(JUDGED)
+    write_dataset(host, PASS, PASS)
+    assert host.inv("asst.create").code == 0
+    server.faults.append(lambda seen: Fault(hang=30) if (seen.body or {}).get("input") == "Is it 2" else None)
+    with Terminal(host, "asst.eval", "--repeat", "3") as terminal:
+        terminal.expect("evaluating judge in development")
+        terminal.expect("3/6")
 
 
 def test_an_interruption_keeps_what_had_ended(host: Host, server: Loopback) -> None:
