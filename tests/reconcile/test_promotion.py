@@ -468,6 +468,20 @@ def test_skipped_evals_are_said_and_kept(evaluated: Callable[[str], Host], serve
     assert "evals_skipped" not in record(host)
 
 
+def test_a_dataset_that_cannot_be_read_stops_nobody_who_does_not_ask(evaluated: Callable[[str], Host]) -> None:
+    """Create, and a deploy that skips evals, take it for evals that are not known; all others say what is wrong."""
+    host = evaluated("True")
+    (host.root / "cases.yaml").unlink()
+    for refused in (commands.plan, commands.deploy):
+        with pytest.raises(SettingsError, match=r"^the dataset cases\.yaml does not exist"):
+            refused(host.root)
+    assert by_key(commands.deploy(host.root, skip_evals=True))["triage", "production"].promotion == (
+        "as development, read back, evals skipped"
+    )
+    commands.forget("triage", "production", host.root)
+    assert by_key(commands.create(host.root))["triage", "production"].promotion == "evals not known"
+
+
 def test_an_evaluator_that_raises_stops_the_deploy(evaluated: Callable[[str], Host]) -> None:
     """An error is no verdict: exit 1, production as it was."""
     host = evaluated("1 / 0")

@@ -54,7 +54,7 @@ async def _create(world: World, desired: Sequence[Desired], *, dry_run: bool, re
     remote = await confirm_recreate(plan, world, remote, recreate=recreate, confirm=confirm)
     remote = await wait_for_other_creates(plan, world, remote)
     plan = adopt_tagged(plan, remote)
-    plan = open_gate(world.project, plan, desired, world.state).described(plan, applied=False)
+    plan = open_gate(world.project, plan, desired, world.state, decides=False).described(plan, applied=False)
     return plan if dry_run else await apply_create(plan, world, remote)
 
 

@@ -155,7 +155,7 @@ async def _deploy(world: World, desired: Sequence[Desired], request: _Request) -
     plan = await _plan(world, desired, request.consent, None if request.dry_run else request.confirm, planned)
     if alone and planned:  # which is stale, rather than not promoted, where the code moved on
         refuse_unless_promoted(world.project, alone, world.state)
-    gate = open_gate(world.project, plan, desired, world.state)
+    gate = open_gate(world.project, plan, desired, world.state, decides=not request.skip_evals)
     later = alone is not None and alone.position > 0
     if request.skip_evals:
         plan = gate.skipped(plan)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..config.project import Project
@@ -14,7 +13,7 @@ from ..reconcile.promotion import not_started
 from ..reconcile.world import World
 from ..store.lock import lock_store
 from ..text import join_errors
-from ..types import Desired, State
+from ..types import Desired, EvalResult, State
 
 if TYPE_CHECKING:
     from ..evals.run import EvalRun
@@ -22,8 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["open_gate", "prepare_evals", "run_evals"]
 
 
-def open_gate(project: Project, plan: Plan, desired: Iterable[Desired], state: State) -> EvalGate:
+def open_gate(
+    project: Project, plan: Plan, desired: Iterable[Desired], state: State, *, decides: bool = True
+) -> EvalGate:  # fmt: skip
     """The gate in front of the later environments of a plan; no file is read where nothing is to be done there.
+
+    Args:
+        decides: whether anything depends on evals; else those that cannot be read are not known.
 
     Raises:
         SettingsError: a dataset or an evaluator of required evals cannot be read.
@@ -41,11 +45,15 @@ def open_gate(project: Project, plan: Plan, desired: Iterable[Desired], state: S
     required: dict[str, KnownEvals] = {}
     optional: dict[str, KnownEvals] = {}
     for name, evals in declared.items():
-        if evals and evals.required:
-            required[name] = KnownEvals(evals.minimum, known_results(evals, state, root))
-        elif evals and state.evals:
-            with suppress(SettingsError):  # what only tells stops nothing
-                optional[name] = KnownEvals(evals.minimum, known_results(evals, state, root))
+        if evals is None or not (evals.required or state.evals):
+            continue
+        results: Mapping[tuple[str, str], EvalResult] = {}
+        try:
+            results = known_results(evals, state, root)
+        except SettingsError:
+            if evals.required and decides:
+                raise
+        (required if evals.required else optional)[name] = KnownEvals(evals.minimum, results)
     return EvalGate(required, optional, first, state)
 
 
