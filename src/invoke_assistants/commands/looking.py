@@ -24,7 +24,6 @@ from ..reconcile.undeclared import undeclared_steps
 from ..reconcile.world import World
 from ..types import Desired, Step
 from .arguments import Root
-from .gating import open_gate
 
 __all__ = ["plan", "status"]
 
@@ -76,6 +75,10 @@ async def _plan(world: World, desired: Sequence[Desired], consent: Consent, *, f
         remote = await refresh(world, desired)
         plan, _ = await mark_unseen(plan_preview(desired, world.state, remote, consent), world, remote)
         plan = await _with_model_life(plan, models)
+    if not plan.to_do():
+        return plan
+    from .gating import open_gate
+
     gate = open_gate(world.project, plan, desired, world.state)
     return gate.described(gate.foreseen(plan, alone=alone), applied=False)
 

@@ -11,14 +11,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import SettingsError
-from ..store.url import StoreURL
 from ..text import did_you_mean
 from ..types import LOCAL, PINNED, LocalModel, Location
 from .base_url import parse_origin
 from .environment import LOCAL_URL, Environment, read_environments
 from .sources import Sources, Variables
+
+if TYPE_CHECKING:
+    from ..store.url import StoreURL
 
 __all__ = ["Settings", "parse_store"]
 
@@ -160,6 +163,8 @@ def parse_store(place: str, source: str, root: Path | None) -> Path | StoreURL:
     if "://" not in place:
         return root / place if root else Path(place)
     try:
+        from ..store.url import StoreURL
+
         return StoreURL.parse(place, source)
     except SettingsError as error:
         place, problem = "", str(error)

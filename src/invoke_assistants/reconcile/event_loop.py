@@ -7,13 +7,11 @@ import inspect
 import signal
 import threading
 from collections.abc import Coroutine, Generator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import copy_context
 from typing import Any, TypeVar
 
 from ..sdk.event_loop import is_running
-from ..store.lock import lock_store
 from .world import World
 
 __all__ = ["run"]
@@ -26,6 +24,8 @@ def run(world: World, command: Coroutine[Any, Any, T]) -> T:
     try:
         if not is_running():
             return _run(world, command)
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(1) as pool:  # a loop runs in this thread already, so ours needs another
             return pool.submit(copy_context().run, _run, world, command).result()
     finally:
@@ -35,15 +35,23 @@ def run(world: World, command: Coroutine[Any, Any, T]) -> T:
 
 
 def _run(world: World, command: Coroutine[Any, Any, T]) -> T:
-    store, signals = world.project.store, ExitStack()
+    signals = ExitStack()
 
     async def main() -> T:
         signals.close()  # from here on the loop's own handler takes an interrupt
         return await world.work(command)
 
-    with lock_store(store, f"inv asst.{world.command}", world.reporter.say) if world.lock else nullcontext(), signals:
+    with _lock(world), signals:
         signals.enter_context(_signals_held())
         return asyncio.run(main())
+
+
+def _lock(world: World) -> AbstractContextManager[None]:
+    if not world.lock:
+        return nullcontext()
+    from ..store.lock import lock_store
+
+    return lock_store(world.project.store, f"inv asst.{world.command}", world.reporter.say)
 
 
 @contextmanager

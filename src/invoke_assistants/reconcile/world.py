@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..config.credentials import Credentials
 from ..config.environment import Environment
 from ..config.project import Project
 from ..errors import PlatformError
-from ..platforms.connect import connect
-from ..platforms.platform import Platform
 from ..types import Desired, Location, State
 from .model_life import Models, parse_models
 from .reporter import Reporter
 from .timing import Timing
+
+if TYPE_CHECKING:
+    from ..platforms.platform import Platform
 
 __all__ = ["World"]
 
@@ -61,6 +62,8 @@ class World:
         """The platform of an environment; those with the same URL, key and project share one."""
         key = (environment.location.platform, environment.credentials() if environment.managed_with_key else None)
         if key not in self._platforms:
+            from ..platforms.connect import connect
+
             before_write = self.project.store.require_lock if self.lock else None
             opened = connect(self.project.settings, environment, self.state, self.reporter.say, before_write)
             self._platforms[key] = await self._stack.enter_async_context(opened)

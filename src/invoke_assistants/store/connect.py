@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import SettingsError
 from .file_storage import FileStorage
 from .storage import Storage
-from .url import StoreURL
+
+if TYPE_CHECKING:
+    from .url import StoreURL
 
 __all__ = ["open_storage"]
 

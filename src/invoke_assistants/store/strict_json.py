@@ -21,7 +21,7 @@ def load_json(path: Path | str, content: bytes, *, several: bool = False, shared
 
     Args:
         several: accept several values one after the other, as in JSON Lines, and return the list of them.
-        shared: make one object of all that are the same, which must not be changed: it takes a fraction of the memory.
+        shared: make one object of all schemas that are the same, which must not be changed: it takes a fraction of the memory.
 
     Raises:
         StoreError: the content is anything else; the message names the path and the line.
@@ -31,7 +31,7 @@ def load_json(path: Path | str, content: bytes, *, several: bool = False, shared
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise StoreError(f"{path}, line {line}: not UTF-8") from None
-    decoder = json.JSONDecoder(object_pairs_hook=_Shared() if shared else _unique, parse_constant=_refuse_constant)
+    decoder = json.JSONDecoder(object_pairs_hook=_SharedSchemas() if shared else _unique, parse_constant=_refuse_constant)
     try:
         return list(_values(decoder, text)) if several else decoder.decode(text)
     except json.JSONDecodeError as error:
@@ -60,25 +60,17 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return out
 
 
-class _Shared:
-    """Makes one object of all that have the same keys, in their order, and the same values."""
+class _SharedSchemas:
+    """Makes one object of all schemas that are the same, in the order of their keys too: assistants often share a model."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._known: dict[str, Any] = {}
 
     def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         out = _unique(pairs)
-        same = tuple([pair if type(pair[1]) is str else (pair[0], _identity(pair[1])) for pair in pairs])
-        return self._known.setdefault(same, out) if out else out
-
-
-def _identity(value: Any) -> Any:
-    """What two values have in common that are the same: text itself, objects as they are shared, with 1, 1.0 and true apart."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        return dict, id(value)
-    return (list, *map(_identity, value)) if isinstance(value, list) else (type(value), repr(value))
+        if isinstance(schema := out.get("schema"), dict):
+            out["schema"] = self._known.setdefault(json.dumps(schema), schema)
+        return out
 
 
 def _refuse_constant(name: str) -> Any:

@@ -8,6 +8,7 @@ import functools
 import gc
 import inspect
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,10 @@ RESUME = "go forward again where a rollback holds an environment"
 
 COLLECT = (50_000, 50, 100)  # the garbage collector's thresholds while a command runs
 NAMES: set[str] = set()  # of all tasks of ours
+
+if {"--list", "-l", "--complete"}.intersection(sys.argv):
+    # Whoever asks Invoke what tasks there are waits for one search for garbage at the end, not for two.
+    atexit.register(gc.disable)
 
 
 class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only in its stubs
