@@ -118,11 +118,16 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Keep the compiled tests, whatever PYTHONDONTWRITEBYTECODE says: compiling them is most of what a process does first."""
+    """Keep the compiled tests, whatever PYTHONDONTWRITEBYTECODE says: compiling them is most of what a process does first.
+
+    What is imported meanwhile stays, so the garbage collector does not look for what could go: an eighth of the time.
+    """
     kept, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    gc.disable()
     try:
         return (yield)
     finally:
+        gc.enable()
         sys.dont_write_bytecode = kept
 
 
