@@ -196,17 +196,17 @@ def _serve(there: socket.socket) -> tuple[str, ...] | None:
     """Fork for each command until the other side is gone; in the forked process, the arguments of its command."""
     running: dict[int, socket.socket] = {}
     late = dict(LATE)
-
-    def reap(*_: object) -> None:
-        while running:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if not pid:
-                return
-            with running.pop(pid) as reply, contextlib.suppress(OSError):  # nobody may be waiting any more
-                reply.send(str(os.waitstatus_to_exitcode(status)).encode())
-
-    signal.signal(signal.SIGCHLD, reap)
+    ended, wake = socket.socketpair()  # an end is told here, not in a handler: another end would come in its midst
+    wake.setblocking(False)
+    signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
     while True:
+        ready, _, _ = select.select([there, ended], [], [])
+        if ended in ready:
+            ended.recv(MESSAGE)
+            _tell_ends(running)
+        if there not in ready:
+            continue
         message, fds, _, _ = socket.recv_fds(there, MESSAGE, 4)
         if not message:
             return None
@@ -214,10 +214,10 @@ def _serve(there: socket.socket) -> tuple[str, ...] | None:
             _import(late.pop(word))
         args, cwd, env, blocked = json.loads(message)
         reply = socket.socket(fileno=fds.pop())
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # until its end has a place to be told
         pid = os.fork()
         if pid == 0:
-            for each in (there, reply, *running.values()):
+            signal.set_wakeup_fd(-1)
+            for each in (there, reply, ended, wake, *running.values()):
                 each.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -234,7 +234,16 @@ def _serve(there: socket.socket) -> tuple[str, ...] | None:
             os.close(fd)
         running[pid] = reply
         reply.send(str(pid).encode())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+
+
+def _tell_ends(running: dict[int, socket.socket]) -> None:
+    """Tell the exit codes of the processes that have ended, and forget these."""
+    while running:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        with running.pop(pid) as reply, contextlib.suppress(OSError):  # nobody may be waiting any more
+            reply.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def _import(names: list[str]) -> None:
