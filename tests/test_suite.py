@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, _forking
 
 HANGS = """
 import threading
@@ -22,6 +23,47 @@ def test_that_hangs():
 def test_that_comes_after():
     pass
 """
+
+ENDS = {  # what a command does, as the last thing
+    "nothing": "print('said', end='')",
+    "a number": "import sys; print('said'); sys.exit(3)",
+    "no number": "import sys; sys.exit(None)",
+    "words": "import sys; sys.exit('why')",
+    "an error": "print('said'); 1 / 0",
+    "an interrupt": "raise KeyboardInterrupt",
+    "a signal": "import os; os.kill(os.getpid(), 15)",
+    "what is registered": "import atexit; atexit.register(print, 'first'); atexit.register(print, 'last'); print('said')",
+    "a thread": "import threading; threading.Timer(0.1, print, ['later']).start(); print('said')",
+    "a daemon": "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start(); print('said')",
+    "a pool": "from concurrent.futures import ThreadPoolExecutor as Pool; Pool(1).submit(print, 'said')",
+    "a closed stream": "import sys; print('said'); sys.stdout.close()",
+    "a full disk": "import os; os.dup2(os.open('/dev/full', os.O_WRONLY), 1); print('said')",
+    "a file of its own": "file = open('left', 'w'); file.write('left')",
+    "a file of a module": "import made; made.file.write('left')",
+    "what is in a circle": "class It:\n  def __del__(self): print('gone')\nit = It(); it.it = it; del It, it",
+    "what is never awaited": "async def never(): pass\nleft = never()",
+}
+
+
+@pytest.mark.parametrize("code", ENDS.values(), ids=ENDS)
+def test_a_forked_command_ends_as_any_process(code: str, tmp_path: Path) -> None:
+    """Its exit code, its output, what it says is wrong, and what it leaves in files are those of a new Python."""
+    ends: list[tuple[object, ...]] = []
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    for name in ("forked", "new"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "made.py").write_text("file = open('left', 'w')")
+        if name == "new":
+            process = subprocess.Popen(
+                [sys.executable, "-c", code], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+        else:
+            process = _forking.start(("-c", code), folder, env)
+        out, err = process.communicate(timeout=60)
+        left = {path.name: path.read_text() for path in folder.iterdir() if path.name == "left"}
+        ends.append((process.returncode, out, re.findall(r"\w*(?:Error|Interrupt|Warning|why).*", err)[:1], left))
+    assert ends[0] == ends[1]
 
 
 def test_every_test_has_a_time_limit(pytestconfig: pytest.Config) -> None:
