@@ -148,8 +148,8 @@ def examples(many: int) -> int:
 
 
 _numbers = itertools.count()
-_forking = Forking()
-inv_script = _forking.script
+forking = Forking()
+inv_script = forking.script
 
 
 @dataclass
@@ -217,7 +217,7 @@ class Host:
         """Start ``inv ARGS``: forked, or a new Python where a variable is read at its start."""
         environ = self.environ(env)
         if not any(name.startswith(READ_AT_THE_START) for name in {**self.env, **(env or {})}):
-            return _forking.start(args, self.root, environ)
+            return forking.start(args, self.root, environ)
         return subprocess.Popen(
             [sys.executable, "-m", "invoke", *args], cwd=self.root, env=environ, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -225,7 +225,7 @@ class Host:
 
     def start_on(self, streams: list[int], *args: str, env: dict[str, str] | None = None) -> Forked:
         """Start ``inv ARGS`` with these file descriptors as stdin, stdout and stderr."""
-        return _forking.start_on(streams, args, self.root, self.environ(env))
+        return forking.start_on(streams, args, self.root, self.environ(env))
 
     def environ(self, extra: dict[str, str] | None = None) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}

@@ -119,6 +119,21 @@ class Written(Forked):
             return self.stdout.read(), self.stderr.read()
 
 
+class Piped(Forked):
+    """One that reads what is written to ``stdin``, and whose output comes from ``stdout``; its errors are shown as ours are."""
+
+    def __init__(self, reply: socket.socket, stdin: int, stdout: int) -> None:
+        super().__init__(reply)
+        self.stdin, self.stdout = os.fdopen(stdin, "w"), os.fdopen(stdout)
+
+    def end(self) -> None:
+        self.kill()
+        self.wait()
+        self.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.close()
+
+
 class Forking:
     """The process to fork from, begun at first use; it ends when this one does."""
 
@@ -137,6 +152,15 @@ class Forking:
     def start_on(self, streams: list[int], args: tuple[str, ...], cwd: Path, env: dict[str, str]) -> Forked:
         """Start ``invoke ARGS`` with these file descriptors as stdin, stdout and stderr."""
         return Forked(self._forked(args, cwd, env, streams))
+
+    def start_piped(self, args: tuple[str, ...], cwd: Path, env: dict[str, str]) -> Piped:
+        """Start ``invoke ARGS`` with pipes from and to this process."""
+        (stdin, to_it), (from_it, stdout) = os.pipe(), os.pipe()
+        try:
+            return Piped(self._forked(args, cwd, env, [stdin, stdout, 2]), to_it, from_it)
+        finally:
+            os.close(stdin)
+            os.close(stdout)
 
     def _forked(
         self, args: tuple[str, ...], cwd: Path, env: dict[str, str], streams: list[int], blocked: tuple[int, ...] = ()

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import _forking
+from conftest import forking
 
 from docs.pictures import FOLDER, PICTURES, draw, words_of
 
@@ -15,7 +15,7 @@ from docs.pictures import FOLDER, PICTURES, draw, words_of
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_current(name: str) -> None:
     """What the commands of a picture print is what it shows, byte for byte where it was made with the same rich."""
-    kept, made = (FOLDER / f"{name}.svg").read_text(), draw(name, _forking.start_on)
+    kept, made = (FOLDER / f"{name}.svg").read_text(), draw(name, forking.start_on)
     assert words_of(kept) == words_of(made), "run inv pictures"
     assert kept == made or f"with rich {version('rich')} " not in kept, "run inv pictures"
 

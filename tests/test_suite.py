@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, _forking
+from conftest import ROOT, forking
 
 HANGS = """
 import threading
@@ -59,7 +59,7 @@ def test_a_forked_command_ends_as_any_process(code: str, tmp_path: Path) -> None
                 [sys.executable, "-c", code], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
             )
         else:
-            process = _forking.start(("-c", code), folder, env)
+            process = forking.start(("-c", code), folder, env)
         out, err = process.communicate(timeout=60)
         left = {path.name: path.read_text() for path in folder.iterdir() if path.name == "left"}
         ends.append((process.returncode, out, re.findall(r"\w*(?:Error|Interrupt|Warning|why).*", err)[:1], left))

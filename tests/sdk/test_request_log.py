@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -129,11 +127,10 @@ talker.run("Two.")
 def test_an_app_without_logging_gets_the_lines_on_stderr(local_host: Host) -> None:
     """At run time the variable prints the lines; once the app has a handler, that one gets them instead."""
     local_host.create()
-    environ = local_host.environ({"ASST_LOG": "debug"})
-    done = subprocess.run([sys.executable, "-c", APP], cwd=local_host.root, env=environ, capture_output=True, text=True)
-    assert (done.returncode, requests(done.stderr)) == (0, [("POST", "/v1/agents/sessions", "200")]), done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    [line] = done.stdout.splitlines()
+    done = local_host.inv("-c", APP, env={"ASST_LOG": "debug"})
+    assert (done.code, requests(done.err)) == (0, [("POST", "/v1/agents/sessions", "200")]), done.err
+    assert len(done.err.splitlines()) == 1
+    [line] = done.out.splitlines()
     assert line.startswith("app: invoke_assistants.requests POST local/v1/agents/sessions 200 in ")
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import forking
 from places import missing, place
 
 from invoke_assistants.declare.digest import digest
@@ -97,23 +97,17 @@ class Holder:
             except Exception as error:
                 print(f"ended: {{error}}", flush=True)
         """
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, **(env or {})},
-        )  # fmt: skip
+        self.process = forking.start_piped(("-c", textwrap.dedent(program)), Path.cwd(), {**os.environ, **(env or {})})
 
     def says(self) -> str:
-        assert self.process.stdout
         return self.process.stdout.readline().strip()
 
     def do(self, line: str) -> str:
-        assert self.process.stdin
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         return self.says()
 
     def end(self) -> str:
-        assert self.process.stdin
         self.process.stdin.close()
         said = self.says()
         self.process.wait(20)
@@ -132,8 +126,7 @@ def holders() -> Iterator[list[Holder]]:
     started: list[Holder] = []
     yield started
     for each in started:
-        with each.process as process:
-            process.kill()
+        each.process.end()
 
 
 def held(store: Store) -> dict[str, Any] | None:
