@@ -6,22 +6,21 @@ import gc
 import itertools
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from copies import create_or_copy
 from forking import Forked, Forking, Written
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import none
-from loopback import Loopback, Seen
+from loopback import Loopback
 
 from invoke_assistants import commands
 from invoke_assistants.ask import process_cache
@@ -254,70 +253,8 @@ class Host:
         there = self.server
         if self.path.exists() or (there and (there.seen or there.faults or there.objects or there.taken or there.lag)):
             commands.create(self.root)
-            return
-        origin = there.origin if there else "no service"
-        key = _made_from(self, origin)
-        if key not in _created:
-            before = set(self.root.rglob("*"))
-            commands.create(self.root)
-            made = [path for path in self.root.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-            files = {path.relative_to(self.root): path.read_bytes() for path in made if path not in before}
-            _created[key] = Created(
-                origin, files, there.objects if there else b"", list(there.seen) if there else [], time.time()
-            )
         else:
-            _created[key].again(self, origin)
-
-
-@dataclass
-class Created:
-    """What a create left."""
-
-    origin: str
-    files: dict[Path, bytes]
-    objects: bytes
-    seen: list[Seen]
-    at: float
-
-    def again(self, host: Host, origin: str) -> None:
-        """Leave it in another project and on its service, as if it were made now."""
-        later = int(time.time() - self.at)
-
-        def moved(content: bytes) -> bytes:
-            dated = re.sub(rb'(?<=ed_at":)\d+', lambda found: b"%d" % (int(found[0]) + later), content)
-            return dated.replace(self.origin.encode(), origin.encode())
-
-        for path, content in self.files.items():
-            (host.root / path).parent.mkdir(exist_ok=True)
-            (host.root / path).write_bytes(moved(content))
-        if host.server:
-            host.server.objects = moved(self.objects)
-            host.server.seen.extend(self.seen)
-
-
-_created: dict[Hashable, Created] = {}
-
-
-def _made_from(host: Host, origin: str) -> Hashable:
-    """All that decides what a create makes: declarations, the other files, and settings."""
-    module = re.compile(r"hosted_\d+_\d+")
-    files = {path for path in host.root.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
-    others = {(path.relative_to(host.root), module.sub("", path.read_text())) for path in files if not module.match(path.name)}
-    settings = {(name, value.replace(origin, "")) for name, value in os.environ.items() if name.startswith(FOREIGN)}
-    return host.source, frozenset(others), frozenset(settings)
-
-
-_begun: dict[Hashable, tuple[str, bytes]] = {}
-
-
-def begin(host: Host, server: Loopback, key: Hashable, make: Callable[[], object]) -> None:
-    """Bring a store and a server to where ``make`` brings them, which runs for the first test alone that begins there."""
-    if key not in _begun:
-        make()
-        _begun[key] = host.path.read_text().replace(server.origin, "ORIGIN"), server.objects
-    store, server.objects = _begun[key]
-    host.path.write_text(store.replace("ORIGIN", server.origin))
-    server.seen.clear()
+            create_or_copy(self, {(name, value) for name, value in os.environ.items() if name.startswith(FOREIGN)})
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from compatible import Compatible, ModelAnswer, ModelRequest
-from conftest import CANARY, MODELS, Host, as_another_process, begin
+from conftest import CANARY, MODELS, Host, as_another_process
+from copies import begin
 from loopback import Loopback
 
 from invoke_assistants import (

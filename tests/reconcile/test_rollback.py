@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import MODELS, Host, begin, examples
+from conftest import MODELS, Host, examples
+from copies import begin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback import Fault, Loopback, Seen

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import THREE, Host, begin, examples
+from conftest import THREE, Host, examples
+from copies import begin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback import Fault, Loopback
