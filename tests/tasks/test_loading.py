@@ -92,7 +92,7 @@ def test_listing_the_tasks_loads_only_what_declares_them(host: Host) -> None:
 def test_what_a_host_left_in_a_circle_is_finalized_after_a_list(host: Host, flag: str) -> None:
     """Listing spares the process one search for garbage at its end, and nothing of what the last one does."""
     tasks = host.root / "tasks.py"
-    circle = 'class Circle:\n    def __del__(self):\n        print("finalized")\n\n\nloop = Circle()\nloop.itself = loop\ndel loop\n'
+    circle = 'class Circle:\n    def __del__(self):\n        print("finalized")\n\n\nloop = Circle()\nloop.own = loop\ndel loop\n'
     tasks.write_text(f"import gc\ngc.disable()\n{tasks.read_text()}\n{circle}")
     command = [sys.executable, "-m", "invoke", flag]
     listed = subprocess.run(command, cwd=host.root, env=host.environ(), capture_output=True, text=True, check=True)
