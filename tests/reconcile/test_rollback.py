@@ -213,6 +213,24 @@ def test_what_has_no_earlier_digest_is_left_alone_or_named(three: Host, server: 
         commands.rollback(three.root, ["a00"], "production")
 
 
+def test_a_rollback_that_takes_nothing_back_is_an_error(host: Host, server: Loopback) -> None:
+    """Each instance says why it stays; nothing is written, and a job that was to take production back does not look green."""
+    ship(host, 0, many=2)
+    before, sent = host.path.read_bytes(), len(server.writes())
+    failed = host.inv("asst.rollback", "--env", "production", "--json")
+    assert failed.code == 1
+    for row in json.loads(failed.out)["rows"]:
+        assert row["error"].endswith("is the earliest digest that is recorded, so there is none to roll back to")
+    assert (host.path.read_bytes(), len(server.writes())) == (before, sent)
+
+
+def test_several_that_go_back_are_told_as_such(three: Host) -> None:
+    """Each goes back to its own digest before, which need not be one deploy's; one alone needs no such line."""
+    told = "3 instances go back, each to the digest that it had before; --only NAME takes back one alone"
+    assert told in three.inv("asst.rollback", "--env", "production", "--dry-run").err
+    assert "go back, each" not in three.inv("asst.rollback", "--env", "production", "--dry-run", "--only", "a00").err
+
+
 def test_to_takes_a_digest_that_the_instance_had(three: Host, server: Loopback) -> None:
     """In full or from 8 hex digits on; anything else lists what there is, and writes nothing."""
     v2, (v1, v0) = records(three)["a00"]["digest"], records(three)["a00"]["history"]

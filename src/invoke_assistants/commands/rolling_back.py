@@ -42,7 +42,7 @@ def rollback(
 
     Raises:
         Refused: an instance was changed remotely by hand, or by another checkout; nothing was written.
-        RowsFailed: some instances could not be brought back; the others were.
+        RowsFailed: some instances could not be brought back, the others were; or there is none that has an earlier payload.
         SettingsError: there is no such environment or digest.
         AsstError: nothing could be done.
     """
@@ -74,6 +74,9 @@ async def _rollback(
     remote = await refresh(world, desired)
     plan = plan_rollback(desired, world.state, remote, asked, overwrite=overwrite)
     await refuse_unseen(plan, world, remote)
+    many = len(plan.to_do("update"))
+    if many > 1 and not asked.only and asked.to is None:
+        world.reporter.say(f"{many} instances go back, each to the digest that it had before; --only NAME takes back one alone")
     overwritten = plan_rollback(desired, world.state, remote, asked, overwrite=True) if plan.to_confirm else plan
     plan = await confirm_overwrite(plan, overwritten, world, remote, None if dry_run else confirm)
     return plan.raise_if_failed() if dry_run else await apply_update(plan, world)

@@ -65,14 +65,17 @@ def plan_rollback(
     """What ``rollback`` would do: bring each instance back to an earlier payload, and hold it there.
 
     A rollback that did not come to its end is still pending: then it is finished, and what it has done stays. What is left
-    alone comes without its remote object, so that nothing is recorded of it.
+    alone comes without its remote object, so that nothing is recorded of it; where that is all there is, each is an error.
 
     Args:
         desired: the declared instances of one environment.
         overwrite: drift by hand, or by another checkout, is written over.
     """
     finishing = rollback.to is None and any(_pending(each, state) for each in desired)
-    return Plan(tuple(_step(each, state, remote, rollback, finishing=finishing, overwrite=overwrite) for each in desired))
+    plan = Plan(tuple(_step(each, state, remote, rollback, finishing=finishing, overwrite=overwrite) for each in desired))
+    if rollback.to is not None or finishing or any(step.ends_rollback for step in plan):
+        return plan
+    return plan.updated(replace(step, note=None, error=f"{step.title}: {step.note}") for step in plan if step.note)
 
 
 def _step(declared: Desired, state: State, remote: Remote, rollback: Rollback, *, finishing: bool, overwrite: bool) -> Step:
