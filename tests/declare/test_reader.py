@@ -231,6 +231,11 @@ CASES: dict[str, tuple[Any, Reader]] = {
     "a default that is not checked": (create_model("M", a=(int, "text")), Reader(defaults=("x.a",))),
     "a default that is refused": (
         create_model("M", a=(int, Field("text", validate_default=True))), Reader(defaults=("x.a",), validators=("x.a",))),
+    "a default of the app's own code, made from what is there": (
+        create_model("M", a=(int, Field(default_factory=lambda data: data["b"])), b=(int, ...)),
+        Reader(defaults=("x.a",), validators=("x.a",)),
+    ),
+    "a default that is made": (create_model("M", a=(list[int], Field(default_factory=list))), Reader(defaults=("x.a",))),
     "a default that is taken": (create_model("M", a=(int, Field(1, validate_default=True))), Reader(defaults=("x.a",))),
 }  # fmt: skip
 

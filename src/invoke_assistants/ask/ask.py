@@ -178,7 +178,7 @@ class _PreparedQuestion:
             raise AnswerInvalid(
                 f"{self.turn.where}: the answer does not fit {name}: {error}{more}; .answer holds it as it came",
                 answer=answer.text, session=answer.session,
-            ) from None  # fmt: skip
+            ) from error.__cause__  # fmt: skip
         return Reply(output, answer.session, answer.usage, answer.instance_id)
 
 

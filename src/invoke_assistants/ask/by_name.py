@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.project import Project
+from ..errors import AnswerInvalid
 from ..types import Step
 from .ask import ask
 from .parsing import dump_output
@@ -59,7 +60,15 @@ def run(question: Question[Any], show: Callable[[str], None] | None = None, *, d
     streamed = show is not None and (output is None or output is str)
     for piece in ask(replace(question, streamed=streamed)):
         if not isinstance(piece, str):
-            return RunResult(replace(step, id=piece.id), piece, dump_output(output, piece.output), streamed)
+            return RunResult(replace(step, id=piece.id), piece, _plain(question, piece), streamed)
         if show and streamed:
             show(piece)
     raise AssertionError("unreachable")
+
+
+def _plain(question: Question[Any], reply: Reply[Any]) -> Any:
+    try:
+        return dump_output(question.assistant.output, reply.output)
+    except ValueError as error:
+        message = f"{question.assistant.name}: the output cannot be shown as JSON: {error}"
+        raise AnswerInvalid(message, answer=repr(reply.output), session=reply.session) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -20,25 +21,33 @@ class ParseError(ValueError):
     ``problems`` says where and why; ``structural`` whether the text lacks the model's structure, or only breaks a rule.
     """
 
-    def __init__(self, error: ValidationError) -> None:
+    def __init__(self, problems: Sequence[str], *, structural: bool = False) -> None:
+        self.problems = problems
+        self.structural = structural
+        super().__init__("; ".join(problems[:3]))
+
+    @classmethod
+    def of(cls, error: ValidationError) -> ParseError:
+        """What pydantic found."""
         found = error.errors(include_url=False, include_input=False, include_context=False)
-        self.problems = [": ".join(filter(None, [".".join(map(str, each["loc"])), each["msg"]])) for each in found]
-        self.structural = any(each["type"] in STRUCTURE or each["type"].endswith("_type") for each in found)
-        super().__init__("; ".join(self.problems[:3]))
+        problems = [": ".join(filter(None, [".".join(map(str, each["loc"])), each["msg"]])) for each in found]
+        return cls(problems, structural=any(each["type"] in STRUCTURE or each["type"].endswith("_type") for each in found))
 
 
 def parse_answer(output: type[Any] | None, text: str) -> Any:
     """The validated object of an output model; the text itself where there is no model.
 
     Raises:
-        ParseError: the text does not fit the model.
+        ParseError: the text does not fit the model, or the model's own code raised at it, which is then the cause.
     """
     if output is None or output is str:
         return text
     try:
         return _adapter(cast("Any", output)).validate_json(text)
     except ValidationError as error:
-        raise ParseError(error) from None
+        raise ParseError.of(error) from None
+    except Exception as error:  # a validator, a default factory: pydantic passes on all but a ValueError
+        raise ParseError([f"its own code raised {type(error).__name__}: {error}"]) from error
 
 
 def has_structure(output: type[Any] | None, text: str) -> bool:
@@ -51,7 +60,11 @@ def has_structure(output: type[Any] | None, text: str) -> bool:
 
 
 def dump_output(output: type[Any] | None, value: Any) -> Any:
-    """An output as plain JSON."""
+    """An output as plain JSON.
+
+    Raises:
+        ValueError: a serializer of the model's own raised, or a field holds what is no JSON.
+    """
     return value if output is None or output is str else _adapter(cast("Any", output)).dump_python(value, mode="json")
 
 

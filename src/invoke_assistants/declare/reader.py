@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import enum
 import functools
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, cast
 
 from ..types import Reader
+from .core_schema import (
+    Core,
+    inner_config,
+    is_by_hand,
+    is_changed,
+    is_pydantics,
+    is_valid_default,
+    looked_into,
+    runs_after,
+    says_otherwise,
+    schema_name,
+    takes_missing,
+)
 from .reading import ROOT, below
 
 __all__ = ["read_model"]
 
 MOST = 5_000  # facts; a model that has more is not looked into
-WORDS = frozenset({"title", "description", "examples", "example", "deprecated", "default", "readOnly", "writeOnly", "$comment"})
 CONTAINERS = ("list", "set", "frozenset")
 WRAPPERS = ("default", "nullable", "custom-error")
 SCALARS = frozenset([
     "bool", "bytes", "date", "datetime", "decimal", "enum", "float", "int", "literal", "none", "str", "time", "timedelta", "uuid",
 ])  # fmt: skip
 CONVERTED = ("bool", "float", "int")
-OWN_MODULES = ("pydantic._internal._validators", "pydantic._internal._known_annotated_metadata", "ipaddress")
-OWN_FUNCTIONS = frozenset({"EmailStr._validate"})
 
 PATH_SIGNS = re.compile(r"[.\[\]]|^\$?$")  # in a name: its path may be that of another field
 STRICTEST = {"strict": True, "coerce_numbers_to_str": True, "str_strip_whitespace": True}
 
-Core = Mapping[str, Any]
 Outer = Mapping[Hashable, Any]
 
 
@@ -105,14 +113,14 @@ class _Walk:
 
     def _visit(self, core: Core, path: str, config: Core, outer: Outer) -> None:
         if reference := core.get("ref"):
-            around = _ways(core, config)
+            around = inner_config(core, config)
             if reference in outer:  # what is recursive is described once
                 described, ways = outer[reference]
                 if ways != around:
                     self._note("validators", described)
                 return
             outer = {**outer, reference: (path, around)}
-        if _says_otherwise(core):
+        if says_otherwise(core):
             self._note("validators", path)
         kind = core["type"]
         if kind in SCALARS:
@@ -132,11 +140,11 @@ class _Walk:
         elif core["type"] in CONVERTED:
             self._loose.add(path)
         odd = core["type"] == "decimal"  # its schema allows every text
-        if odd or (core["type"] == "str" and _is_changed(core, config)) or _takes_missing(core):
+        if odd or (core["type"] == "str" and is_changed(core, config)) or takes_missing(core):
             self._note("validators", path)
 
     def _function(self, core: Core, path: str, config: Core, outer: Outer) -> None:
-        if not _is_pydantics(core["function"]["function"]):
+        if not is_pydantics(core["function"]["function"]):
             self._note("validators", path)
         if "schema" in core:
             self._visit(core["schema"], path, config, outer)
@@ -179,8 +187,8 @@ class _Walk:
     def _class(self, core: Core, path: str, config: Core, outer: Outer) -> None:
         """A model or a dataclass."""
         config, cls = core.get("config", config), core["cls"]
-        by_hand = _is_by_hand(getattr(cls, "model_config", getattr(cls, "__pydantic_config__", {})).get("json_schema_extra"))
-        if core.get("custom_init") or _runs_after(cls, core.get("post_init")) or by_hand:
+        by_hand = is_by_hand(getattr(cls, "model_config", getattr(cls, "__pydantic_config__", {})).get("json_schema_extra"))
+        if core.get("custom_init") or runs_after(cls, core.get("post_init")) or by_hand:
             self._note("validators", path)
         self._visit(core["schema"], path, config, outer)
 
@@ -190,7 +198,7 @@ class _Walk:
             self._note("forbids_extras", path)
         fields = core["fields"]
         named = dict(fields if isinstance(fields, dict) else [(field["name"], field) for field in fields])
-        names = frozenset(_schema_name(name, field.get("validation_alias", name)) for name, field in named.items())
+        names = frozenset(schema_name(name, field.get("validation_alias", name)) for name, field in named.items())
         if self._seen is not None:
             self._named.setdefault(names, {})[id(core)] = self._at
         if names in outer or any(map(PATH_SIGNS.search, names)):
@@ -201,12 +209,12 @@ class _Walk:
 
     def _field(self, core: Core, name: str, field: Core, path: str, config: Core, outer: Outer) -> None:
         alias = field.get("validation_alias", name)
-        inside = below(path, _schema_name(name, alias))
+        inside = below(path, schema_name(name, alias))
         by_alias, by_name = config.get("validate_by_alias", True), config.get("validate_by_name", config.get("populate_by_name"))
-        if not isinstance(alias, str) or (alias != name and not by_alias) or _says_otherwise(field):
+        if not isinstance(alias, str) or (alias != name and not by_alias) or says_otherwise(field):
             self._note("validators", inside)
         also = {name} if alias != name and by_name else set()
-        for place in also | _looked_into(alias):
+        for place in also | looked_into(alias):
             self._note("validators", below(path, place))
         if not field.get("init", True):
             self._note("validators", inside)
@@ -214,8 +222,9 @@ class _Walk:
         required = field.get("required", core.get("total", True)) if core["type"] == "typed-dict" else True
         if inner["type"] == "default" or not required:
             self._note("defaults", inside)
-            if inner.get("validate_default", config.get("validate_default")) and not _is_valid_default(inner):
-                self._note("validators", inside)
+            checked = inner.get("validate_default", config.get("validate_default"))
+            if inner.get("default_factory_takes_data") or (checked and not is_valid_default(inner)):
+                self._note("validators", inside)  # made from what is there, it may miss what the answer lacks as well
         self._visit(inner, inside, config, outer)
 
 
@@ -231,90 +240,3 @@ STEPS: dict[str, Step] = {
     **dict.fromkeys(("model", "dataclass"), _Walk._class),
     **dict.fromkeys(("model-fields", "dataclass-args", "typed-dict"), _Walk._fields),
 }
-
-
-def _takes_missing(core: Core) -> bool:
-    """Whether an enum takes values that it does not list."""
-    method = getattr(core.get("cls"), "_missing_", None)
-    return getattr(method, "__func__", None) is not getattr(enum.Enum._missing_, "__func__", None) if method else False
-
-
-def _is_changed(core: Core, config: Core) -> bool:
-    """Whether a reader takes numbers as texts, or checks another text than the answer holds, or by a pattern with flags."""
-    changes = [core.get(name, config.get(f"str_{name}")) for name in ("strip_whitespace", "to_lower", "to_upper")]
-    checks = core.keys() & {"min_length", "max_length", "pattern"}
-    coerces = core.get("coerce_numbers_to_str", config.get("coerce_numbers_to_str"))
-    flags = getattr(core.get("pattern"), "flags", re.UNICODE) != re.UNICODE
-    return bool(coerces or flags or (any(changes) and checks))
-
-
-def _schema_name(name: str, alias: Any) -> str:
-    """The name that the JSON schema has for a field: of several aliases, the first that is no path."""
-    if isinstance(alias, str):
-        return alias
-    paths = alias if alias and isinstance(alias[0], list) else [alias]
-    return next((str(path[0]) for path in paths if len(path) == 1), name)
-
-
-def _looked_into(alias: Any) -> set[str]:
-    """The fields of which only a part is read, as another field."""
-    if isinstance(alias, str):
-        return set()
-    paths = alias if alias and isinstance(alias[0], list) else [alias]
-    return {str(path[0]) for path in paths if len(path) > 1}
-
-
-def _ways(core: Core, config: Core) -> Core:
-    """The configuration inside of a definition that is used in another one, without words."""
-    own = core.get("config", {})
-    inside = own if own and core["type"] in ("model", "dataclass") else {**config, **own}
-    return {key: value for key, value in inside.items() if key != "title"}
-
-
-def _is_pydantics(function: Any) -> bool:
-    """Whether a function of a schema only checks what the JSON schema says as well."""
-    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
-    if isinstance(function, functools.partial):
-        return _is_pydantics(function.func)
-    return module in OWN_MODULES or (module.startswith("pydantic.") and name in OWN_FUNCTIONS)
-
-
-def _runs_after(cls: type[Any], post_init: Any) -> bool:
-    """Whether an object runs code of the app's own when it is made; private attributes are no such code."""
-    method = getattr(cls, post_init, None) if isinstance(post_init, str) else None
-    return bool(post_init) and getattr(method, "__name__", "") != "init_private_attributes"
-
-
-def _says_otherwise(core: Core) -> bool:
-    """Whether the JSON schema of a part was made by hand, so that it need not say what the part reads."""
-    metadata = core.get("metadata") or {}
-    if _is_by_hand(metadata.get("pydantic_js_extra")) or _is_by_hand(metadata.get("pydantic_js_updates")):
-        return True
-    return any(not _describes(function) for function in _schema_functions(metadata))
-
-
-def _is_by_hand(extra: Any) -> bool:
-    """Whether something else than words is put into a JSON schema."""
-    return callable(extra) or bool(extra and extra.keys() - WORDS)
-
-
-def _schema_functions(metadata: Core) -> Iterator[Any]:
-    yield from metadata.get("pydantic_js_functions", ())
-    yield from metadata.get("pydantic_js_annotation_functions", ())
-
-
-def _describes(function: Any) -> bool:
-    owner = getattr(function, "__self__", None)
-    name = type(owner).__name__ if owner is not None and not isinstance(owner, type) else ""
-    return str(getattr(function, "__module__", "")).startswith("pydantic.") and name not in ("WithJsonSchema", "SkipJsonSchema")
-
-
-def _is_valid_default(core: Core) -> bool:
-    """Whether a default that is validated is taken."""
-    from pydantic_core import SchemaError, SchemaValidator, ValidationError
-
-    try:
-        SchemaValidator(core["schema"]).validate_python(core["default"])
-    except (KeyError, SchemaError, ValidationError):
-        return False
-    return True
