@@ -197,6 +197,28 @@ def test_output_that_cannot_be_written_is_one_line(local_host: Host, flags: tupl
 
 
 @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_command_that_is_interrupted_before_its_body_begins_prints_its_document(host: Host, number: str, code: int) -> None:
+    """A signal while a command still loads what it needs: one document that says so, and the exit code."""
+    interrupting = f"""
+import signal, sys
+
+class Loader:
+    def find_spec(self, name, path=None, target=None):
+        if name == "invoke_assistants.tasks.command_output" and self in sys.meta_path:
+            sys.meta_path.remove(self)
+            signal.raise_signal(signal.{number})
+
+sys.meta_path.insert(0, Loader())
+"""
+    tasks = host.root / "tasks.py"
+    tasks.write_text(tasks.read_text() + interrupting)
+    command = [sys.executable, "-m", "invoke", "asst.status", "--json"]
+    done = subprocess.run(command, cwd=host.root, env=host.environ(), capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert json.loads(done.stdout)["error"].startswith("interrupted")
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_signal_while_the_app_makes_a_dataclass_has_its_exit_code(host: Host, number: str, code: int) -> None:
     """Python ends by SIGINT after an interrupt in an exec'd string, as a dataclass is made of; ours stands all the same."""
     host.declare(f"import signal\nexec('signal.raise_signal(signal.{number})')\n{THREE}")

@@ -97,8 +97,9 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
         from ..errors import AsstError
-        from .exit_codes import discard_output, end_at_next_signal, format_error, interruptible
+        from .exit_codes import discard_output, document_printed, end_at_next_signal, interruptible
 
+        document_printed.clear()
         try:
             with interruptible():
                 if any(name.startswith("ASST_") for name in os.environ):
@@ -111,11 +112,22 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
         except BrokenPipeError:  # head has read enough
             discard_output()
             raise Exit(None, AsstError.exit_code) from None
-        except KeyboardInterrupt as error:  # a second one, which struck between two lines of the first one's handling
+        except KeyboardInterrupt as error:  # before the body began, or between two lines of an earlier one's handling
             end_at_next_signal()
-            raise Exit(*format_error(error, self.name)) from None
+            raise self._ended_by(error, json=kwargs.get("json")) from None
         except Exception as error:
-            raise Exit(*format_error(error, self.name)) from None
+            raise self._ended_by(error, json=kwargs.get("json")) from None
+
+    def _ended_by(self, error: BaseException, *, json: object) -> Exit:
+        """How the command ends with what its body left to nobody; with ``--json``, a document of its own says it."""
+        from .exit_codes import document_printed, format_error
+
+        message, code = format_error(error, self.name)
+        if json and not document_printed.is_set():
+            from .output import json_document
+
+            print(json_document(self.name, [], message, False), flush=True)
+        return Exit(message, code)
 
 
 @functools.cache

@@ -19,7 +19,10 @@ from .spelling import spell_commands
 if TYPE_CHECKING:
     from ..types import Step
 
-__all__ = ["PENDING", "discard_output", "end_at_next_signal", "exit_code_of", "format_error", "interruptible", "is_terminated"]
+__all__ = [
+    "PENDING", "discard_output", "document_printed", "end_at_next_signal", "exit_code_of", "format_error", "interruptible",
+    "is_terminated",
+]  # fmt: skip
 
 PENDING = 2  # changes are pending
 INTERRUPTED, TERMINATED = 130, 143
@@ -29,6 +32,7 @@ _AFTER_INTERRUPT: dict[str | None, str] = {  # where the same command, once all 
     " further back",
 }
 
+document_printed = threading.Event()  # whether the command that runs has printed the document of --json
 _terminated = threading.Event()
 
 
