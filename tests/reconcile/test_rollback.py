@@ -246,7 +246,8 @@ def test_to_takes_a_digest_that_the_instance_had(three: Host, server: Loopback) 
     server.seen.clear()
     commands.rollback(three.root, env="production", to=v0)
     assert server.writes() == []
-    commands.rollback(three.root, ["a00"], "production", to=v2)  # where it came from: held there all the same
+    [step] = commands.rollback(three.root, ["a00"], "production", to=v2)  # where it came from: held there all the same
+    assert str(step.note).startswith(f"held at {v2[7:15]}; ")
     assert records(three)["a00"]["held"]["from"] == records(three)["a00"]["digest"] == v2
     commands.deploy(three.root)
     assert records(three)["a00"] == {**records(three)["a00"], "digest": v2, "history": [v1, v0]}

@@ -24,7 +24,8 @@ __all__ = [
 def describe_hold(digest: str, held: Held) -> str:
     """Where an instance is held, where it was before, and why."""
     reason = f": {held.message}" if held.message else ""
-    return f"held at {short(digest)}, rolled back from {short(held.origin)}{reason}"
+    origin = "" if held.origin == digest else f", rolled back from {short(held.origin)}"
+    return f"held at {short(digest)}{origin}{reason}"
 
 
 def tell_hold(digest: str, held: Held) -> str:
