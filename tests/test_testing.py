@@ -389,19 +389,6 @@ def test_without_pytest(tmp_path: Path) -> None:
     assert done.stdout == "False set()\n"
 
 
-def test_the_page_about_testing_is_right() -> None:
-    """Its blocks run from top to bottom, and the tests in them pass."""
-    blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "how-to" / "test-your-app.md").read_text(), re.M | re.S)
-    names: dict[str, Any] = {}
-    for block in blocks:
-        exec(block, names)
-    tests = [value for name, value in names.items() if name.startswith("test_")]
-    assert len(tests) == 3
-    for test in tests:
-        with answering() as answers:
-            test(answers)
-
-
 def test_an_answer_that_nobody_asks_for_fails_the_test() -> None:
     """What ``once`` gives must be asked for; what ``always`` gives need not be."""
 
