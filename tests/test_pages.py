@@ -32,6 +32,7 @@ def shared_stores() -> Iterator[tuple[dict[str, str], dict[str, str]]]:
             "redis://redis.example/0?key=asst:quiz": redis.address,
             "postgresql://deployer@db.example/app?sslmode=verify-full": postgres.address,
             "s3://team-bucket/assistants_store/quiz.json": s3.address,
+            "--restore REVISION": '--restore "$kept"',  # a number from the list, as the reader takes one
         }
         env = {name: value for name, value in s3.env.items() if name != "ASST_STORE"}
         yield {**env, "ASST_TEST_REDIS": redis.address}, words
