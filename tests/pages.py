@@ -267,8 +267,9 @@ def write(path: Path, language: str, source: str) -> str | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source)
         return None
-    done = subprocess.run(["patch", "-u", "-s", str(path)], input=source, capture_output=True, text=True, check=False)
-    return done.stdout or None
+    done = subprocess.run(["patch", "-u", "--fuzz=0", str(path)], input=source, capture_output=True, text=True, check=False)
+    told = [line for line in done.stdout.splitlines() if not line.startswith("patching file ")]  # an offset is a wrong line number
+    return "\n".join(told) or None
 
 
 def check(language: str, source: str) -> str | None:
