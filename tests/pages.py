@@ -268,7 +268,8 @@ def write(path: Path, language: str, source: str) -> str | None:
         path.write_text(source)
         return None
     done = subprocess.run(["patch", "-u", "--fuzz=0", str(path)], input=source, capture_output=True, text=True, check=False)
-    told = [line for line in done.stdout.splitlines() if not line.startswith("patching file ")]  # an offset is a wrong line number
+    # An offset is a wrong line number.
+    told = [line for line in done.stdout.splitlines() if not line.startswith("patching file ")]
     return "\n".join(told) or None
 
 
