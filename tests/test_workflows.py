@@ -260,6 +260,79 @@ def test_a_failing_required_eval_ends_before_production(github: GitHub, server: 
     assert log(github)[0] == "Deploy the assistants to production"
 
 
+HOST = """
+ASSISTANTS.append(
+    Assistant(
+        "host", output=AnswerVerdict, model="gpt-6-luna", instructions="Be a host.",
+        evals=Evals("app/trivia/host.yaml", evaluators=[evaluators.short_comment], required={required}),
+    )
+)
+"""
+DATASET = """
+evaluators: [short_comment]
+cases:
+  - name: a greeting
+    inputs: Greet the players.
+"""
+
+
+def push_new_assistant(github: GitHub, tmp_path: Path, *, required: bool) -> None:
+    """Push a commit that declares an assistant which has no instance yet."""
+    app = tmp_path / "ada" / "app"
+    (app / "trivia" / "host.yaml").write_text(DATASET)
+    with (app / "assistants.py").open("a") as file:
+        file.write(HOST.format(required=required))
+    github.git("add -A", tmp_path / "ada")
+    push(github, tmp_path, "main")
+
+
+def hosts(server: Loopback) -> list[str]:
+    """The instances of the new assistant."""
+    return sorted(agent["name"] for agent in server.agents().values() if agent["name"].startswith("host_"))
+
+
+def test_a_new_assistant_whose_required_evals_fail_is_not_created_in_production(
+    github: GitHub, server: Loopback, tmp_path: Path
+) -> None:
+    """Create asks for no evals, so the job before it ends, each time, with the record committed; --skip-evals by hand goes on."""
+    fail_evals(tmp_path, required=False)
+    push_new_assistant(github, tmp_path, required=True)
+    for flags in ("", "--allow-breaking judge_answer"):
+        jobs = github.run("deploy", flags=flags)
+        assert [(name, job.code) for name, job in jobs.items()] == [("development", 3)], jobs["development"].output
+        assert "`host` in `production`: evals failed\n" in jobs["development"].output
+        assert log(github)[0] == "Update the assistants in development"
+        assert hosts(server) == ["host_development"]
+    jobs = github.run("deploy", flags="--skip-evals")
+    assert [(name, job.code) for name, job in jobs.items()] == [("development", 0), ("production", 0)], jobs["development"].output
+    assert hosts(server) == ["host_development", "host_production"]
+
+
+def test_a_new_assistant_whose_evals_end_in_errors_is_not_created_in_production(
+    github: GitHub, server: Loopback, tmp_path: Path
+) -> None:
+    """What is not known is no pass."""
+    evaluators = tmp_path / "ada" / "app" / "trivia" / "evaluators.py"
+    evaluators.write_text(evaluators.read_text().replace("return 0 < len(comment)", "return 0 < len(None)"))
+    push_new_assistant(github, tmp_path, required=True)
+    jobs = github.run("deploy")
+    assert [(name, job.code) for name, job in jobs.items()] == [("development", 3)], jobs["development"].output
+    assert "`host` in `production`: evals not known\n" in jobs["development"].output
+    assert hosts(server) == ["host_development"]
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_new_assistant_reaches_production(github: GitHub, server: Loopback, tmp_path: Path, required: bool) -> None:
+    """It does so where its required evals pass, and where evals that are not required fail."""
+    if not required:
+        fail_evals(tmp_path, required=False)
+    push_new_assistant(github, tmp_path, required=required)
+    jobs = github.run("deploy")
+    assert [(name, job.code) for name, job in jobs.items()] == [("development", 0), ("production", 0)], jobs["development"].output
+    assert hosts(server) == ["host_development", "host_production"]
+    assert log(github)[0] == "Deploy the assistants to production"
+
+
 def test_a_failing_eval_that_is_not_required_leaves_the_way_open(github: GitHub, server: Loopback, tmp_path: Path) -> None:
     """It is told in development, and production gets the change."""
     fail_evals(tmp_path, required=False)
