@@ -138,9 +138,12 @@ def rollback(
     overwrite: bool = False,
     yes: bool = False,
 ) -> list[Step]:
-    """Bring an environment back to what it had before, and hold it there.
+    """Take every instance of an environment one step back, and hold it there.
 
-    Until inv asst.deploy --resume goes forward again, deploys are refused.
+    Each goes back a step of its own, to the digest that it had before. That is
+    not the last deploy undone, if that one changed only some: name these with
+    --only. With --to, only those that had that digest go back. Until
+    inv asst.deploy --resume goes forward again, deploys are refused.
 
     Example: inv asst.rollback --env production --message "Too slow"
     """
