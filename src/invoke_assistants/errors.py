@@ -1,4 +1,4 @@
-"""The errors of this package, one sentence each; every message says what, which one and the next command to type.
+"""The errors of this package, one sentence each; a message says what and which one, and the next command where one leads on.
 
 AsstError                 the base: one line for people, the exit code of the command, the steps reached so far
 ├── SettingsError         a setting, a file of settings, a name on the command line or the app's import is wrong
