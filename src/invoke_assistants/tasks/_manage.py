@@ -211,9 +211,10 @@ def serve(c: Context, port: str = "8787") -> None:
 
 @task(iterable=["only"], help={"only": ONLY})
 def watch(c: Context, only: Iterable[str] | None = None) -> None:
-    """Check every save and update the first environment, until Ctrl-C.
+    """Check the declarations after each save, then update the first environment.
 
-    Needs the extra ``watch``.
+    Where the check fails, nothing is updated. Ctrl-C ends it. Needs the extra
+    ``watch``.
 
     Example: inv asst.watch --only judge_answer
     """

@@ -31,9 +31,11 @@ __all__ = ["history", "show"]
 def show(
     c: Context, name: str | None = None, env: str | None = None, remote: bool = False, json: bool = False
 ) -> Sequence[InstanceView]:
-    """Show an assistant's instances whole: payload, output, tags, ids everywhere.
+    """Show all that is known of an assistant's instances.
 
-    Without --remote, no key and no request is needed.
+    Of each instance: its id, its payload, the fields of its answers, its tags, and
+    the ids that are recorded on other platforms. Without --remote, no key and no
+    request is needed.
 
     Example: inv asst.show judge_answer --env production --remote
     """
@@ -60,10 +62,11 @@ def show(
 def history(
     c: Context, name: str | None = None, only: Iterable[str] | None = None, env: str | None = None, json: bool = False
 ) -> HistoryReport:
-    """Show each digest that an instance had; with a name, what changed to the next.
+    """Show the digests that each instance has had, the newest first.
 
-    Commit, author and date come from git's history of the store's file. No key
-    and no request is needed.
+    With the name of an assistant, also show what each digest changed. Commit,
+    author and date come from git's history of the store's file. No key and no
+    request is needed.
 
     Example: inv asst.history judge_answer --env production
     """
