@@ -33,8 +33,8 @@ def show(
 ) -> Sequence[InstanceView]:
     """Show all that is known of an assistant's instances.
 
-    Of each instance: its id, its payload, the fields of its answers, its tags, and
-    the ids that are recorded on other platforms. Without --remote, no key and no
+    Of each instance: its id, payload, tags, the fields of its answers, and the
+    ids that are recorded on other platforms. Without --remote, no key and no
     request is needed.
 
     Example: inv asst.show judge_answer --env production --remote
