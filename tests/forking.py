@@ -75,7 +75,7 @@ class Forked:
 
     def __init__(self, reply: socket.socket) -> None:
         self._reply = reply
-        self.pid = int(reply.recv(MESSAGE))
+        self.pid = _number(reply)
 
     def fileno(self) -> int:
         """What can be read from once the command has ended."""
@@ -85,7 +85,7 @@ class Forked:
         if self.returncode is None:
             self._reply.settimeout(timeout)
             try:
-                self.returncode = int(self._reply.recv(MESSAGE))
+                self.returncode = _number(self._reply)
             except TimeoutError:
                 raise subprocess.TimeoutExpired(["invoke"], timeout or 0) from None
             self._reply.close()
@@ -103,6 +103,14 @@ class Forked:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+
+def _number(reply: socket.socket) -> int:
+    """The number that the process to fork from tells."""
+    told = reply.recv(MESSAGE)
+    if not told:
+        raise ConnectionError("the process to fork from has ended")
+    return int(told)
 
 
 class Written(Forked):
