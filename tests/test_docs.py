@@ -51,7 +51,7 @@ def test_every_setting_has_its_row() -> None:
     assert keys == set(sources._KEYS)
     rows = "\n".join(line for line in SETTINGS.splitlines() if line.startswith("|"))
     variables = set(re.findall(r"`([A-Z][A-Z_]+)`", rows))
-    assert variables == {*sources._OUR_VARIABLES, *sources._OPENAI, "ASST_ROOT", "ACTION"}
+    assert variables == {*sources.OUR_VARIABLES, *sources.OPENAI_VARIABLES, "ASST_ROOT", "ACTION"}
 
 
 def test_the_defaults_in_the_table_are_the_defaults(tmp_path: Path) -> None:

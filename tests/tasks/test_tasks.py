@@ -161,6 +161,15 @@ def test_a_misspelt_setting_is_said(local_host: Host) -> None:
     assert done.err.count("warning: ") == 2
     assert "canary" not in done.out + done.err
     assert "warning" not in local_host.inv("asst.status", env={"ASST_STORE_CACHE": "1", "ASST_LOG": "debug", "asst_env": "x"}).err
+    (local_host.root / ".env").write_text("ASST_STROE=canary\n")
+    done = local_host.inv("asst.status", env={"OPENAI_API_KEY": "canary", "OPENAI_API_KEY_PRODUCTON": "canary"})
+    assert done.err.splitlines() == [
+        "warning: ASST_STROE in .env is no setting; did you mean 'ASST_STORE'?",
+        "warning: OPENAI_API_KEY_PRODUCTON is no setting; did you mean 'OPENAI_API_KEY_PRODUCTION'?",
+    ]
+    assert "canary" not in done.out + done.err
+    assert local_host.inv("--list", env={"ASST_STOER": "x"}).err == ""
+    (local_host.root / ".env").unlink()
     admin = local_host.inv("asst.admin", env={"ASST_STOER": "s.json", "ACTION": "status"})
     assert admin.err == "warning: ASST_STOER is no setting; did you mean 'ASST_STORE'?\n"
 

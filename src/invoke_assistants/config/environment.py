@@ -14,7 +14,7 @@ from .base_url import parse_origin
 from .credentials import Credentials, Secret, check_header, check_key, read_custom_headers
 from .sources import Sources
 
-__all__ = ["LOCAL_URL", "PLATFORMS", "SHUT_DOWN", "Environment", "read_environments"]
+__all__ = ["LOCAL_URL", "PLATFORMS", "SHUT_DOWN", "Environment", "environment_names", "own_variable", "read_environments"]
 
 PLATFORMS = ("agents", "responses", "local")
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -23,6 +23,7 @@ SHUT_DOWN = (
     "platform 'assistants': OpenAI shut the Assistants API down on 2026-08-26; set platform (or ASST_PLATFORM) to"
     f" {' or '.join(map(repr, PLATFORMS))}, and turn an export of your assistants into declarations with: inv asst.migrate FILE"
 )
+WHERE = "environments in [tool.asst] of pyproject.toml"
 KEYS = ("base_url", "openai_organization", "openai_project", "platform")  # of an environment's table in pyproject.toml
 
 
@@ -39,7 +40,7 @@ class Environment:
 
     def variable(self, name: str) -> str:
         """The variable that sets ``name`` for this environment alone: ``OPENAI_API_KEY_PRODUCTION``."""
-        return _own_variable(name, self.name)
+        return own_variable(name, self.name)
 
     def key_variable(self) -> str:
         """The name of the variable that the key comes from, or should."""
@@ -76,30 +77,38 @@ def read_environments(sources: Sources) -> tuple[Environment, ...]:
     Raises:
         SettingsError: a name, a platform or a base URL is wrong; the message names its source.
     """
-    where = "environments in [tool.asst] of pyproject.toml"
-    tables = _read_tables(sources, where)
+    tables = _read_tables(sources)
     environments = tuple(_resolve(sources, name, position, table) for position, (name, table) in enumerate(tables.items()))
     by_variable: dict[str, str] = {}
     for each in environments:
         variable = each.variable("OPENAI_API_KEY")
         if (other := by_variable.setdefault(variable, each.name)) != each.name:
-            raise SettingsError(f"{where}: {other!r} and {each.name!r} would share their key, {variable}: rename one of them")
+            raise SettingsError(f"{WHERE}: {other!r} and {each.name!r} would share their key, {variable}: rename one of them")
     return environments
 
 
-def _read_tables(sources: Sources, where: str) -> Mapping[str, Mapping[str, str]]:
+def environment_names(sources: Sources) -> list[str]:
+    """The names of the environments in their promotion order, as they are listed.
+
+    Raises:
+        SettingsError: the list is none.
+    """
+    return list(_read_tables(sources))
+
+
+def _read_tables(sources: Sources) -> Mapping[str, Mapping[str, str]]:
     """The table of each environment by name, empty for those of a list of names."""
     declared = sources.table.get("environments", ["development", "production"])
     if isinstance(declared, list) and all(isinstance(name, str) for name in declared):
         tables: dict[str, Mapping[str, str]] = {name: {} for name in declared}
         if len(tables) != len(declared):
-            raise SettingsError(f"{where}: a name is listed twice")
+            raise SettingsError(f"{WHERE}: a name is listed twice")
     elif isinstance(declared, dict) and all(isinstance(table, dict) for table in declared.values()):
         tables = declared
     else:
-        raise SettingsError(f"{where} must be a list of names, or a table for each name")
+        raise SettingsError(f"{WHERE} must be a list of names, or a table for each name")
     if not tables:
-        raise SettingsError(f"{where} names no environment")
+        raise SettingsError(f"{WHERE} names no environment")
     return tables
 
 
@@ -117,7 +126,7 @@ def _resolve(sources: Sources, name: str, position: int, table: Mapping[str, str
     platform = _read_platform(sources, table, own_table)
     if platform == "local":
         return Environment(name, position, LOCAL, LOCAL_URL, sources, table)
-    own = _own_variable("OPENAI_BASE_URL", name)
+    own = own_variable("OPENAI_BASE_URL", name)
     url = sources.get(own) or sources.get("OPENAI_BASE_URL") or table.get("base_url") or DEFAULT_URL
     source = sources.source_of("base_url", own if sources.get(own) else "OPENAI_BASE_URL", own_table)
     origin = parse_origin(url, f"the base URL of {name} ({source})")
@@ -137,5 +146,6 @@ def _read_platform(sources: Sources, table: Mapping[str, str], own_table: str) -
     return platform
 
 
-def _own_variable(name: str, environment: str) -> str:
+def own_variable(name: str, environment: str) -> str:
+    """The variable that sets ``name`` for an environment alone: ``OPENAI_API_KEY_PRODUCTION``."""
     return f"{name}_{re.sub('[^A-Z0-9]', '_', environment.upper())}"

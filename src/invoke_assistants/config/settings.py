@@ -18,6 +18,7 @@ from ..text import did_you_mean
 from ..types import LOCAL, PINNED, LocalModel, Location
 from .base_url import parse_origin
 from .environment import LOCAL_URL, Environment, read_environments
+from .misspelt import tell_of_misspelt
 from .sources import Sources, Variables
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ class Settings:
             SettingsError: a file cannot be read, or a value is not of its kind; the source is named.
         """
         environ = Variables(os.environ if environ is None else environ)  # tracebacks with locals show no key
-        return cls.from_sources(Sources.read(root, environ), root)
+        sources = Sources.read(root, environ)
+        tell_of_misspelt(sources)  # first: it may be why something else is wrong
+        return cls.from_sources(sources, root)
 
     @classmethod
     def from_sources(cls, sources: Sources, root: Path | None) -> Settings:

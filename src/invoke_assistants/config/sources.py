@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,19 @@ from typing import Any
 from ..errors import SettingsError
 from ..text import did_you_mean
 
-__all__ = ["VARIABLES", "Sources", "Variables", "misspelt_variables"]
+__all__ = ["OPENAI_VARIABLES", "OUR_VARIABLES", "PREFIXES", "VARIABLES", "Sources", "Variables"]
 
 _KEYS = frozenset({"assistants", "store", "platform", "environments", "environment", "project", "concurrency", "timeout"})
 _NUMERIC_KEYS = frozenset({"concurrency", "timeout"})
-_OUR_VARIABLES = frozenset(
+OUR_VARIABLES = frozenset(
     [
         "ASST_ASSISTANTS", "ASST_STORE", "ASST_PLATFORM", "ASST_ENV", "APP_ENV", "ASST_PROJECT", "ASST_CONCURRENCY",
         "ASST_TIMEOUT", "ASST_STORE_CACHE", "ASST_LOCAL_MODEL", "ASST_LOCAL_MODEL_NAME", "ASST_LOG",
     ]
 )  # fmt: skip
-_OPENAI = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_PROJECT_ID", "OPENAI_ORG_ID")
-PREFIX = "ASST_"
-VARIABLES = (*sorted(_OUR_VARIABLES), "OPENAI_BASE_URL")  # all that settings other than credentials depend on
+OPENAI_VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_PROJECT_ID", "OPENAI_ORG_ID")
+PREFIXES = ("ASST_", "OPENAI_")
+VARIABLES = (*sorted(OUR_VARIABLES), "OPENAI_BASE_URL")  # all that settings other than credentials depend on
 
 
 class Variables(Mapping[str, str]):
@@ -46,12 +46,17 @@ class Variables(Mapping[str, str]):
 
 @dataclass(frozen=True, repr=False)
 class Sources:
-    """The sources of settings, read once; only names that we know are taken from the files."""
+    """The sources of settings, read once; only names that we know are taken from the files.
+
+    Attributes:
+        in_files: each name in a ``.env`` file that begins as ours do, known or not, and that file's name.
+    """
 
     environ: Variables
     files: tuple[Variables, ...]
     table: Mapping[str, Any]
     pyproject: Mapping[str, Any]
+    in_files: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def read(cls, root: Path | None, environ: Variables, *, dotenv: bool = True) -> Sources:
@@ -74,8 +79,10 @@ class Sources:
             if key not in _KEYS:
                 hint = did_you_mean(key, _KEYS) or f"; known: {', '.join(sorted(_KEYS))}"
                 raise SettingsError(f"unknown key {key!r:.80} in [tool.asst] of pyproject.toml{hint}")
-        files = tuple(_read_dotenv(root / name) for name in (".env.local", ".env")) if dotenv else ()
-        return cls(environ, files, table, pyproject)
+        read = {name: _read_dotenv(root / name) for name in ((".env.local", ".env") if dotenv else ())}
+        files = tuple(Variables({each: value for each, value in file.items() if _is_known(each)}) for file in read.values())
+        in_files = tuple((each, name) for name, file in read.items() for each in file if each.startswith(PREFIXES))
+        return cls(environ, files, table, pyproject, in_files)
 
     def get_verbatim(self, variable: str) -> str | None:
         """A variable from the first source that sets it, exactly as it is set there, blank or not."""
@@ -108,14 +115,6 @@ class Sources:
         return str(value)
 
 
-def misspelt_variables(names: Iterable[str]) -> list[str]:
-    """A sentence for each variable that sets nothing, and whose name is nearly that of one of ours."""
-    known = {name.removeprefix(PREFIX): name for name in (*_OUR_VARIABLES, "ASST_ROOT") if name.startswith(PREFIX)}
-    odd = [name for name in names if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in known]
-    hints = ((name, did_you_mean(name.removeprefix(PREFIX), known)) for name in sorted(odd))
-    return [f"{name:.80} is no setting{hint.replace(chr(39), chr(39) + PREFIX, 1)}" for name, hint in hints if hint]
-
-
 def _read_toml(path: Path) -> dict[str, Any]:
     import tomllib
 
@@ -146,7 +145,7 @@ def _read_dotenv(path: Path) -> Variables:
     if line:
         raise SettingsError(f"{path}, line {line}: cannot be read (is a quote not closed?)")
     values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
-    return Variables({name: value for name, value in values.items() if value is not None and _is_known(name)})
+    return Variables({name: value for name, value in values.items() if value is not None})
 
 
 def _unparsable_line(text: str) -> int | None:
@@ -159,4 +158,4 @@ def _unparsable_line(text: str) -> int | None:
 
 
 def _is_known(name: str) -> bool:
-    return name in _OUR_VARIABLES or any(name == variable or name.startswith(f"{variable}_") for variable in _OPENAI)
+    return name in OUR_VARIABLES or any(name == variable or name.startswith(f"{variable}_") for variable in OPENAI_VARIABLES)

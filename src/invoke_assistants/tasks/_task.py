@@ -7,7 +7,6 @@ import copy
 import functools
 import gc
 import inspect
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -96,16 +95,13 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
             gc.set_threshold(*before)
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
+        from ..config.misspelt import hear_of_misspelt
         from ..errors import AsstError
         from .exit_codes import discard_output, document_printed, end_at_next_signal, interruptible
 
         document_printed.clear()
         try:
-            with interruptible():
-                if any(name.startswith("ASST_") for name in os.environ):
-                    from .terminal import warn_of_misspelt_settings
-
-                    warn_of_misspelt_settings()
+            with interruptible(), hear_of_misspelt(_warn):
                 return super().__call__(*args, **kwargs)
         except Exit:
             raise
@@ -128,6 +124,12 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
 
             print(json_document(self.name, [], message, False), flush=True)
         return Exit(message, code)
+
+
+def _warn(problem: str) -> None:
+    from .terminal import warn
+
+    warn(problem)
 
 
 @functools.cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import signal
 import sys
 import threading
@@ -20,7 +19,7 @@ from .spelling import spell_commands
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["Terminal", "ask", "confirm", "has_person", "waiting", "warn_of_misspelt_settings"]
+__all__ = ["Terminal", "ask", "confirm", "has_person", "waiting", "warn"]
 
 
 class Terminal:
@@ -67,12 +66,9 @@ class Terminal:
 
 
 @functools.cache
-def warn_of_misspelt_settings() -> None:
-    """Print a line for each environment variable that is nearly one of ours: once, however many commands this process runs."""
-    from ..config.sources import misspelt_variables
-
-    for problem in misspelt_variables(os.environ):
-        Terminal().say(f"warning: {problem}")
+def warn(problem: str) -> None:
+    """Print a warning: once, however many commands this process runs."""
+    Terminal().say(f"warning: {problem}")
 
 
 @contextlib.contextmanager
