@@ -331,6 +331,23 @@ def test_what_is_gone_from_the_embedded_platform_is_forgotten(local_host: Host) 
     assert local_host.store["assistants"] == {}
 
 
+def test_where_nothing_is_declared_no_delete_is_named(local_host: Host) -> None:
+    """An empty list is a slip: the rows say which setting names it, and nothing points at deleting all there is."""
+    local_host.create()
+    local_host.declare("ASSISTANTS = []")
+    [module] = [path.stem for path in local_host.root.glob("hosted_*.py") if path.read_text() == "ASSISTANTS = []"]
+    said = f"nothing is declared: {module}:ASSISTANTS, which the setting assistants (ASST_ASSISTANTS) names, is empty"
+    for args in (["asst.status"], ["asst.plan"], ["asst.plan", "--markdown"]):
+        done = local_host.inv(*args)
+        shown = " ".join((done.out + done.err).replace("`", "").split())
+        assert (done.code, said in shown) == (0, True), shown
+        assert "6 undeclared" in shown
+        assert "inv asst.delete" not in shown
+        assert "inv asst.forget" not in shown
+    assert local_host.inv("asst.check").out == "nothing is declared\n"
+    assert len(local_host.ids()) == 6
+
+
 def test_a_plan_tells_of_what_is_no_longer_declared(host: Host, server: Loopback) -> None:
     """After a rename the new name is to be created and the old one still stands: plan names both, and the command for each."""
     commands.create(host.root, ["judge"])

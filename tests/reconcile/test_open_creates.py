@@ -38,13 +38,17 @@ def lost(host: Host, server: Loopback) -> Host:
 
 
 def test_an_open_create_that_left_the_code_is_a_row_until_it_is_settled(lost: Host, server: Loopback) -> None:
-    """status, plan and create show it with the command that settles it; delete --undeclared finds and deletes what it made."""
+    """status, plan and create show it; delete --undeclared, which is named where anything is declared, deletes what it made."""
     lost.declare(NOBODY)
     for verb in (commands.status, commands.plan, commands.create):
         [row] = verb(lost.root)
         assert (row.key, row.state, row.action) == (("judge", "development"), "undeclared", "none")
-        assert "inv asst.delete --undeclared" in (row.note or "")
+        assert "nothing is declared" in (row.note or "")
     assert server.seen == []
+    lost.declare(MODELS + 'ASSISTANTS = [Assistant("talker", model="gpt-6-luna")]')
+    for verb in (commands.status, commands.plan):
+        [row] = [each for each in verb(lost.root) if each.name == "judge"]
+        assert (row.state, row.note) == ("undeclared", "a create is still open: inv asst.delete --undeclared settles it")
     [planned] = commands.delete(lost.root, undeclared=True, dry_run=True)
     [id] = server.agents()
     assert (planned.action, planned.id) == ("delete", id)

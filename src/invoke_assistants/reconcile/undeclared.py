@@ -26,7 +26,12 @@ def undeclared_steps(project: Project, state: State, env: str | None) -> list[St
         if env not in (None, key[1]):
             continue
         step = _undeclared(state, key, locations[key][0])
-        if not any(project.settings.environment_for(step.environment, location) for location in locations[key]):
+        if not project.declared:  # a slip in the app, most likely: no row may point at deleting or forgetting all there is
+            where = project.settings.assistants
+            step = replace(
+                step, note=f"nothing is declared: {where}, which the setting assistants (ASST_ASSISTANTS) names, is empty"
+            )
+        elif not any(project.settings.environment_for(step.environment, location) for location in locations[key]):
             at = locations[key][0].label
             note = f"on {at}, which no environment of the settings reaches: inv asst.forget {step.name} {step.environment}"
             step = replace(step, note=note)

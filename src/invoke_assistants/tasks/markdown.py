@@ -16,7 +16,7 @@ from ..text import count, printable
 from ..types import Order, Step
 from .schema_paths import changed_fields, schemas_of
 from .spelling import spell_steps
-from .summary import ORDERS, outcome, schema_steps, summarize, why_deploy_first
+from .summary import ORDERS, nothing_declared, outcome, schema_steps, summarize, why_deploy_first
 from .text_diff import change_lines
 
 __all__ = ["MARKER", "markdown_plan"]
@@ -130,8 +130,9 @@ def _reason_parts(steps: Sequence[Step]) -> Iterator[str]:
     """Why rows cannot be done, or not yet; then what else is to be known of rows."""
     reasons: dict[str, list[Step]] = {}
     notes: dict[str, list[Step]] = {}
+    empty = nothing_declared(steps)  # then the notes say so
     for step in steps:
-        reason = step.error or _way_out(step)
+        reason = step.error or (None if empty else _way_out(step))
         if reason and not _refusal(step):
             reasons.setdefault(_untitled(reason, step), []).append(step)
         life = (step.model_life or "").partition(": ")[2]  # without its assistants, which stand there anyway

@@ -13,8 +13,8 @@ from ..types import Compatibility, Order, SchemaChange, Step
 from .spelling import spell_steps
 
 __all__ = [
-    "ORDERS", "Scope", "next_commands", "outcome", "outcome_title", "schema_steps", "split_errors", "summarize",
-    "why_deploy_first",
+    "ORDERS", "Scope", "next_commands", "nothing_declared", "outcome", "outcome_title", "schema_steps", "split_errors",
+    "summarize", "why_deploy_first",
 ]  # fmt: skip
 
 _OUTCOMES = {
@@ -130,6 +130,8 @@ def _counted(words: Counter[str]) -> str:
 
 def _summarize_check(outcomes: Counter[str]) -> str:
     total = outcomes.total()
+    if not total:
+        return "nothing is declared"
     warnings = f", {outcomes['warning']} with a warning" if outcomes["warning"] else ""
     if outcomes["refused"] or warnings:
         return f"{outcomes['refused'] or 'none'} of {total} would be refused{warnings}"
@@ -212,8 +214,13 @@ def _after_looking(command: str, steps: Sequence[Step], scope: Scope) -> Iterato
             verb += scope.deploy_flags()
             scope = replace(scope, env=None) if any(step.waits_for_first for step in differing) else scope
         yield f"inv asst.{verb}{scope.flags()}"
-    if any(step.state == "undeclared" for step in steps):
+    if any(step.state == "undeclared" for step in steps) and not nothing_declared(steps):
         yield f"inv asst.delete --undeclared{scope.flags()}"
+
+
+def nothing_declared(steps: Iterable[Step]) -> bool:
+    """Whether a command that looks at all rows found none that the app declares: then no delete may be named."""
+    return all(step.state == "undeclared" for step in steps)
 
 
 def _verb_for(command: str, differing: Sequence[Step]) -> str:
