@@ -131,7 +131,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     names = list(known)
     lower = {candidate.lower(): candidate for candidate in names}
-    close = get_close_matches(name.lower(), lower, n=1, cutoff=0.7)
+    close = get_close_matches(name.lower(), lower, n=1, cutoff=0.7 if len(name) > 3 else 0.66)  # of 3 letters, one may be wrong
     starts = [candidate for candidate in names if name and candidate.startswith(name.lower())]
     match = starts[0] if starts else lower[close[0]] if close else None
     return f"; did you mean {match!r}?" if match else ""

@@ -12,6 +12,7 @@ from rich.pretty import pretty_repr
 
 from invoke_assistants import Assistant, AsstError, commands
 from invoke_assistants.ask.process_cache import process_cache
+from invoke_assistants.config.project import open_store
 from invoke_assistants.config.root import runtime_root
 from invoke_assistants.config.settings import Settings
 from invoke_assistants.errors import SettingsError
@@ -62,7 +63,48 @@ def test_nothing_prints_the_password(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", [DOWN, f"redis://app:{PASSWORD}@127.0.0.1:bad/0", f"rediss://a:{PASSWORD}@ /0", f"mysql://a:{PASSWORD}@h/d"]
+    ("url", "expected"),
+    [
+        ("redis://127.0.0.1:1/0?kee=x", "redis://127.0.0.1:1/0 has an unknown option 'kee'; did you mean 'key'?"),
+        (f"redis://h/0?key=k&pasword={PASSWORD}", "unknown option 'pasword'; did you mean 'password'?"),
+        ("rediss://h/0?ssl_cert_req=none&key=k", "unknown option 'ssl_cert_req'; did you mean 'ssl_cert_reqs'?"),
+        ("redis://h/0?zzzz=1", "unknown option 'zzzz'; ours is key, the others are those of the driver"),
+        ("postgresql://127.0.0.1:1/db?asst_tabel=t", "unknown option 'asst_tabel'; did you mean 'asst_table'?"),
+        (f"postgresql://u:{PASSWORD}@127.0.0.1:1/db?sslmod=require", "unknown option 'sslmod'; did you mean 'sslmode'?"),
+    ],
+)
+def test_an_unknown_option_of_a_stores_url(tmp_path: Path, url: str, expected: str) -> None:
+    """It is named with the one that is meant, before anything is connected to, without a value and a library's own words."""
+    settings = Settings.load(None, {"ASST_STORE": url, "ASST_PROJECT": "p"})
+    with pytest.raises(SettingsError) as caught:
+        open_store(settings)
+    assert str(caught.value).endswith(expected)
+    assert str(caught.value).startswith(f"the store's URL {url.partition('://')[0]}://")
+    assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h/0?key=k&db=1&socket_timeout=3&client_name=x&max_connections=5&username=u&password=p&protocol=3",
+        "rediss://h/0?ssl_cert_reqs=none&ssl_ca_certs=/x&health_check_interval=3",
+        "postgresql://h/db?asst_table=t&sslmode=require&application_name=x&connect_timeout=3&host=a,b&ssl=true",
+    ],
+)
+def test_the_drivers_options_are_taken(url: str) -> None:
+    """What the driver itself takes is known by asking it."""
+    open_store(Settings.load(None, {"ASST_STORE": url, "ASST_PROJECT": "p"})).close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        DOWN,
+        f"redis://127.0.0.1:1/0?pasword={PASSWORD}",
+        f"redis://app:{PASSWORD}@127.0.0.1:bad/0",
+        f"rediss://a:{PASSWORD}@ /0",
+        f"mysql://a:{PASSWORD}@h/d",
+    ],
 )
 def test_no_local_shows_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Whatever is wrong with the URL or its server, neither the error nor a local of our frames shows the password."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Any, LiteralString
+from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
 from ..errors import SettingsError, StoreError
 from .deadline import CONNECT, Deadline
@@ -66,7 +68,7 @@ class PostgresStorage(Storage):
         project: whose row; None reads the only row of the table.
 
     Raises:
-        SettingsError: the table's name is not an identifier.
+        SettingsError: the table's name is not an identifier, or the URL has an option that libpq does not know.
     """
 
     kind = "postgresql"
@@ -75,6 +77,9 @@ class PostgresStorage(Storage):
         table = url.option or TABLE
         if not NAME.fullmatch(table):
             raise SettingsError(f"{url}: asst_table must be TABLE or SCHEMA.TABLE, of letters, digits and '_' (TABLE at most 55)")
+        for name in url.driver_options:
+            if not _is_known(name):
+                raise url.unknown_option(name, [each.keyword.decode() for each in Conninfo.get_defaults()])
         self._url = url
         self._project = project
         self.address = url.masked
@@ -168,3 +173,12 @@ class PostgresStorage(Storage):
 
     def _failed(self, kind: type[StoreError], why: str) -> StoreError:
         return kind(f"{self.label}: {self._url.mask(why.strip())}")
+
+
+def _is_known(name: str) -> bool:
+    """Whether libpq takes an option in a URL: it knows one that it does not list, ``ssl=true``."""
+    try:
+        conninfo_to_dict(f"postgresql:///?{quote(name, safe='')}=true")
+    except psycopg.ProgrammingError:
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -43,7 +44,7 @@ class RedisStorage(Storage):
         project: for the default key, ``asst:PROJECT``.
 
     Raises:
-        SettingsError: the URL has neither a key nor a project to make one of.
+        SettingsError: the URL has neither a key nor a project to make one of, or an option that redis does not know.
     """
 
     kind = "redis"
@@ -51,6 +52,11 @@ class RedisStorage(Storage):
     def __init__(self, url: StoreURL, project: str | None) -> None:
         if url.option is None and project is None:
             raise SettingsError(f"{url}: set ASST_PROJECT to the project whose store to use, or name its key with ?key=KEY")
+        if given := url.driver_options:
+            known = _connection_options(url.scheme)
+            for name in given:
+                if name not in known:
+                    raise url.unknown_option(name, known)
         self._url = url
         self._key = url.option or f"asst:{project}"
         self.address = url.masked
@@ -120,6 +126,14 @@ class RedisStorage(Storage):
 
     def _failed(self, kind: type[StoreError], why: str) -> StoreError:
         return kind(f"{self.label}: {self._url.mask(why)}")
+
+
+def _connection_options(scheme: str) -> list[str]:
+    """The names that redis takes for a connection and its pool; each class hands on what it does not know to the next."""
+    connection = redis.SSLConnection if scheme == "rediss" else redis.Connection
+    classes = [each for each in (*connection.__mro__, *redis.ConnectionPool.__mro__) if "__init__" in vars(each)]
+    parameters = [each for cls in classes for each in inspect.signature(vars(cls)["__init__"]).parameters.values()]
+    return sorted({each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD} - {"self"})
 
 
 def _parse_entry(entry: bytes) -> Revision:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -13,7 +14,8 @@ __all__ = ["SCHEMES", "StoreURL"]
 
 SCHEMES = ("redis", "rediss", "postgresql", "s3", "gs", "az")
 SHORT = 6  # letters of a password that may stand in any text
-_SECRETS = re.compile(r"passw|passphrase|secret|token|credential|\bsig\b|key_?id|access_?key|passfile", re.I)
+OWN_OPTIONS = {"redis": "key", "rediss": "key", "postgresql": "asst_table"}  # by scheme: what the driver does not know
+_SECRETS = re.compile(r"pas+w|passphrase|secret|token|credential|\bsig\b|key_?id|access_?key|passfile", re.I)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class StoreURL:
         user = f"{parts.username or ''}{':***' if parts.password is not None else ''}@" if "@" in parts.netloc else ""
         shown = urlencode([(name, "***" if _SECRETS.search(name) else value) for name, value in query], safe="*/:,")
         masked = f"{scheme}://{user}{host}{parts.path}" + (f"?{shown}" if shown else "")
-        own, option = {"redis": "key", "rediss": "key", "postgresql": "asst_table"}.get(scheme), None
+        own, option = OWN_OPTIONS.get(scheme), None
         if own is None:
             if "@" in parts.netloc or query:
                 raise SettingsError(
@@ -84,6 +86,22 @@ class StoreURL:
             raw = f"{scheme}://{parts.netloc}{parts.path}" + (f"?{rest}" if rest else "")
         spellings = {spelling for secret in secrets for spelling in (secret, quote(secret), quote(secret, safe=""))}
         return cls(scheme, masked, raw, frozenset({*spellings, *([parts.password] if parts.password else [])}), option)
+
+    @property
+    def driver_options(self) -> list[str]:
+        """The names in the URL's query that are not ours; without the values, among which may be a password."""
+        return [name for name, _ in parse_qsl(urlsplit(self.raw).query, keep_blank_values=True)]
+
+    def unknown_option(self, name: str, known: Iterable[str]) -> SettingsError:
+        """The error for an option that neither we nor the driver knows, with the nearest one that is known to it or to us.
+
+        It shows no value, which may be a password under a misspelt name.
+        """
+        own = OWN_OPTIONS[self.scheme]
+        return SettingsError(
+            f"the store's URL {self.masked.partition('?')[0]} has an unknown option {name!r:.80}"
+            f"{did_you_mean(name, [own, *known]) or f'; ours is {own}, the others are those of the driver'}"
+        )
 
     def mask(self, text: str) -> str:
         """A text, such as a driver's message, without the passwords of this URL."""
