@@ -194,6 +194,19 @@ def test_only_narrows_every_round(project: Host) -> None:
     assert watch.end(signal.SIGINT) == 130
 
 
+def test_a_name_that_is_not_declared_ends_it_at_the_start(project: Host) -> None:
+    """No save would mend a typing error: it is said once, and the watch ends with 1. A broken app is waited for."""
+    watch = Watching(project, "--only", "planer")
+    assert watch.process.wait(30) == 1
+    watch.until("no assistant 'planer'; declared: planner, judge, talker; did you mean 'planner'")
+    (project.root / "hosted.py").write_text(BROKEN)
+    watch = Watching(project, "--only", "planer")
+    watch.until("cannot import hosted: SyntaxError")
+    watch.save(THREE)
+    watch.until("no assistant 'planer'")
+    assert watch.end(signal.SIGINT) == 130
+
+
 def test_without_its_extra_it_says_what_to_install(local_host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line before anything is done; ``inv -R``, which must not write, is refused as clearly."""
     monkeypatch.chdir(local_host.root)

@@ -23,7 +23,11 @@ from .name_cache import cache_names
 from .root import runtime_root
 from .settings import Settings
 
-__all__ = ["Project", "as_names", "load_settings", "open_store", "read_store"]
+__all__ = ["NotDeclared", "Project", "as_names", "load_settings", "open_store", "read_store"]
+
+
+class NotDeclared(SettingsError):
+    """A name to narrow a command to that no assistant has."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Project:
         for name in selected:
             if name not in declared:
                 known = ", ".join(declared) or "none"
-                raise SettingsError(f"no assistant {name!r:.80}; declared: {known}{did_you_mean(name, declared)}")
+                raise NotDeclared(f"no assistant {name!r:.80}; declared: {known}{did_you_mean(name, declared)}")
         _check_overrides(declared, settings)
         return cls(settings, declared, selected, open_store(settings))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from ..errors import SettingsError
+from ..errors import AsstError, SettingsError
 from ._task import ENV, JSON, ONLY, OVERWRITE, RECREATE, WRITE, find_root, is_dry_run, task
 
 if TYPE_CHECKING:
@@ -227,3 +227,4 @@ def watch(c: Context, only: Iterable[str] | None = None) -> None:
         watch_project(find_root(c), only or (), say=functools.partial(print, flush=True))
     except KeyboardInterrupt as stopped:
         raise Exit("stopped", format_error(stopped)[1]) from None
+    raise Exit(None, AsstError.exit_code)  # a name is not declared, as its round has said

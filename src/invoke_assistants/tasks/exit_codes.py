@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from ..types import Step
 
 __all__ = [
-    "PENDING", "discard_output", "document_printed", "end_at_next_signal", "exit_code_of", "format_error", "interruptible",
-    "is_terminated",
+    "NOT_DECLARED", "PENDING", "discard_output", "document_printed", "end_at_next_signal", "exit_code_of", "format_error",
+    "interruptible", "is_terminated",
 ]  # fmt: skip
 
 PENDING = 2  # changes are pending
+NOT_DECLARED = 4  # of a round of asst.watch, and of no command: it was narrowed to a name that is not declared
 INTERRUPTED, TERMINATED = 130, 143
 
 _AFTER_INTERRUPT: dict[str | None, str] = {  # where the same command, once all is done, would do more

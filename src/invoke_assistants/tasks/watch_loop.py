@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..config.settings import Settings
 from ..errors import SettingsError
 from ..text import printable
+from .exit_codes import NOT_DECLARED
 
 if TYPE_CHECKING:
     from watchfiles import DefaultFilter
@@ -26,7 +27,8 @@ NAMED = 3  # saved files that a message names
 def watch_project(root: Path, only: Iterable[str] = (), *, say: Callable[[str], None] = print) -> None:
     """Run a round now and after every save, until interrupted. A round that fails shows its error and ends alone.
 
-    What is saved during a round leads to one more.
+    What is saved during a round leads to one more. Return where the first round finds that a name in ``only`` is not
+    declared, and has said so; an app that cannot be imported yet is waited for.
 
     Args:
         root: the project's folder; all of it is watched except what commands write and virtual environments.
@@ -50,8 +52,8 @@ def watch_project(root: Path, only: Iterable[str] = (), *, say: Callable[[str], 
         if saved:
             more = f" and {len(saved) - NAMED} more" if len(saved) > NAMED else ""
             say(f"\n{time.strftime('%H:%M:%S')} saved: {printable(', '.join(saved[:NAMED]))}{more}")
-        if saved or number == 0:
-            _run_round(root, only)
+        if (saved or number == 0) and _run_round(root, only) == NOT_DECLARED and number == 0:
+            return
 
 
 def _save_filter(root: Path, before: DefaultFilter | None = None) -> DefaultFilter:
@@ -70,14 +72,17 @@ def _save_filter(root: Path, before: DefaultFilter | None = None) -> DefaultFilt
     return DefaultFilter(ignore_dirs=[*DefaultFilter.ignore_dirs, ".asst"], ignore_paths=[*store, *environments])
 
 
-def _run_round(root: Path, only: Iterable[str]) -> None:
-    """Run one round in a session of its own: a Ctrl-C reaches it once, from here, and not from the terminal as well."""
+def _run_round(root: Path, only: Iterable[str]) -> int:
+    """Run one round and return its exit code.
+
+    It has a session of its own: a Ctrl-C reaches it once, from here, and not from the terminal as well.
+    """
     command = [sys.executable, "-m", "invoke_assistants.tasks.watch_round", str(root), *only]
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the round unblocks it once it is ready
     process = subprocess.Popen(command, cwd=root, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        process.wait()
+        return process.wait()
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         process.wait()

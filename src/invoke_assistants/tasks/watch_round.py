@@ -10,10 +10,11 @@ import sys
 from collections.abc import Sequence
 
 from .. import commands
+from ..config.project import NotDeclared
 from ..errors import AsstError, Refused
 from ..text import escape_unencodable
 from ..types import Step
-from .exit_codes import discard_output, format_error, interruptible
+from .exit_codes import NOT_DECLARED, discard_output, format_error, interruptible
 from .output import print_steps
 from .spelling import use_module_commands
 from .terminal import Terminal
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
             if isinstance(error, AsstError) and any(step.state for step in error.rows):  # check's steps have none
                 _print_changed(error.rows, refused=code == Refused.exit_code)
             print(message, file=sys.stderr)
-            return code
+            return NOT_DECLARED if isinstance(error, NotDeclared) else code
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
