@@ -132,7 +132,10 @@ def test_a_verb_loads_no_other_verb() -> None:
 
 
 @pytest.mark.parametrize("verb", ["check('.')", "plan('.', from_store=True)"])
-def test_offline_commands_load_no_openai(verb: str) -> None:
-    """check and plan --offline need neither the SDK nor its transport."""
-    loaded = modules_after(f"from invoke_assistants import commands; commands.{verb}", cwd=SOURCE.parent.parent)
-    assert not {"openai", "httpx2"} & loaded
+def test_offline_commands_load_no_openai(tmp_path: Path, verb: str) -> None:
+    """check and plan --offline need neither the SDK nor its transport, nor pydantic-evals where no evals are declared."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "p"\n[tool.asst]\nassistants = "declared:ASSISTANTS"\n')
+    app = 'from invoke_assistants import Assistant\nASSISTANTS = [Assistant("talker", model="m", instructions="Talk.")]\n'
+    (tmp_path / "declared.py").write_text(app)
+    loaded = modules_after(f"from invoke_assistants import commands; commands.{verb}", cwd=tmp_path)
+    assert not {"openai", "httpx2", "pydantic_evals"} & loaded

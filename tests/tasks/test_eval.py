@@ -61,6 +61,48 @@ def judged(local_host: Host) -> Host:
 
 
 @pytest.mark.parametrize(
+    ("dataset", "problem"),
+    [
+        (None, "the dataset judge.yaml does not exist: make it"),
+        (
+            "cases:\n  - {name: one, inputs: Is it so, evaluators: [wantd: true]}\n",
+            "no evaluator 'wantd'; did you mean 'wanted'?",
+        ),
+        ("cases: []\n", "has no cases"),
+        ("cases:\n  - {name: one, inputs: Is it so, evaluators: [wanted: true], expected_output: {goood: 1}}\n", "case 'one'"),
+    ],
+)
+def test_check_refuses_evals_that_could_not_run(local_host: Host, dataset: str | None, problem: str) -> None:
+    """A missing or wrong dataset is an error of the rows of its assistant, offline; the other rows are as they were."""
+    local_host.declare(JUDGED.replace("ASSISTANTS = [", 'ASSISTANTS = [Assistant("talker", model="gpt-6-luna"), '))
+    if dataset is not None:
+        (local_host.root / "judge.yaml").write_text(dataset)
+    done = local_host.inv("asst.check")
+    assert (done.code, done.err) == (1, "2 of 4 would be refused\n")
+    assert problem in done.out
+    rows = local_host.inv("asst.check", "--json").rows()
+    assert {key[0] for key, row in rows.items() if row["error"]} == {"judge"}
+    assert local_host.inv("asst.check", "--only", "talker").code == 0
+
+
+def test_without_pydantic_evals_check_looks_for_the_dataset(local_host: Host) -> None:
+    """That it exists is checked always; what it says needs the package."""
+    local_host.declare(JUDGED)
+    code = (
+        "import sys; sys.modules['pydantic_evals'] = None; from invoke_assistants import commands;"
+        "print(*[step.error for step in commands.check()], sep='\\n')"
+    )
+
+    def check(code: str) -> str:
+        command, env = [sys.executable, "-c", code], local_host.environ()
+        return subprocess.run(command, cwd=local_host.root, env=env, capture_output=True, text=True, check=True).stdout
+
+    assert check(code).count("the dataset judge.yaml does not exist") == 2
+    (local_host.root / "judge.yaml").write_text("cases: []\n")
+    assert check(code) == "None\nNone\n"
+
+
+@pytest.mark.parametrize(
     ("evaluators", "code", "line"),
     [
         ([PASS, FAIL], 0, "1 of 2 cases passed (0.50, minimum 0.5): passed"),

@@ -13,11 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..config.check import check
     from ..config.manage_store import StoreReport
     from ..evals.report import EvalReport
     from ..platforms.serve import serve
     from ..reconcile.forget import forget
+    from .checking import check
     from .creating import adopt, create
     from .deleting import delete
     from .deploying import deploy, update
@@ -34,6 +34,7 @@ __all__ = [
 
 if not TYPE_CHECKING:  # each verb is loaded when it is first asked for: none needs what all the others do
     _MODULES = {
+        ".checking": ("check",),
         ".creating": ("adopt", "create"),
         ".deleting": ("delete",),
         ".deploying": ("deploy", "update"),
@@ -42,7 +43,6 @@ if not TYPE_CHECKING:  # each verb is loaded when it is first asked for: none ne
         ".looking": ("plan", "status"),
         ".rolling_back": ("rollback",),
         ".storing": ("resolve", "store"),
-        "..config.check": ("check",),
         "..config.manage_store": ("StoreReport",),
         "..evals.report": ("EvalReport",),
         "..platforms.serve": ("serve",),

@@ -154,7 +154,7 @@ def write_schemas(root: Root = None, only: Iterable[str] = ()) -> list[Path]:
         SettingsError: an evaluator is wrong, a named assistant declares no evals, or pydantic-evals is missing.
         StoreError: a file cannot be written.
     """
-    from ..evals.run import require_pydantic_evals
+    from ..evals.installed import require_pydantic_evals
 
     project = Project.load(root, only)
     require_pydantic_evals()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from ..declare.payload import find_problems, find_warnings
 from ..errors import DeclarationError, SettingsError
@@ -12,25 +11,20 @@ from ..store.git import find_tracked_key
 from ..types import Step
 from .project import Project
 
-__all__ = ["check"]
+__all__ = ["check_declarations", "refuse_tracked_key"]
 
 
-def check(root: str | Path | None = None, only: Iterable[str] = ()) -> list[Step]:
-    """Validate every declaration offline, in every environment; a step's ``error`` holds what the platform would refuse.
-
-    Its ``note`` holds what is unknown here and a newer API may take.
+def refuse_tracked_key(project: Project, steps: Sequence[Step]) -> None:
+    """Make sure that git tracks no file with a key.
 
     Raises:
-        AsstError: the settings, the app or a declaration is wrong already; or, with the steps, git tracks a key.
+        SettingsError: with the steps, it does.
     """
-    project = Project.load(root, only)
-    steps = _check_declarations(project)
     if project.settings.root and (problem := find_tracked_key(project.settings.root)):
         raise SettingsError(problem, steps)
-    return steps
 
 
-def _check_declarations(project: Project) -> list[Step]:
+def check_declarations(project: Project) -> list[Step]:
     """Return a step for each selected assistant in each environment: ``error`` holds its problems, ``note`` its warnings."""
     steps = []
     for declaration in project.selected():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,17 +12,18 @@ from ..ask.parsing import dump_output
 from ..ask.process_cache import ProcessCache, process_cache
 from ..ask.question import Question
 from ..ask.reply import Reply
-from ..errors import AnswerInvalid, AsstError, SettingsError
+from ..errors import AnswerInvalid, AsstError
 from ..text import printable
 from ..types import EvalCase, EvalLabel, EvalResult, label_case
 from .evaluation import Evaluation, Target
 from .gate import evals_sha
+from .installed import require_pydantic_evals
 from .verdict import judge
 
 if TYPE_CHECKING:
     from .dataset import AnyDataset, Outcome
 
-__all__ = ["EvalRun", "Progress", "require_pydantic_evals"]
+__all__ = ["EvalRun", "Progress"]
 
 SHOWN = 300  # characters of an answer that a reason shows
 
@@ -164,15 +164,3 @@ class EvalRun:
         instance.environment.credentials()  # a missing key is said once, not for each case
         if instance.record.digest != self.target.digest:
             raise AsstError(f"{self.target.title}: another payload was recorded meanwhile: run the same command again")
-
-
-def require_pydantic_evals() -> None:
-    """Make sure that pydantic-evals is there.
-
-    Raises:
-        SettingsError: it is not installed.
-    """
-    try:
-        importlib.import_module("pydantic_evals")
-    except ModuleNotFoundError:
-        raise SettingsError("evals need pydantic-evals: pip install 'invoke-assistants[evals]'") from None

@@ -159,6 +159,9 @@ def status(c: Context, only: Iterable[str] | None = None, env: str | None = None
 def check(c: Context, only: Iterable[str] | None = None, json: bool = False) -> list[Step]:
     """Check every declaration offline; no key, no network.
 
+    So are the datasets of evals: that they exist, and what they say where
+    pydantic-evals is installed.
+
     Example: inv asst.check --only judge_answer
     """
     from .. import commands

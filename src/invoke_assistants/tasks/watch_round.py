@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 
 from .. import commands
-from ..config.project import NotDeclared
+from ..config.check import check_declarations, refuse_tracked_key
+from ..config.project import NotDeclared, Project
 from ..errors import AsstError, Refused
 from ..text import escape_unencodable
 from ..types import Step
@@ -52,7 +53,9 @@ def main(arguments: Sequence[str]) -> int:
 def _run(root: str, only: Sequence[str], terminal: Terminal) -> int:
     # Python takes bytecode for current by the second and the size, and two saves may be alike in both.
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    checked = commands.check(root, only)
+    project = Project.load(root, only)
+    checked = check_declarations(project)  # not evals, which would take a second of each round
+    refuse_tracked_key(project, checked)
     sys.dont_write_bytecode = before
     if any(step.error for step in checked):
         print_steps("check", checked, sys.stdout, planned=True)
