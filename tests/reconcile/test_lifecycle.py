@@ -406,6 +406,10 @@ def test_a_same_name_without_tags_is_somebody_elses(host: Host, server: Loopback
         (MODELS + 'ASSISTANTS = {"b": Assistant("a", model="m")}', "the key 'b' stands for the assistant a"),
         (MODELS + 'ASSISTANTS = [Assistant("a", model="m", output=int)]', "neither a Pydantic model nor a dataclass"),
         (MODELS + 'ASSISTANTS = [Assistant("a", model="m", environments={"prod": {}})]', "did you mean 'production'"),
+        (
+            MODELS + 'ASSISTANTS = [Assistant("a", model="m", environments={"prod": {}})]',
+            "assistant a has environments={'prod': …} in its declaration, which is not an environment of the settings",
+        ),
     ],
 )
 def test_bad_declarations_are_one_line(host: Host, server: Loopback, source: str, message: str) -> None:

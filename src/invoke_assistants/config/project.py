@@ -170,6 +170,6 @@ def _check_overrides(declared: Mapping[str, Declaration[Any]], settings: Setting
         for name in declaration.environments:
             if name not in names:
                 raise DeclarationError(
-                    f"assistant {declaration.name} differs in {name!r:.80}, which is not an environment; known:"
-                    f" {', '.join(sorted(names))}{did_you_mean(name, names)}"
+                    f"assistant {declaration.name} has environments={{{name!r:.80}: …}} in its declaration, which is not an"
+                    f" environment of the settings; known: {', '.join(sorted(names))}{did_you_mean(name, names)}"
                 )
