@@ -233,7 +233,10 @@ def test_evals_and_what_holds_an_instance_are_told(repository: Repository) -> No
 
 
 def test_a_changed_output_schema_is_told_with_its_verdict(repository: Repository) -> None:
-    """Each digest says whether the app that ran before could read its answers, by what the store keeps of its readers."""
+    """Each digest says whether the app that ran before could read its answers, by what the store keeps of its readers.
+
+    What was let through is said once: with its reason, or where that is not shown, by its path.
+    """
 
     def schema(*fields: str) -> JSONObject:
         properties = {name: {"type": "string"} for name in fields}
@@ -256,6 +259,15 @@ def test_a_changed_output_schema_is_told_with_its_verdict(repository: Repository
     assert last
     assert (last.verdict, last.order) == ("breaking", "ship_app_first")
     assert [(each.path, each.kind) for each in last.unsafe] == [("why", "field_removed")]
+    repository.store.commit(records={DEVELOPMENT: replace(record, allowed=("why", "elsewhere"))}, payloads=[])
+    report = commands.history(repository.root)
+    shown = {detailed: io.StringIO() for detailed in (True, False)}
+    for detailed, stream in shown.items():
+        print_history(report, stream, detailed=detailed)
+    lines = [line.strip() for line in shown[True].getvalue().splitlines() if "let through" in line]
+    assert lines == ["breaking changes let through: elsewhere", "let through: why: The app that ran then needs this field."]
+    assert "breaking changes let through: why, elsewhere\n" in shown[False].getvalue()
+    assert "runs now" not in "".join(each.getvalue() for each in shown.values()) + str(report)
 
 
 def test_a_merge_is_told_as_two_lines_of_work(repository: Repository) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 from .schema_graph import Branch
 
-__all__ = ["DEPLOY_FIRST", "FINE", "NEW_APP", "OLD_APP", "Phrases", "sentence"]
+__all__ = ["DEPLOY_FIRST", "FINE", "NEW_APP", "OLD_APP", "Phrases", "of_the_past", "sentence"]
 
 DEPLOY_FIRST = ": deploy first"  # the advice where only the new app meets what it cannot read
 OLD_APP, NEW_APP = "The app that runs now", "The new app"
+PAST_APP = "The app that ran then"
 LONGEST = 30  # characters of a value or a name inside a sentence
 
 TYPES = {
@@ -48,6 +49,11 @@ FINE = {
 def sentence(app: str, phrase: str, advice: str = "") -> str:
     """A phrase about an app, as a sentence."""
     return f"{app} {phrase}{advice}."
+
+
+def of_the_past(why: str) -> str:
+    """A sentence about a change that was deployed: the app that it is about may run no more."""
+    return why.replace(OLD_APP, PAST_APP)
 
 
 def quoted(value: Any) -> str:

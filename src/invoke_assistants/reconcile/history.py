@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..declare.compatibility import compare_schemas
+from ..declare.sentences import of_the_past
 from ..store.versions import StoreChange, StoreVersions
 from ..types import Change, Compatibility, EvalResult, Held, JSONObject, Key, Location, Reader, Record
 from .diff import payload_changes
@@ -168,7 +169,8 @@ def _entries(versions: StoreVersions, found: Sequence[_Found], record: Record | 
         schema = None
         if before and earlier is not None:
             old, new = output_schema_of(earlier), output_schema_of(payload)
-            schema = compare_schemas(old, versions.readers.get(before), new, versions.readers.get(each.digest, Reader()))
+            compared = compare_schemas(old, versions.readers.get(before), new, versions.readers.get(each.digest, Reader()))
+            schema = _of_the_past(compared) if compared else None
         change = versions.versions[each.version].change if each.known else None
         out.append(
             HistoryEntry(
@@ -188,3 +190,7 @@ def _entries(versions: StoreVersions, found: Sequence[_Found], record: Record | 
             )
         )
     return tuple(out)
+
+
+def _of_the_past(schema: Compatibility) -> Compatibility:
+    return replace(schema, changes=tuple(replace(change, why=of_the_past(change.why)) for change in schema.changes))

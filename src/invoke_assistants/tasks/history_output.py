@@ -105,7 +105,9 @@ def _print_instance(instance: InstanceHistory, out: Printer, details: int) -> No
     print_line(out, f"{instance.name} in {instance.environment}, {instance.location.label}: {id}", style="bold")
     for number, entry in enumerate(instance.entries):
         print_line(out, "  ".join(_heading(entry)), indent=2, style="green" if entry.current else "")
-        for line in describe_remarks(entry.digest, entry.held, entry.allowed, skipped=entry.evals_skipped):
+        told = {change.path for change in entry.schema.unsafe} if entry.schema and number < details else set()
+        allowed = [path for path in entry.allowed if path not in told]  # those of which more is said below
+        for line in describe_remarks(entry.digest, entry.held, allowed, skipped=entry.evals_skipped):
             print_line(out, line, indent=4, style="yellow")
         for line in describe_evals(entry.evals):
             print_line(out, line, indent=4, style="dim")
