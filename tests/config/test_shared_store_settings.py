@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from conftest import Host
+from places import missing
 from rich.pretty import pretty_repr
 
 from invoke_assistants import Assistant, AsstError, commands
@@ -15,7 +17,7 @@ from invoke_assistants.ask.process_cache import process_cache
 from invoke_assistants.config.project import open_store
 from invoke_assistants.config.root import runtime_root
 from invoke_assistants.config.settings import Settings
-from invoke_assistants.errors import SettingsError
+from invoke_assistants.errors import SettingsError, StoreError
 
 PASSWORD = "canary-password"
 DOWN = f"redis://app:{PASSWORD}@127.0.0.1:1/0?key=k"
@@ -79,8 +81,30 @@ def test_an_unknown_option_of_a_stores_url(tmp_path: Path, url: str, expected: s
     with pytest.raises(SettingsError) as caught:
         open_store(settings)
     assert str(caught.value).endswith(expected)
-    assert str(caught.value).startswith(f"the store's URL {url.partition('://')[0]}://")
+    assert str(caught.value).startswith(f"ASST_STORE: {url.partition('://')[0]}://")
     assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("redis://127.0.0.1:1/0", "Connection refused"),
+        ("redis://no-such-host.invalid/0", "cannot be reached"),
+        ("postgresql://127.0.0.1:1/db", "Connection refused"),
+        pytest.param(
+            "postgresql://postgres@127.0.0.1:5432/no_such_db", '"no_such_db" does not exist',
+            marks=pytest.mark.skipif(missing("postgresql") is not None, reason=str(missing("postgresql"))),
+        ),
+    ],
+)  # fmt: skip
+def test_a_server_that_cannot_be_used_is_told_with_its_setting(tmp_path: Path, url: str, why: str) -> None:
+    """The message ends with where the URL comes from: the wrong server is named there as often as the right one is down."""
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "p"\n[tool.asst]\nstore = "{url}"\n')
+    places = {"ASST_STORE": {"ASST_STORE": url}, "store in [tool.asst] of pyproject.toml": {}}
+    for source, environ in places.items():
+        with closing(open_store(Settings.load(tmp_path, environ))) as store, pytest.raises(StoreError, match=why) as caught:
+            store.read()
+        assert str(caught.value).endswith(f" ({source} names it)")
 
 
 @pytest.mark.parametrize(

@@ -116,9 +116,9 @@ def test_a_connection_that_takes_too_long_is_left(clients: Clients, gate: thread
         gate.wait(30)
         return clients.connect()
 
-    calls = Deadline("there", connect, clients.closed.append)
+    calls = Deadline("there", connect, clients.closed.append, " (ASST_STORE names it)")
     began = time.monotonic()
-    with pytest.raises(Unreachable, match="there: no connection within 0 s"):
+    with pytest.raises(Unreachable, match=r"there: no connection within 0 s \(ASST_STORE names it\)"):
         calls.call(lambda client: client)
     assert 0.1 <= time.monotonic() - began < 5
     gate.set()

@@ -29,10 +29,12 @@ class Deadline(Generic[C]):
         label: the server, for messages.
         connect: opens a client that is connected.
         disconnect: closes one.
+        named_by: what a message about a connection that cannot be made ends with.
     """
 
-    def __init__(self, label: str, connect: Callable[[], C], disconnect: Callable[[C], None]) -> None:
+    def __init__(self, label: str, connect: Callable[[], C], disconnect: Callable[[C], None], named_by: str = "") -> None:
         self._label = label
+        self._named_by = named_by
         self._connect = connect
         self._disconnect = disconnect
         self._client: C | None = None
@@ -50,7 +52,7 @@ class Deadline(Generic[C]):
             self._client = None
             try:
                 worker.make(call)
-                call.wait(self._label)
+                call.wait(self._label, self._named_by)
             except BaseException:  # an interrupt, too: nobody knows what the client is doing
                 call.abandon()
                 worker.end()
@@ -81,12 +83,12 @@ class _Call(Generic[C, T]):
         self._settling = threading.Lock()
         self._abandoned = False
 
-    def wait(self, label: str) -> None:
+    def wait(self, label: str, named_by: str) -> None:
         """Wait until it has ended: once, as a rule, since each wake-up costs as much as a short answer."""
         if self._ended.wait(CONNECT):
             return
         if self._connected_at is None:
-            raise Unreachable(f"{label}: no connection within {CONNECT:.0f} s")
+            raise Unreachable(f"{label}: no connection within {CONNECT:.0f} s{named_by}")
         if not self._ended.wait(self._connected_at + OPERATION - time.monotonic()):
             raise Unreachable(f"{label}: no answer within {OPERATION:.0f} s")
 

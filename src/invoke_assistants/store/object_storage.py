@@ -46,7 +46,7 @@ class ObjectStorage(Storage):
         self._key = url.option or f"assistants_store/{project}.json"
         self.address = url.masked
         self.label = url.masked if url.option else f"{url.masked.rstrip('/')}/{self._key}"
-        self._bucket: Deadline[Any] = Deadline(self.label, self._open, lambda _: None)
+        self._bucket: Deadline[Any] = Deadline(self.label, self._open, lambda _: None, url.named_by)
         self._loaded = Stored(None, None)
         self._last_kept: bytes | None = None
         self._last_number: int | None = None
@@ -158,7 +158,7 @@ class ObjectStorage(Storage):
             raise self._failed(StoreError, _first_line(error)) from None
 
     def _failed(self, kind: type[StoreError], why: str) -> StoreError:
-        return kind(f"{self.label}: {self._url.mask(why)}")
+        return kind(f"{self.label}: {self._url.mask(why)}{self._url.named_by}")
 
 
 def _version(meta: Mapping[str, Any]) -> str:

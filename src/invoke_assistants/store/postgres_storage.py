@@ -85,7 +85,9 @@ class PostgresStorage(Storage):
         self.address = url.masked
         self.label = url.masked if url.option else f"{url.masked} (table {table})"
         self._names = {"table": sql.Identifier(*table.split(".")), "history": sql.Identifier(*f"{table}_history".split("."))}
-        self._connection: Deadline[Connection] = Deadline(self.label, self._connect, lambda connection: connection.close())
+        self._connection: Deadline[Connection] = Deadline(
+            self.label, self._connect, lambda connection: connection.close(), url.named_by
+        )
 
     def load(self) -> Stored:
         """See ``Storage``."""
@@ -172,7 +174,7 @@ class PostgresStorage(Storage):
         return rows
 
     def _failed(self, kind: type[StoreError], why: str) -> StoreError:
-        return kind(f"{self.label}: {self._url.mask(why.strip())}")
+        return kind(f"{self.label}: {self._url.mask(why.strip())}{self._url.named_by}")
 
 
 def _is_known(name: str) -> bool:

@@ -61,7 +61,7 @@ class RedisStorage(Storage):
         self._key = url.option or f"asst:{project}"
         self.address = url.masked
         self.label = url.masked if url.option else f"{url.masked} (key {self._key})"
-        self._client: Deadline[redis.Redis] = Deadline(self.label, self._connect, lambda client: client.close())
+        self._client: Deadline[redis.Redis] = Deadline(self.label, self._connect, lambda client: client.close(), url.named_by)
 
     def load(self) -> Stored:
         """See ``Storage``."""
@@ -125,7 +125,7 @@ class RedisStorage(Storage):
             raise self._failed(StoreError, str(error)) from None
 
     def _failed(self, kind: type[StoreError], why: str) -> StoreError:
-        return kind(f"{self.label}: {self._url.mask(why)}")
+        return kind(f"{self.label}: {self._url.mask(why)}{self._url.named_by}")
 
 
 def _connection_options(scheme: str) -> list[str]:

@@ -27,6 +27,7 @@ class StoreURL:
         raw: the URL as the driver takes it, without the options that are ours.
         secrets: the passwords in it, in every spelling in which a driver could repeat them.
         option: ``key`` of Redis, ``asst_table`` of PostgreSQL, the object's key; None where it is left to the default.
+        source: the setting that holds the URL.
     """
 
     scheme: str
@@ -34,6 +35,7 @@ class StoreURL:
     raw: str = field(repr=False)
     secrets: frozenset[str] = field(repr=False)
     option: str | None
+    source: str = field(compare=False)
 
     def __str__(self) -> str:
         return self.masked
@@ -85,7 +87,12 @@ class StoreURL:
             rest = urlencode([(name, value) for name, value in query if name != own], quote_via=quote)
             raw = f"{scheme}://{parts.netloc}{parts.path}" + (f"?{rest}" if rest else "")
         spellings = {spelling for secret in secrets for spelling in (secret, quote(secret), quote(secret, safe=""))}
-        return cls(scheme, masked, raw, frozenset({*spellings, *([parts.password] if parts.password else [])}), option)
+        return cls(scheme, masked, raw, frozenset({*spellings, *([parts.password] if parts.password else [])}), option, source)
+
+    @property
+    def named_by(self) -> str:
+        """What a message about the server ends with: where to look if it is the wrong one."""
+        return f" ({self.source} names it)"
 
     @property
     def driver_options(self) -> list[str]:
@@ -99,7 +106,7 @@ class StoreURL:
         """
         own = OWN_OPTIONS[self.scheme]
         return SettingsError(
-            f"the store's URL {self.masked.partition('?')[0]} has an unknown option {name!r:.80}"
+            f"{self.source}: {self.masked.partition('?')[0]} has an unknown option {name!r:.80}"
             f"{did_you_mean(name, [own, *known]) or f'; ours is {own}, the others are those of the driver'}"
         )
 
