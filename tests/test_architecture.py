@@ -139,3 +139,10 @@ def test_offline_commands_load_no_openai(tmp_path: Path, verb: str) -> None:
     (tmp_path / "declared.py").write_text(app)
     loaded = modules_after(f"from invoke_assistants import commands; commands.{verb}", cwd=tmp_path)
     assert not {"openai", "httpx2", "pydantic_evals"} & loaded
+
+
+def test_a_check_of_evals_loads_no_openai() -> None:
+    """Datasets are checked by pydantic-evals, without the SDK; what it loads itself is its own."""
+    loaded = modules_after("from invoke_assistants import commands; commands.check('.')", cwd=SOURCE.parent.parent)
+    assert "pydantic_evals" in loaded
+    assert "openai" not in loaded
