@@ -95,14 +95,16 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
             gc.set_threshold(*before)
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
-        from ..config.misspelt import hear_of_misspelt
         from ..errors import AsstError
         from .exit_codes import discard_output, document_printed, end_at_next_signal, interruptible
 
         document_printed.clear()
         try:
-            with interruptible(), hear_of_misspelt(_warn):
-                return super().__call__(*args, **kwargs)
+            with interruptible():
+                from ..config.misspelt import hear_of_misspelt
+
+                with hear_of_misspelt(_warn):
+                    return super().__call__(*args, **kwargs)
         except Exit:
             raise
         except BrokenPipeError:  # head has read enough
