@@ -17,7 +17,7 @@ from pydantic_evals.evaluators import Evaluator, EvaluatorContext
 
 from invoke_assistants import Assistant, DeclarationError, Evals, SettingsError
 from invoke_assistants.evals.dataset import load_dataset, make_schema
-from invoke_assistants.evals.gate import evals_sha
+from invoke_assistants.evals.gate import read_files
 
 
 class Verdict(BaseModel):
@@ -52,6 +52,10 @@ class Same(Evaluator[Any, Any, Any]):
 
 
 EVALS = Evals("judge.yaml", evaluators=[good, says, Same])
+
+
+def evals_sha(evals: Evals, folder: Path, repeat: int | None = None) -> str:
+    return read_files(evals, folder, repeat).sha
 
 
 def judge(evals: Evals = EVALS) -> Assistant[Verdict]:
@@ -246,7 +250,7 @@ def test_what_the_sha_covers(tmp_path: Path) -> None:
         space: dict[str, Any] = {}
         file = tmp_path / f"evaluators{number}.py"
         file.write_text(source)
-        exec(compile(source, str(file), "exec"), space)
+        exec(compile(source, str(file), "exec", dont_inherit=True), space)
         shas.append(evals_sha(Evals("judge.yaml", evaluators=[space["check"]]), tmp_path))
     assert shas[0] != shas[1]
     exec("def typed(output): ...", space)

@@ -21,7 +21,7 @@ from loopback import Fault, Loopback, error_body
 from invoke_assistants import Assistant, Refused, RowsFailed, SettingsError, commands
 from invoke_assistants.config.project import Project
 from invoke_assistants.evals.evaluation import Target
-from invoke_assistants.evals.gate import known_result
+from invoke_assistants.evals.gate import known_result, read_files
 from invoke_assistants.evals.junit import junit_xml
 from invoke_assistants.evals.report import EvalReport
 from invoke_assistants.evals.run import EvalRun
@@ -468,16 +468,17 @@ def test_the_gate_reads_and_the_core_runs_in_a_loop(judged: Host) -> None:
     project = Project.load(judged.root, ())
     here = project.settings.environments[0]
     target = Target(judge, here, project.desired_instance(judge, here).digest)
-    assert known_result(target, project.store.read(), judged.root) is None
+    files = read_files(target.evals, judged.root)
+    assert known_result(target, project.store.read(), files) is None
     with answered(judge, one="g", two="g", three="g", four="b"):
         found = asyncio.run(EvalRun(target, judged.root, concurrency=2).ask(QUIET))
     assert not found.result.passed
     with answered(judge, one="g", two="g", three="g", four="b"):
         commands.evaluate(judged.root)
     state = project.store.read()
-    assert known_result(target, state, judged.root) == found.result
+    assert known_result(target, state, files) == found.result
     lower = Target(declare(judged, minimum=0.75), here, target.digest)
-    known = known_result(lower, state, judged.root)
+    known = known_result(lower, state, files)
     assert known is not None
     assert (known.passed, known.minimum, known.rate) == (True, 0.75, 0.75)
     commands.evaluate(judged.root).raise_unless_passed()  # nothing is asked

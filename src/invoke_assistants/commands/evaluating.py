@@ -12,7 +12,7 @@ from ..config.project import Project
 from ..declare.declaration import Declaration
 from ..errors import RowsFailed, SettingsError
 from ..evals.evaluation import Evaluation, Target, as_evaluations
-from ..evals.gate import dataset_path, evals_sha, known_result
+from ..evals.gate import dataset_path, known_result, read_files
 from ..evals.report import Compared, EvalReport
 from ..reconcile.event_loop import run
 from ..reconcile.reporter import QUIET, Reporter
@@ -72,33 +72,33 @@ async def _evaluate(
     project, state, root = world.project, world.state, world.project.settings.root
     steps = _recorded_steps(world, here, declared=True)
     others = _recorded_steps(world, there, declared=False) if there else []
-    runs: list[EvalRun] = []
     done: dict[tuple[str, str, str], EvalResult] = {}  # instances of one payload in one place are asked once
+    # All is read once, and before anything is asked: what judges both sides is what the results are kept under.
+    evals = [project.declared[step.name].evals for step in steps]
+    files = {step.name: read_files(each, root, repeat) for step, each in zip(steps, evals, strict=True) if each}
 
     def prepare(step: Step, environment: Environment) -> EvalRun:
         target = Target(project.declared[step.name], environment, str(step.digest))
-        known = done.get(slot(target)) or known_result(target, state, root, repeat)
-        kept = known if known and (known.passed or retry_errors or there or slot(target) in done) else None
-        runs.append(EvalRun(target, root, concurrency=project.settings.concurrency, repeat=repeat, kept=kept))
-        return runs[-1]
+        known = known_result(target, state, files[step.name])
+        kept = known if known and (known.passed or retry_errors or there) else None
+        return EvalRun(
+            target, root, concurrency=project.settings.concurrency, repeat=repeat, kept=kept, files=files[step.name]
+        )  # fmt: skip
 
     async def ask(each: EvalRun) -> Evaluation:
+        if known := done.get(each.known_as):
+            each.keep(known)
         found = await each.ask(world.reporter)
-        done[slot(each.target)] = found.result
+        done[each.known_as] = found.result
         return found
 
-    def slot(target: Target) -> tuple[str, str, str]:
-        return target.digest, str(target.environment.location), evals_sha(target.evals, root, repeat)
-
+    prepared = [prepare(step, here) for step in steps]
+    against = [prepare(step, there) for step in others] if there else []
     try:
-        prepared = [prepare(step, here) for step in steps]  # all datasets are read before anything is asked
         evaluations = [await ask(each) for each in prepared]
-        compared: list[Compared] = []
-        if there:
-            for found, other in zip(evaluations, others, strict=True):
-                compared.append(Compared(found, await ask(prepare(other, there))))
+        compared = [Compared(found, await ask(each)) for found, each in zip(evaluations, against, strict=True)] if there else []
     finally:
-        if new := [each.evaluation() for each in runs if each.has_asked]:
+        if new := [each.evaluation() for each in (*prepared, *against) if each.has_asked]:
             with lock_store(project.store, "inv asst.eval", world.reporter.say):
                 project.store.commit(evals=as_evaluations(new))
     return EvalReport(tuple(evaluations), tuple(compared), (*steps, *others))

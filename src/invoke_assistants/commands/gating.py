@@ -35,7 +35,7 @@ def open_gate(
     later = {step.name for step in plan.to_do() if step.target.position > 0}
     if not later:
         return EvalGate({}, {}, {}, state)
-    from ..evals.gate import known_results
+    from ..evals.gate import known_results, read_files
 
     first = {each.name: each for each in desired if each.position == 0}
     if not first:
@@ -49,7 +49,7 @@ def open_gate(
             continue
         results: Mapping[tuple[str, str], EvalResult] = {}
         try:
-            results = known_results(evals, state, root)
+            results = known_results(evals, state, read_files(evals, root))
         except SettingsError:
             if evals.required and decides:
                 raise

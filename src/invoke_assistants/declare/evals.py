@@ -7,8 +7,9 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, get_args
 
 from ..errors import DeclarationError
+from .source_files import file_version, is_unchanged
 
-__all__ = ["Evals", "Rule"]
+__all__ = ["Evals", "Rule", "changed_evaluator"]
 
 Rule = Literal["all", "majority", "any"]
 
@@ -56,6 +57,13 @@ class Evals:
             raise DeclarationError(f"evals: rule must be one of {', '.join(get_args(Rule))}, not {self.rule!r:.80}")
         if not isinstance(self.required, bool):
             raise DeclarationError(f"evals: required must be True or False, not {self.required!r:.80}")
+        object.__setattr__(self, "_files", tuple(map(file_version, self.evaluators)))  # they were imported just now
+
+
+def changed_evaluator(evals: Evals) -> str | None:
+    """The name of an evaluator whose file was changed since it was imported; None where there is none."""
+    pairs = zip(evals.evaluators, vars(evals)["_files"], strict=True)
+    return next((each.__name__ for each, file in pairs if not is_unchanged(each, file)), None)
 
 
 def _name_of(evaluator: object) -> str:

@@ -33,14 +33,19 @@ AnyDataset = Dataset[str, Any, Any]
 Outcome = tuple[EvalLabel, tuple[str, ...], Any]  # how a run ended: its label, why it did not pass, what was answered
 
 
-def load_dataset(assistant: Declaration[Any], evals: Evals, root: Path | None) -> AnyDataset:
+def load_dataset(
+    assistant: Declaration[Any], evals: Evals, root: Path | None, content: bytes | None = None
+) -> AnyDataset:  # fmt: skip
     """Read the dataset of an assistant; every case has a name, a prompt and an evaluator.
+
+    Args:
+        content: the bytes of its file, where they are read already.
 
     Raises:
         SettingsError: the file is missing or wrong; the message names it, and the case.
     """
     types, where = _evaluator_types(evals), f"the dataset {evals.dataset}"
-    raw = _as_dataset(load_yaml(read_dataset(evals, root), where), where)
+    raw = _as_dataset(load_yaml(read_dataset(evals, root) if content is None else content, where), where)
     cases = _check_cases(raw, where)
     _check_evaluators(raw, cases, types, where)
     try:

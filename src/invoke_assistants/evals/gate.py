@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..declare.digest import digest as digest_of
-from ..declare.evals import Evals
+from ..declare.evals import Evals, changed_evaluator
 from ..errors import SettingsError
 from ..types import EvalResult, State
 from .evaluation import Target
 from .evaluator_source import evaluator_source
 from .verdict import judge
 
-__all__ = ["dataset_path", "evals_sha", "known_result", "known_results", "read_dataset"]
+__all__ = ["EvalFiles", "dataset_path", "known_result", "known_results", "read_dataset", "read_files"]
 
 LARGEST = 64 * 1024 * 1024  # bytes of a dataset
 
@@ -50,42 +51,57 @@ def read_dataset(evals: Evals, root: Path | None) -> bytes:
     return content
 
 
-def evals_sha(evals: Evals, root: Path | None, repeat: int | None = None) -> str:
-    """``sha256:`` and the SHA-256 of what decides on a result: dataset, evaluators, ``repeat`` and ``rule``.
+@dataclass(frozen=True)
+class EvalFiles:
+    """What decides on a result, read once.
+
+    Args:
+        dataset: the bytes of the dataset.
+        sha: ``sha256:`` and the SHA-256 of dataset, evaluators, ``repeat`` and ``rule``.
+    """
+
+    dataset: bytes
+    sha: str
+
+
+def read_files(evals: Evals, root: Path | None, repeat: int | None = None) -> EvalFiles:
+    """Read what decides on a result; the source is that of the evaluators which are loaded and will judge.
 
     Args:
         repeat: in the place of the declared one.
 
     Raises:
-        SettingsError: the dataset cannot be read, or an evaluator has no source, or holds values that no source tells.
+        SettingsError: the dataset cannot be read, or an evaluator has no source, holds values that no source tells, or was
+            changed since it was imported.
     """
+    _refuse_changed(evals)
     sources = {each.__name__: evaluator_source(each) for each in evals.evaluators}
-    content = hashlib.sha256(read_dataset(evals, root)).hexdigest()
-    return digest_of({"dataset": content, "evaluators": sources, "repeat": repeat or evals.repeat, "rule": evals.rule})
+    _refuse_changed(evals)  # else what was just read may be of the next version
+    content = read_dataset(evals, root)
+    dataset = hashlib.sha256(content).hexdigest()
+    sha = digest_of({"dataset": dataset, "evaluators": sources, "repeat": repeat or evals.repeat, "rule": evals.rule})
+    return EvalFiles(content, sha)
 
 
-def known_result(target: Target, state: State, root: Path | None, repeat: int | None = None) -> EvalResult | None:
+def _refuse_changed(evals: Evals) -> None:
+    if name := changed_evaluator(evals):
+        raise SettingsError(f"the file of the evaluator {name} was changed since it was imported: run it again, in a new process")
+
+
+def known_result(target: Target, state: State, files: EvalFiles) -> EvalResult | None:
     """What the store knows of a digest at a location, judged by the declared minimum; None where it knows nothing.
 
     Nothing is asked, and pydantic-evals is not needed.
 
     Raises:
-        SettingsError: the assistant declares no evals, or their files cannot be read.
+        SettingsError: the assistant declares no evals.
     """
-    if not state.evals.get(target.digest, {}).get(str(target.environment.location)):
-        return None  # no file is read
-    return known_results(target.evals, state, root, repeat).get((target.digest, str(target.environment.location)))
+    return known_results(target.evals, state, files).get((target.digest, str(target.environment.location)))
 
 
-def known_results(
-    evals: Evals, state: State, root: Path | None, repeat: int | None = None
-) -> Mapping[tuple[str, str], EvalResult]:  # fmt: skip
-    """What the store knows by these evals, by digest and location: its cases, judged by the declared rule and minimum.
-
-    Raises:
-        SettingsError: their files cannot be read.
-    """
-    sha = evals_sha(evals, root, repeat)
+def known_results(evals: Evals, state: State, files: EvalFiles) -> Mapping[tuple[str, str], EvalResult]:
+    """What the store knows by these evals, by digest and location: its cases, judged by the declared rule and minimum."""
+    sha = files.sha
     return {
         (digest, location): judge(found[sha].cases, evals.rule, evals.minimum)
         for digest, places in state.evals.items()

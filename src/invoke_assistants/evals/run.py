@@ -16,7 +16,7 @@ from ..errors import AnswerInvalid, AsstError
 from ..text import printable
 from ..types import EvalCase, EvalLabel, EvalResult, label_case
 from .evaluation import Evaluation, Target
-from .gate import evals_sha
+from .gate import EvalFiles, read_files
 from .installed import require_pydantic_evals
 from .verdict import judge
 
@@ -48,29 +48,44 @@ class EvalRun:
         concurrency: how many cases are asked at once.
         repeat: how often each case is asked, in the place of the declared number.
         kept: what is known; of it, only cases that ended in an error are asked. None asks all; a pass asks nothing.
+        files: dataset and SHA, where they are read already.
 
     Raises:
         SettingsError: the assistant declares no evals, the dataset or an evaluator is wrong, or pydantic-evals is missing.
     """
 
     def __init__(
-        self, target: Target, root: Path | None, *, concurrency: int, repeat: int | None = None, kept: EvalResult | None = None
-    ) -> None:
+        self, target: Target, root: Path | None, *, concurrency: int, repeat: int | None = None, kept: EvalResult | None = None,
+        files: EvalFiles | None = None,
+    ) -> None:  # fmt: skip
         self.target = target
         self._root = root
         self._concurrency = concurrency
         self._repeat = repeat or target.evals.repeat
-        self._sha = evals_sha(target.evals, root, self._repeat)
-        self._kept: dict[str, EvalCase] = {case.name: case for case in kept.cases if case.label != "error"} if kept else {}
-        self._names = [case.name for case in kept.cases] if kept else []
+        files = files or read_files(target.evals, root, self._repeat)
+        self._sha = files.sha
+        self._kept: dict[str, EvalCase] = {}
+        self._names: list[str] = []
+        if kept:
+            self.keep(kept)
         self._ended: dict[str, list[tuple[EvalLabel, tuple[str, ...]]]] = {}
         self._dataset: AnyDataset | None = None
         if not kept or len(self._kept) < len(self._names):
             require_pydantic_evals()
             from .dataset import load_dataset
 
-            self._dataset = load_dataset(target.assistant, target.evals, root)
+            self._dataset = load_dataset(target.assistant, target.evals, root, files.dataset)
             self._names = [str(case.name) for case in self._dataset.cases]
+
+    @property
+    def known_as(self) -> tuple[str, str, str]:
+        """What the result is kept under: digest, location, SHA."""
+        return self.target.digest, str(self.target.environment.location), self._sha
+
+    def keep(self, known: EvalResult) -> None:
+        """Take what is known by now, and ask no more of it than the cases that ended in an error."""
+        self._kept = {case.name: case for case in known.cases if case.label != "error"}
+        self._names = [case.name for case in known.cases]
 
     async def ask(self, progress: Progress) -> Evaluation:
         """Ask what is not known, on the running event loop.
@@ -78,11 +93,11 @@ class EvalRun:
         Raises:
             AsstError: the instance cannot be asked, or the store names another one by now.
         """
-        if self._dataset is None:
+        cases = [case for case in self._dataset.cases if case.name not in self._kept] if self._dataset else []
+        if self._dataset is None or not cases:
             return self.evaluation()
         from .dataset import ask_cases
 
-        cases = [case for case in self._dataset.cases if case.name not in self._kept]
         process = process_cache().renewed()  # which reads the store afresh
         self._progress = progress
         try:
