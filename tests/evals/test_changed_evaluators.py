@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 from conftest import MODELS, Host
+from loopback import Loopback, Seen
 
 from invoke_assistants import Evals, SettingsError, commands
 from invoke_assistants.config.project import Project
@@ -175,3 +176,24 @@ def test_an_edit_while_a_deploy_evaluates(editing: Host, code: int) -> None:
     assert editing.inv("asst.deploy", "--env", "production").code == code  # another process, which imports the new text
     editing.declare(source)
     assert editing.inv("asst.deploy", "--env", "production").code == 0
+
+
+@pytest.mark.parametrize("editing", ["text"], indirect=True)
+def test_a_dataset_that_changes_meanwhile(editing: Host, server: Loopback) -> None:
+    """Both sides of a comparison are asked the cases that were read at the start, and known by them."""
+    dataset = editing.root / "judge.yaml"
+    before = dataset.read_text()
+
+    def rename(seen: Seen) -> None:
+        if "/sessions" in seen.path:
+            dataset.write_text(before.replace("name: one", "name: other"))
+
+    server.faults.append(rename)
+    report = commands.evaluate(editing.root, against="production")
+    report.raise_unless_passed()
+    assert [[case["name"] for case in each["cases"]] for each in report.to_json()["evals"]] == [["one"], ["one"]]
+    dataset.write_text(before)
+    editing.declare(editing.source)
+    server.seen.clear()
+    commands.evaluate(editing.root, against="production").raise_unless_passed()
+    assert server.seen == []
