@@ -541,3 +541,41 @@ def test_the_schema_stands_beside_the_dataset(judged: Host) -> None:
     commands.write_schemas(judged.root)
     assert path.stat().st_mtime_ns == written
     assert "Verdict" in json.loads(path.read_text())["$defs"]
+
+
+def test_an_answer_that_cannot_be_dumped(judged: Host) -> None:
+    """Where its case does not pass, that is an error with the reason, and the other cases are kept."""
+    judged.edit("import BaseModel,", "import BaseModel, field_serializer,")
+    judged.edit(
+        "    good: bool", "    @field_serializer('why')\n    def dumped(self, why): return {None: None}[why]\n    good: bool"
+    )
+    [judge, _] = Project.load(judged.root, ()).declared.values()
+    with answering() as answers:
+        for word, good, why in (
+            ("one", "true", '"far too long"'),
+            ("two", "false", '"far too long"'),
+            ("three", "false", "null"),
+        ):
+            answers.once(judge, f"{word}?").give_text(f'{{"good": {good}, "why": {why}}}')  # type: ignore[arg-type]
+        give(answers, judge, four="g")  # type: ignore[arg-type]
+        report = commands.evaluate(judged.root)
+    assert labels(report) == {"one": "pass", "two": "error", "three": "fail", "four": "pass"}
+    first, second = report.evaluations[0].reasons["two"]
+    assert first == "good: It is good."
+    assert re.match(r"the answer cannot be dumped: PydanticSerializationError: .*KeyError: 'far too long'$", second)
+    with pytest.raises(RowsFailed, match="1 case ended in an error"):
+        report.raise_unless_passed()
+    [kept] = next(iter(judged.store["evals"].values()))["local local"].values()
+    assert [case["label"] for case in kept["cases"]] == ["pass", "error", "fail", "pass"]
+
+
+def test_an_answer_is_shown_as_it_came(judged: Host) -> None:
+    """An evaluator that changes the output, even to what cannot be dumped, changes nothing of what is shown."""
+    judge = declare(judged)
+    judged.edit("return output.good", "why, output.why = output.why, object()\n    return why is None and output.good")
+    [judge, _] = Project.load(judged.root, ()).declared.values()  # type: ignore[assignment]
+    with answered(judge, one="b", two="g", three="g", four="long"):
+        report = commands.evaluate(judged.root)
+    assert labels(report) == {"one": "fail", "two": "pass", "three": "pass", "four": "fail"}
+    assert report.evaluations[0].reasons["one"][1] == 'it answered: {\n  "good": false,\n  "why": null\n}'
+    assert '"why": "long"' in report.evaluations[0].reasons["four"][1]

@@ -26,11 +26,12 @@ from ..types import EvalLabel, JSONObject
 from .dataset_yaml import load_yaml
 from .function_evaluators import as_evaluator
 from .gate import read_dataset
+from .shown import shorten
 
 __all__ = ["AnyDataset", "ask_cases", "load_dataset", "make_schema"]
 
 AnyDataset = Dataset[str, Any, Any]
-Outcome = tuple[EvalLabel, tuple[str, ...], Any]  # how a run ended: its label, why it did not pass, what was answered
+Outcome = tuple[EvalLabel, tuple[str, ...], str]  # how a run ended: its label, why it did not pass, the answer as it is shown
 
 
 def load_dataset(
@@ -183,56 +184,78 @@ _run: ContextVar[_Run] = ContextVar("run")  # the run that a task of the event l
 class _Run(CaseLifecycle[str, Any, Any]):
     """One run of a case: tells how it ended."""
 
-    def __init__(self, case: Case[str, Any, Any], take: Callable[[str, Outcome], None]) -> None:
+    def __init__(
+        self, case: Case[str, Any, Any], show: Callable[[Any], str], take: Callable[[str, Outcome], None]
+    ) -> None:  # fmt: skip
         super().__init__(case)
+        self._show = show
         self._take = take
+        self._answer = ""
+        self._unshown: str | None = None  # why the answer cannot be shown
         self.raised: Exception | None = None
 
     async def setup(self) -> None:
         """Note in the task of the event loop which run it is."""
         _run.set(self)
 
+    def answered(self, output: Any) -> None:
+        """Note how an answer is shown, before an evaluator can change it."""
+        try:
+            self._answer = self._show(output)
+        except Exception as error:
+            self._unshown = one_line(shorten(f"the answer cannot be dumped: {type(error).__name__}: {error}"))
+
     async def teardown(
         self, result: ReportCase[str, Any, Any] | ReportCaseFailure[str, Any, Any] | None
     ) -> None:  # fmt: skip
         """Tell how the run ended; one that was interrupted did not."""
         if isinstance(result, ReportCase):
-            self._take(str(self.case.name), _outcome(result))
+            label, reasons = _judged(result)
+            if label != "pass" and self._unshown:
+                label, reasons = "error", (*reasons, self._unshown)
+            self._take(str(self.case.name), (label, reasons, self._answer))
         elif result is not None:
-            self._take(str(self.case.name), _outcome_of_error(self.raised, result.error_message))
+            if isinstance(self.raised, AnswerError):
+                self.answered(self.raised.answer or "")
+            self._take(str(self.case.name), (*_not_answered(self.raised, result.error_message), self._answer))
 
 
-def _outcome_of_error(raised: Exception | None, message: str) -> Outcome:
+def _not_answered(raised: Exception | None, message: str) -> tuple[EvalLabel, tuple[str, ...]]:
     """How a run without a usable output ended: an answer that cannot be used is the assistant's failure, all else an error."""
     if isinstance(raised, AnswerError):
-        return "fail", (one_line(str(raised).replace("; .answer holds it as it came", "")),), raised.answer
-    return "error", (one_line(str(raised) if isinstance(raised, AsstError) else message),), None
+        return "fail", (one_line(str(raised).replace("; .answer holds it as it came", "")),)
+    return "error", (one_line(str(raised) if isinstance(raised, AsstError) else message),)
 
 
-def _outcome(result: ReportCase[str, Any, Any]) -> Outcome:
+def _judged(result: ReportCase[str, Any, Any]) -> tuple[EvalLabel, tuple[str, ...]]:
     """How a run with an answer ended: an error where an evaluator raised, or none said yes or no."""
     if result.evaluator_failures:
-        raised = [one_line(f"{each.name} raised {each.error_message}") for each in result.evaluator_failures]
-        return "error", tuple(raised), result.output
+        return "error", tuple(one_line(f"{each.name} raised {each.error_message}") for each in result.evaluator_failures)
     if not result.assertions:
-        return "error", ("no evaluator said true or false",), result.output
+        return "error", ("no evaluator said true or false",)
     failed = {name: each.reason for name, each in result.assertions.items() if not each.value}
     reasons = tuple(one_line(f"{name}: {reason}" if reason else name) for name, reason in failed.items())
-    return "fail" if failed else "pass", reasons, result.output
+    return "fail" if failed else "pass", reasons
 
 
 async def ask_cases(
-    dataset: AnyDataset, ask: Callable[[str], Awaitable[Any]], take: Callable[[str, Outcome], None], *, repeat: int,
-    concurrency: int,
+    dataset: AnyDataset, ask: Callable[[str], Awaitable[Any]], show: Callable[[Any], str],
+    take: Callable[[str, Outcome], None], *, repeat: int, concurrency: int,
 ) -> None:  # fmt: skip
     """Ask each case of a dataset and evaluate the answers.
 
     Args:
         ask: takes a prompt and returns the output.
+        show: takes an output and returns it as it is shown.
         take: is told of each run as it ends: the case's name, and how.
     """
 
-    guarded = _guarded(ask)
+    async def asked(prompt: str) -> Any:
+        output = await ask(prompt)
+        _run.get().answered(output)
+        return output
+
+    guarded = _guarded(asked)
 
     async def noted(prompt: str) -> Any:
         try:
@@ -242,5 +265,5 @@ async def ask_cases(
             raise
 
     await dataset.evaluate(
-        noted, progress=False, repeat=repeat, max_concurrency=concurrency, lifecycle=lambda case: _Run(case, take)
+        noted, progress=False, repeat=repeat, max_concurrency=concurrency, lifecycle=lambda case: _Run(case, show, take)
     )  # fmt: skip

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..ask.ask import aask, holds_another_schema
-from ..ask.parsing import dump_output
 from ..ask.process_cache import ProcessCache, process_cache
 from ..ask.question import Question
 from ..ask.reply import Reply
 from ..errors import AnswerInvalid, AsstError
-from ..text import printable
 from ..types import EvalCase, EvalLabel, EvalResult, label_case
 from .evaluation import Evaluation, Target
 from .gate import EvalFiles, read_files
 from .installed import require_pydantic_evals
+from .shown import show_answer
 from .verdict import judge
 
 if TYPE_CHECKING:
     from .dataset import AnyDataset, Outcome
 
 __all__ = ["EvalRun", "Progress"]
-
-SHOWN = 300  # characters of an answer that a reason shows
 
 
 class Progress(Protocol):
@@ -105,7 +101,7 @@ class EvalRun:
             progress.start(f"evaluating {self.target.title}", len(cases) * self._repeat)
             dataset = self._dataset.model_copy(update={"cases": cases})
             await ask_cases(
-                dataset, self._question(process), self._take, repeat=self._repeat, concurrency=self._concurrency
+                dataset, self._question(process), self._show, self._take, repeat=self._repeat, concurrency=self._concurrency
             )  # fmt: skip
         finally:
             await process.aclose()
@@ -144,15 +140,14 @@ class EvalRun:
                 reasons[name] = tuple(lines)
         return reasons
 
+    def _show(self, output: Any) -> str:
+        return show_answer(self.target.assistant.output, output)
+
     def _take(self, name: str, outcome: Outcome) -> None:
         """Note how a run of a case ended."""
-        label, reasons, output = outcome
-        if label != "pass" and output:
-            plain = output if isinstance(output, str) else dump_output(self.target.assistant.output, output)
-            answer = plain if isinstance(plain, str) else json.dumps(plain, indent=2, ensure_ascii=False)
-            shown = answer if len(answer) <= SHOWN else f"{answer[:SHOWN]}…"
-            lines = [printable(line) for line in shown.split("\n")]  # each by itself, which keeps the breaks between them
-            reasons = (*reasons, "\n".join([f"it answered: {lines[0]}", *lines[1:]]))
+        label, reasons, answer = outcome
+        if label != "pass" and answer:
+            reasons = (*reasons, f"it answered: {answer}")
         self._ended.setdefault(name, []).append((label, reasons))
         self._progress.advance()
 
