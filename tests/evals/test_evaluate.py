@@ -579,3 +579,16 @@ def test_an_answer_is_shown_as_it_came(judged: Host) -> None:
     assert labels(report) == {"one": "fail", "two": "pass", "three": "pass", "four": "fail"}
     assert report.evaluations[0].reasons["one"][1] == 'it answered: {\n  "good": false,\n  "why": null\n}'
     assert '"why": "long"' in report.evaluations[0].reasons["four"][1]
+
+
+def test_a_long_reason_is_cut_as_an_answer_is(judged: Host) -> None:
+    """An evaluator that says much makes a report that can still be read."""
+    judged.edit("return output.good", "return output.good, 'x' * 5_000_000")
+    judged.edit('"out of order"', '"out of order" * 99')
+    [judge, _] = Project.load(judged.root, ()).declared.values()
+    with answered(judge, one="b", two="break", three="g", four="g"):  # type: ignore[arg-type]
+        report = commands.evaluate(judged.root)
+    reasons = report.evaluations[0].reasons
+    assert reasons["one"][0] == f"good: {'x' * 294}…"
+    assert (len(reasons["two"][0]), reasons["two"][0][:39]) == (301, "sound raised RuntimeError: out of order")
+    assert len("".join(report.lines())) < 2000

@@ -230,11 +230,12 @@ def _not_answered(raised: Exception | None, message: str) -> tuple[EvalLabel, tu
 def _judged(result: ReportCase[str, Any, Any]) -> tuple[EvalLabel, tuple[str, ...]]:
     """How a run with an answer ended: an error where an evaluator raised, or none said yes or no."""
     if result.evaluator_failures:
-        return "error", tuple(one_line(f"{each.name} raised {each.error_message}") for each in result.evaluator_failures)
+        raised = [f"{each.name} raised {each.error_message}" for each in result.evaluator_failures]
+        return "error", tuple(one_line(shorten(each)) for each in raised)
     if not result.assertions:
         return "error", ("no evaluator said true or false",)
     failed = {name: each.reason for name, each in result.assertions.items() if not each.value}
-    reasons = tuple(one_line(f"{name}: {reason}" if reason else name) for name, reason in failed.items())
+    reasons = tuple(one_line(shorten(f"{name}: {reason}" if reason else name)) for name, reason in failed.items())
     return "fail" if failed else "pass", reasons
 
 
