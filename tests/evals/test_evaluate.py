@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -18,7 +19,7 @@ from compatible import Compatible, ModelAnswer, ModelRequest
 from conftest import MODELS, Host
 from loopback import Fault, Loopback, error_body
 
-from invoke_assistants import Assistant, Refused, RowsFailed, SettingsError, commands
+from invoke_assistants import Assistant, AsstError, Refused, RowsFailed, SettingsError, commands
 from invoke_assistants.config.project import Project
 from invoke_assistants.evals.evaluation import Target
 from invoke_assistants.evals.gate import known_result, read_files
@@ -175,20 +176,44 @@ def test_whatever_an_evaluator_raises_is_an_error_of_its_case(judged: Host, kind
     assert report.evaluations[0].reasons["one"][0] == f"Stays raised RuntimeError: it raised {kind}: by itself"
 
 
-def test_an_interruption_is_not_the_evaluators(host: Host, server: Loopback) -> None:
-    """Ctrl-C while an evaluator runs ends the command, at the second time also one that never comes back."""
+@pytest.mark.parametrize(
+    "judged",
+    [
+        "await asyncio.sleep(0 if signal.raise_signal(2) else 30)",
+        "return signal.raise_signal(2) or time.sleep(30)",
+        "await asyncio.sleep(0)\n    return signal.raise_signal(2) or time.sleep(30)",
+        "try: signal.raise_signal(2)\n    except BaseException: await asyncio.sleep(30)",
+        "try: signal.raise_signal(2)\n    except BaseException: return signal.raise_signal(2) or True",
+    ],
+)
+def test_an_interruption_is_not_the_evaluators(judged: str, host: Host, server: Loopback) -> None:
+    """Ctrl-C while an evaluator runs ends the command at the first time, whatever the evaluator does then."""
     declare(host)
-    host.edit("return 0.5", "await asyncio.sleep(0 if signal.raise_signal(2) else 30)")
-    host.edit("import dataclasses", "import signal\nimport dataclasses")
+    host.edit("return 0.5", judged)
+    host.edit("import dataclasses", "import signal\nimport time\nimport dataclasses")
     write_dataset(host, ["one"], "score")
     host.create()
+    before = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         commands.evaluate(host.root)
-    host.edit(
-        "await asyncio.sleep(0 if signal.raise_signal(2) else 30)", "return signal.raise_signal(2) or signal.raise_signal(2)"
-    )
-    with pytest.raises(KeyboardInterrupt):
-        commands.evaluate(host.root)
+    assert time.monotonic() - before < 20
+    assert "evals" not in host.store
+
+
+@pytest.mark.parametrize("which", ["[asyncio.current_task()]", "asyncio.all_tasks()"])
+def test_an_evaluator_that_cancels(which: str, judged: Host) -> None:
+    """Its own task: an error of its case. All tasks: one error of the command."""
+    judged.edit("return 0.5", f"if output.why: [each.cancel() for each in {which}]\n    await asyncio.sleep(0)\n    return 0.5")
+    [judge, _] = Project.load(judged.root, ()).declared.values()
+    write_dataset(judged, ["one", "two"])
+    with answered(judge, one="g", two="cancel"):  # type: ignore[arg-type]
+        if which == "asyncio.all_tasks()":
+            with pytest.raises(AsstError, match="^code of the app cancelled the whole command, such as an evaluator"):
+                commands.evaluate(judged.root)
+        else:
+            report = commands.evaluate(judged.root)
+            assert labels(report) == {"one": "pass", "two": "error"}
+            assert report.evaluations[0].reasons["two"][0] == "score raised RuntimeError: it cancelled its own task"
 
 
 def test_what_passed_is_not_asked_again(host: Host, server: Loopback) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -217,6 +218,26 @@ def test_an_interruption_keeps_what_had_ended(host: Host, server: Loopback) -> N
     server.seen.clear()
     assert host.inv("asst.eval", "--retry-errors").code == 0
     assert sorted(seen.body["input"] for seen in server.seen if (seen.body or {}).get("input")) == ["Is it 2", "Is it 3"]
+
+
+@pytest.mark.parametrize("word", ["def", "async def"])
+def test_an_evaluator_that_hangs(word: str, judged: Host) -> None:
+    """One Ctrl-C ends the command, with one line; what had ended is kept."""
+    judged.edit("def broken(output: Verdict) -> bool:", f"{word} broken(output: Verdict) -> bool:\n    hang()")
+    judged.edit("import sys\n", "import sys\nimport time\ndef hang():\n    open('hangs', 'w').close()\n    time.sleep(60)\n")
+    write_dataset(judged, PASS, RAISE)
+    started = judged.start("asst.eval", env={"ASST_CONCURRENCY": "1"})
+    while not (judged.root / "hangs").exists():
+        assert started.poll() is None
+        time.sleep(0.01)
+    os.kill(started.pid, signal.SIGINT)
+    out, err = started.communicate(timeout=30)
+    assert (started.returncode, out) == (130, "")
+    assert {*err.split("\n")} == {"", "this is no result", "interrupted; the same command goes on from here"}
+    [by_sha] = [found for where in judged.store["evals"].values() for found in where.values()]
+    [kept] = by_sha.values()
+    assert [case["label"] for case in kept["cases"]] == ["pass", "error"]
+    assert [case["runs"] for case in kept["cases"]] == [["pass"], []]
 
 
 def test_the_example_passes_on_samples(tmp_path: Path) -> None:

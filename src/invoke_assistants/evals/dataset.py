@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import signal
-import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
@@ -26,6 +23,7 @@ from ..types import EvalLabel, JSONObject
 from .dataset_yaml import load_yaml
 from .function_evaluators import as_evaluator
 from .gate import read_dataset
+from .guard import guard, guard_evaluator
 from .shown import shorten
 
 __all__ = ["AnyDataset", "ask_cases", "load_dataset", "make_schema"]
@@ -60,7 +58,7 @@ def load_dataset(
     except (TypeError, ValueError) as error:
         raise SettingsError(f"{where} cannot be read as JSON: {error}") from None
     for evaluator in (*dataset.evaluators, *(each for case in dataset.cases for each in case.evaluators)):
-        object.__setattr__(evaluator, "evaluate_async", _guarded(evaluator.evaluate_async))  # it may be frozen
+        object.__setattr__(evaluator, "evaluate_async", guard_evaluator(evaluator.evaluate_async))  # it may be frozen
     return dataset
 
 
@@ -148,36 +146,6 @@ def _first_problem(error: ValidationError, cases: Sequence[JSONObject]) -> str:
     return f"{': '.join([*path, problems[0]['msg']])}{more}"
 
 
-def _guarded(call: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
-    """The same, but whatever it raises is an error: it must not end the command, least of all as if all had passed."""
-
-    async def guarded(argument: Any) -> Any:
-        try:
-            return await call(argument)
-        except Exception:
-            raise
-        except SystemExit as error:
-            raise RuntimeError(f"it called sys.exit({error.code!r:.80})") from None
-        except BaseException as error:
-            if _is_interruption(error):
-                raise
-            raise RuntimeError(f"it raised {type(error).__name__}: {error}".removesuffix(": ")) from None
-
-    return guarded
-
-
-def _is_interruption(error: BaseException) -> bool:
-    """Whether somebody interrupts the command, rather than code of the app raising the same by itself."""
-    if isinstance(error, asyncio.CancelledError):
-        task = asyncio.current_task()
-        return task is None or task.cancelling() > 0
-    if not isinstance(error, KeyboardInterrupt):
-        return False
-    handler = signal.getsignal(signal.SIGINT)  # asyncio's, which raises at the second Ctrl-C
-    code = getattr(getattr(handler, "func", handler), "__code__", None)
-    return code is None or any(frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__))
-
-
 _run: ContextVar[_Run] = ContextVar("run")  # the run that a task of the event loop asks for
 
 
@@ -256,7 +224,7 @@ async def ask_cases(
         _run.get().answered(output)
         return output
 
-    guarded = _guarded(asked)
+    guarded = guard(asked)
 
     async def noted(prompt: str) -> Any:
         try:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from contextvars import copy_context
 from typing import Any, TypeVar
 
+from ..errors import AsstError
 from ..sdk.event_loop import is_running
 from .world import World
 
@@ -43,7 +44,12 @@ def _run(world: World, command: Coroutine[Any, Any, T]) -> T:
 
     with _lock(world), signals:
         signals.enter_context(_signals_held())
-        return asyncio.run(main())
+        try:
+            return asyncio.run(main())
+        except asyncio.CancelledError:  # not by Ctrl-C, of which asyncio makes a KeyboardInterrupt
+            raise AsstError(
+                "code of the app cancelled the whole command, such as an evaluator that cancels all tasks: correct it"
+            ) from None
 
 
 def _lock(world: World) -> AbstractContextManager[None]:
