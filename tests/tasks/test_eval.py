@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -167,6 +168,61 @@ def test_the_junit_file_replaces_nothing_else(judged: Host, monkeypatch: pytest.
     Path("evals.xml").write_text('<?xml version="1.0" encoding="utf-8"?>\n<testsuites name="other" />')
     evaluate(Context(), junit="evals.xml")
     assert "case 1" in Path("evals.xml").read_text()
+
+
+def test_the_junit_file_never_says_passed_of_what_failed(judged: Host) -> None:
+    """What ends the command before anything is asked stands in it as an error, and so does an end that nobody foresaw."""
+    write_dataset(judged, PASS)
+    assert judged.inv("asst.eval", "--junit", "evals.xml").code == 0
+    file = judged.root / "evals.xml"
+
+    def error() -> str | None:
+        suites = ET.parse(file).getroot()
+        assert (suites.get("tests"), suites.get("failures"), suites.get("errors"), suites.get("skipped")) == ("1", "0", "1", "0")
+        [found] = suites.iter("error")
+        return found.get("message")
+
+    for flags in (["--repeat", "0"], ["--only", "jugde"], ["--env", "nowhere"]):
+        asked = judged.inv("asst.eval", "--junit", "evals.xml", *flags)
+        assert (asked.code, asked.err) == (1, f"{error()}\n")
+    (judged.root / "judge.yaml").write_text("cases: [")
+    asked = judged.inv("asst.eval", "--junit", "evals.xml")
+    assert (asked.code, asked.err) == (1, f"{error()}\n")
+    assert "not YAML" in asked.err
+    write_dataset(judged, RAISE)
+    judged.edit('raise RuntimeError("out of order")', "os._exit(0)")
+    assert judged.inv("asst.eval", "--junit", "evals.xml").code == 0
+    assert error() == "the command did not end"
+
+
+def test_the_junit_file_stays_where_it_was_named(judged: Host, tmp_path: Path) -> None:
+    """An evaluator that goes to another folder does not take it along."""
+    write_dataset(judged, RAISE)
+    judged.edit('raise RuntimeError("out of order")', f"os.chdir({str(tmp_path)!r})\n    return True")
+    assert judged.inv("asst.eval", "--junit", "out/evals.xml").code == 0
+    assert ET.parse(judged.root / "out" / "evals.xml").getroot().get("errors") == "0"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_junit_file_that_cannot_be_written(judged: Host) -> None:
+    """It is told before anything is asked, with what to do; an empty file is as good as none."""
+    write_dataset(judged, PASS)
+    (judged.root / "link.xml").symlink_to("other.xml")
+    for name, reason in (
+        ("tasks.py/evals.xml", "its folder cannot be made: .*: name another one"),
+        ("link.xml", "link.xml is a symbolic link: put the file itself there: name another one"),
+        (f"{'x' * 300}.xml", "cannot be .*: File name too long: name another one"),
+        ("-", "--junit takes the name of a file, and - is none: --json prints on stdout"),
+        (" ", "--junit is empty: give it the name of a file"),
+    ):
+        asked = judged.inv("asst.eval", "--junit", name)
+        assert (asked.code, asked.out) == (1, "")
+        assert re.search(f"{reason}\n$", asked.err), asked.err
+        assert "evals" not in judged.store
+    made = judged.root / "tmp.Xy12"
+    made.touch()
+    assert judged.inv("asst.eval", "--junit", made.name).code == 0
+    assert "case 1" in made.read_text()
 
 
 def test_the_schema_is_written_beside_the_dataset(judged: Host) -> None:

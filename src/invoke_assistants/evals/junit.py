@@ -10,7 +10,7 @@ from .evaluation import Evaluation
 from .report import Compared, EvalReport, describe_rate
 from .verdict import passes
 
-__all__ = ["junit_xml"]
+__all__ = ["junit_error", "junit_xml"]
 
 DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
 
@@ -28,9 +28,22 @@ def junit_xml(report: EvalReport) -> bytes:
         for compared in report.compared:
             if compared.here is each:
                 _add_comparison(suite, compared)
-        for element in (suite, suites):
-            for attribute, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-                element.set(attribute, str(sum(1 for _ in element.iter(tag))))
+    return _document(suites)
+
+
+def junit_error(message: str) -> bytes:
+    """The XML of a command that came to no report: one test, which is an error."""
+    suites = ET.Element("testsuites", name="evals")
+    suite = ET.SubElement(suites, "testsuite", name="inv asst.eval")
+    test = ET.SubElement(suite, "testcase", classname="inv asst.eval", name="it comes to its end")
+    ET.SubElement(test, "error", message=printable(message))
+    return _document(suites)
+
+
+def _document(suites: ET.Element) -> bytes:
+    for element in (*suites, suites):
+        for attribute, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            element.set(attribute, str(sum(1 for _ in element.iter(tag))))
     ET.indent(suites)
     return f"{DECLARATION}\n{ET.tostring(suites, 'unicode')}\n".encode()
 

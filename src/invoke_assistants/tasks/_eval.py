@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 
 from ..errors import SettingsError
-from ..text import one_line
 from ._task import JSON, ONLY, find_root, is_dry_run, task
 
 if TYPE_CHECKING:
@@ -53,31 +51,28 @@ def evaluate(
     """
     from .. import commands
     from .command_output import CommandOutput
+    from .junit_file import junit_file
     from .plain_messages import plain_messages
     from .stdout_to_stderr import stdout_to_stderr
 
     with CommandOutput("eval", json) as output:
         output.more = {"evals": []}
-        if junit is not None and not junit.strip():
-            raise SettingsError("--junit is empty: give it the name of a file")
         if is_dry_run(c):
             raise SettingsError("asst.eval asks assistants and keeps the results: inv asst.status shows what there is to ask")
-        times = _times(repeat) if repeat is not None else None
-        root = find_root(c)
-        if junit is not None:
-            _check_junit(Path(junit))
-        with plain_messages(), stdout_to_stderr():
-            if schema:
-                from ..evals.report import NO_EVALS
+        with junit_file(None if schema else junit) as write_junit:
+            times = _times(repeat) if repeat is not None else None
+            root = find_root(c)
+            with plain_messages(), stdout_to_stderr():
+                if schema:
+                    from ..evals.report import NO_EVALS
 
-                output.lines = list(_schema_lines(commands.write_schemas(root, only or ()))) or [NO_EVALS]
-                return None
-            report = commands.evaluate(
-                root, only or (), env, against=against, repeat=times, retry_errors=retry_errors, reporter=output.terminal
-            )
-        output.more, output.lines, output.steps = report.to_json(), list(report.lines()), list(report.steps)
-        if junit is not None:
-            _write_junit(Path(junit), report)
+                    output.lines = list(_schema_lines(commands.write_schemas(root, only or ()))) or [NO_EVALS]
+                    return None
+                report = commands.evaluate(
+                    root, only or (), env, against=against, repeat=times, retry_errors=retry_errors, reporter=output.terminal
+                )
+            output.more, output.lines, output.steps = report.to_json(), list(report.lines()), list(report.steps)
+            write_junit(report)
         report.raise_unless_passed()
     return report
 
@@ -87,29 +82,6 @@ def _times(repeat: str) -> int:
     if not repeat.isascii() or not repeat.isdigit() or len(repeat) > 3 or not 1 <= int(repeat) <= 100:
         raise SettingsError(f"--repeat must be a number from 1 to 100, not {repeat!r:.80}")
     return int(repeat)
-
-
-def _check_junit(path: Path) -> None:
-    """Refuse to write over what is no earlier JUnit file, such as the store; before anything is asked."""
-    try:
-        if not path.exists():
-            return
-        content = path.read_bytes()[:1000] if path.is_file() else b""
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"--junit {one_line(str(path))}: it cannot be read: {getattr(error, 'strerror', error)}") from None
-    if not re.match(rb"\s*<\?xml[^>]*\?>\s*<testsuites\b", content):
-        raise SettingsError(f"--junit {one_line(str(path))}: it is there already, and is no JUnit file: name another one")
-
-
-def _write_junit(path: Path, report: EvalReport) -> None:
-    from ..evals.junit import junit_xml
-    from ..store.atomic_write import write_atomic
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"--junit {path}: its folder cannot be made: {error.strerror}") from None
-    write_atomic(path, junit_xml(report))
 
 
 def _schema_lines(files: Iterable[Path]) -> Iterator[str]:
