@@ -7,6 +7,7 @@ import functools
 import os
 import pickle
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from pydantic import BaseModel
 from pydantic_evals.evaluators import Evaluator, EvaluatorContext
 
 from invoke_assistants import Assistant, DeclarationError, Evals, SettingsError
-from invoke_assistants.evals.dataset import load_dataset, make_schema
+from invoke_assistants.evals.dataset import _check_cases, load_dataset, make_schema
 from invoke_assistants.evals.gate import read_files
 
 
@@ -152,6 +153,13 @@ def test_a_bad_dataset_is_one_clear_error(name: str, tmp_path: Path) -> None:
         load(tmp_path, text)
     assert re.search(message if name == "not UTF-8" else re.escape(message), str(raised.value)), raised.value
     assert "\n" not in str(raised.value)
+
+
+def test_many_cases_are_checked_in_proportion() -> None:
+    """As many cases as a dataset can hold are no work: each name is looked at once."""
+    before = time.process_time()
+    _check_cases({"cases": [{"inputs": "x"}] * 33_000}, "the dataset")
+    assert time.process_time() - before < 3  # looked at by each other, it is ten
 
 
 def test_a_missing_dataset_and_a_folder(tmp_path: Path) -> None:

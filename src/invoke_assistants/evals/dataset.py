@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
@@ -89,7 +90,7 @@ def _as_dataset(raw: Any, where: str) -> JSONObject:
 def _check_cases(raw: JSONObject, where: str) -> list[JSONObject]:
     cases = [each if isinstance(each, dict) else {} for each in raw["cases"]]
     names = _names(cases)
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    if twice := next((name for name, many in Counter(names).items() if many > 1), None):
         raise SettingsError(f"{where}: two cases are called {twice!r:.80}: give each a name of its own")
     for name, case in zip(names, cases, strict=True):
         if isinstance(case.get("inputs"), str) and not case["inputs"].strip():
