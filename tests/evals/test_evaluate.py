@@ -617,3 +617,18 @@ def test_a_long_reason_is_cut_as_an_answer_is(judged: Host) -> None:
     assert reasons["one"][0] == f"good: {'x' * 294}…"
     assert (len(reasons["two"][0]), reasons["two"][0][:39]) == (301, "sound raised RuntimeError: out of order")
     assert len("".join(report.lines())) < 2000
+
+
+def test_a_result_without_cases_is_none(judged: Host) -> None:
+    """Whoever wrote it into the store: what it stands for is asked, also where only errors are to be asked again."""
+    judge = declare(judged)
+    with answered(judge, one="g", two="g", three="g", four="g"):
+        commands.evaluate(judged.root)
+    store = judged.store
+    [result] = next(iter(store["evals"].values()))["local local"].values()
+    result |= {"cases": [], "passed": False, "rate": 0.0}
+    judged.path.write_text(json.dumps(store))
+    with answered(judge, one="g", two="g", three="g", four="g") as answers:
+        report = commands.evaluate(judged.root, retry_errors=True)
+        assert len(answers.asked) == 4
+    assert set(labels(report).values()) == {"pass"}

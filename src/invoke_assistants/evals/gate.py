@@ -106,5 +106,5 @@ def known_results(evals: Evals, state: State, files: EvalFiles) -> Mapping[tuple
         (digest, location): judge(found[sha].cases, evals.rule, evals.minimum)
         for digest, places in state.evals.items()
         for location, found in places.items()
-        if sha in found
+        if sha in found and found[sha].cases  # a result without cases, which somebody wrote, tells nothing
     }
