@@ -296,6 +296,45 @@ def test_an_evaluator_that_hangs(word: str, judged: Host) -> None:
     assert [case["runs"] for case in kept["cases"]] == [["pass"], []]
 
 
+TAKEN = {
+    "none": "sys.stdout = sys.stderr = None",
+    "closed": "sys.stdout.close()\n    sys.stderr.close()",
+    "closed below": "os.closerange(1, 3)",
+    "the first ones closed": "sys.__stdout__.close()\n    sys.__stderr__.close()",
+    "redirected, one before the other": "await redirected(output)",
+}
+INTERLEAVED = """
+import asyncio
+import contextlib
+import io
+left, both = [], []
+async def redirected(output):
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        left.append(output)
+        while len(left) < 2:
+            await asyncio.sleep(0)
+        first = left[0] is output
+        while not first and not both:
+            await asyncio.sleep(0)
+    both.append(output)
+"""
+
+
+@pytest.mark.parametrize("how", TAKEN)
+def test_evaluators_that_take_the_streams(how: str, judged: Host) -> None:
+    """There is one JSON document on stdout all the same, and what people read on stderr; without ``--json``, on stdout."""
+    judged.edit("import os\n", f"import os\n{INTERLEAVED}")
+    judged.edit("def broken(output: Verdict) -> bool:", f"async def broken(output):\n    {TAKEN[how]}\n    return True")
+    write_dataset(judged, RAISE, RAISE)
+    line = "  2 of 2 cases passed (1.00, minimum 0.5): passed\n"
+    told = judged.inv("asst.eval", "--json")
+    assert (told.code, told.json["ok"], told.json["evals"][0]["passed"]) == (0, True, True)
+    assert line in told.err
+    (judged.root / "judge.yaml").write_text((judged.root / "judge.yaml").read_text() + "# asked again\n")
+    asked = judged.inv("asst.eval")
+    assert (asked.code, line in asked.out) == (0, True)
+
+
 def test_the_example_passes_on_samples(tmp_path: Path) -> None:
     """A fresh clone's assistants are evaluated without a key; its app can be imported without pydantic-evals, and the committed
     schemas know what the datasets hold."""

@@ -35,13 +35,13 @@ class Terminal:
         line = spell_commands(one_line(message))
         if line not in self._printed:
             self._printed.add(line)
-            with contextlib.suppress(BrokenPipeError):  # no reason to stop in the middle of the work
+            with contextlib.suppress(BrokenPipeError, ValueError):  # a pipe or a stream that is closed: no reason to stop
                 print(line, file=sys.stderr, flush=True)
 
     def start(self, label: str, total: int) -> None:
         """Begin a stage. Its bar appears after a second, and only on a terminal."""
         self.stop()
-        if not sys.stderr.isatty() or total < 2:
+        if sys.stderr is None or sys.stderr.closed or not sys.stderr.isatty() or total < 2:  # the app can close it
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
