@@ -12,7 +12,7 @@ from typing import Any
 
 __all__ = ["FileVersion", "file_version", "is_unchanged"]
 
-FileVersion = tuple[str, int, int, int]  # the path, when it was changed, its size, its number on the disk
+FileVersion = tuple[str, int, int, int]  # the path, when its content and when anything of it was changed, its size
 
 # What was changed before, the app has imported as it is: this module comes with the first declaration, at most so much later.
 IMPORTED = time.time_ns() - 10 * 10**9
@@ -25,7 +25,7 @@ def file_version(thing: Callable[..., Any]) -> FileVersion | None:
         found = os.stat(path)  # noqa: PTH116 - a Path would be made at each start of the app
     except (OSError, TypeError, ValueError):
         return None
-    return path, found.st_mtime_ns, found.st_size, found.st_ino
+    return path, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
 def is_unchanged(thing: Callable[..., Any], declared: FileVersion | None) -> bool:
@@ -38,11 +38,10 @@ def is_unchanged(thing: Callable[..., Any], declared: FileVersion | None) -> boo
         return False
     if declared is None:
         return True
+    if max(declared[1:3]) < IMPORTED:
+        return True  # nor is it compared: what other tools make of code, such as a tracer, is theirs
     path = Path(declared[0])
     try:
-        found = path.stat()
-        if max(found.st_mtime_ns, found.st_ctime_ns) < IMPORTED:
-            return True  # nor is it compared: what other tools make of code, such as a tracer, is theirs
         compiled = set(_nested(compile(path.read_bytes(), path, "exec", dont_inherit=True)))
     except (OSError, SyntaxError, ValueError):
         return False
