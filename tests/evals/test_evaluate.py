@@ -184,14 +184,16 @@ def test_whatever_an_evaluator_raises_is_an_error_of_its_case(judged: Host, kind
         "await asyncio.sleep(0)\n    return signal.raise_signal(2) or time.sleep(30)",
         "try: signal.raise_signal(2)\n    except BaseException: await asyncio.sleep(30)",
         "try: signal.raise_signal(2)\n    except BaseException: return signal.raise_signal(2) or True",
+        "HERE.append(1)\n    while len(HERE) < 2: await asyncio.sleep(0)\n    HERE.append(1)\n"
+        "    return signal.raise_signal(2) if len(HERE) == 3 else time.sleep(30)",
     ],
 )
 def test_an_interruption_is_not_the_evaluators(judged: str, host: Host, server: Loopback) -> None:
-    """Ctrl-C while an evaluator runs ends the command at the first time, whatever the evaluator does then."""
+    """Ctrl-C while an evaluator runs ends the command at the first time, whatever it does then; and no other evaluator begins."""
     declare(host)
     host.edit("return 0.5", judged)
-    host.edit("import dataclasses", "import signal\nimport time\nimport dataclasses")
-    write_dataset(host, ["one"], "score")
+    host.edit("import dataclasses", "import signal\nimport time\nimport dataclasses\nHERE = []")
+    write_dataset(host, ["one", "two"], "score")
     host.create()
     before = time.monotonic()
     with pytest.raises(KeyboardInterrupt):

@@ -43,12 +43,15 @@ def _is_interruption(error: BaseException) -> bool:
     return code is None or any(frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
-def guard_evaluator(call: Callable[[Any], Coroutine[Any, Any, Any]]) -> Callable[[Any], Awaitable[Any]]:
+def guard_evaluator(call: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
     """The same for an evaluator, which can also cancel its own task, or never come back."""
+
+    async def called(argument: Any) -> Any:
+        return await call(argument)
 
     async def interruptible(argument: Any) -> Any:
         try:
-            return await _in_steps(call(argument))
+            return await _in_steps(called(argument))
         except _Interrupted:
             return await asyncio.Event().wait()  # the signal has cancelled the command, and so this task
 
@@ -67,18 +70,22 @@ def guard_evaluator(call: Callable[[Any], Coroutine[Any, Any, Any]]) -> Callable
     return alone
 
 
-class _Interrupted(Exception):
+class _Interrupted(BaseException):
     """Ctrl-C struck while code of the app ran, and has cancelled the command."""
 
 
 @types.coroutine
 def _in_steps(coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """Await a coroutine; Ctrl-C ends the step that it is in."""
+    """Await a coroutine; Ctrl-C ends the step that it is in, and lets no other begin."""
     sent: Any = None
     thrown: BaseException | None = None
     while True:
+        command = _command()
+        if command and command.cancelling() and not thrown:
+            thrown = _Interrupted()
         try:
-            waited = _step(coroutine.send, sent) if thrown is None else _step(coroutine.throw, thrown)
+            resume = coroutine.throw if thrown else coroutine.send
+            waited = _step(command, resume, thrown or sent)
         except StopIteration as end:
             return end.value
         sent = thrown = None
@@ -88,15 +95,23 @@ def _in_steps(coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
             thrown = error
 
 
-def _step(resume: Callable[[Any], Any], value: Any) -> Any:
+def _command() -> asyncio.Task[Any] | None:
+    """The task that Ctrl-C cancels; None where asyncio does not care for it."""
+    handler: Any = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    ours = isinstance(getattr(getattr(handler, "func", None), "__self__", None), asyncio.Runner)
+    return handler.keywords.get("main_task") if ours else None
+
+
+def _step(command: asyncio.Task[Any] | None, resume: Callable[[Any], Any], value: Any) -> Any:
     """Go on with a coroutine until it waits. The event loop, which a signal would have to wait for, stands still meanwhile.
 
     Raises:
         _Interrupted: by Ctrl-C.
     """
-    before = signal.getsignal(signal.SIGINT)
-    asyncios = getattr(getattr(before, "func", None), "__func__", None) is asyncio.Runner._on_sigint  # type: ignore[attr-defined]
-    if not asyncios or not callable(before) or threading.current_thread() is not threading.main_thread():
+    before: Any = signal.getsignal(signal.SIGINT)
+    if command is None:
         return resume(value)
     interrupted = False
 
