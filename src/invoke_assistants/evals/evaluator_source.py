@@ -23,6 +23,8 @@ def evaluator_source(evaluator: Callable[..., Any]) -> str:
     """
     name = evaluator.__name__
     try:
+        if inspect.getfile(inspect.unwrap(evaluator)) == "<string>":  # which from Python 3.13 on is the text behind python -c
+            raise OSError
         source = inspect.getsource(evaluator)
     except (OSError, TypeError):
         raise SettingsError(f"the source of the evaluator {name} cannot be read: define it in a file") from None
