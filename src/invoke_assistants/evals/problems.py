@@ -7,7 +7,7 @@ from typing import Any
 
 from ..declare.declaration import Declaration
 from ..errors import SettingsError
-from .gate import evals_sha
+from .gate import read_files
 from .installed import has_pydantic_evals
 
 __all__ = ["find_evals_problem"]
@@ -21,11 +21,11 @@ def find_evals_problem(assistant: Declaration[Any], root: Path | None) -> str | 
     if assistant.evals is None:
         return None
     try:
-        evals_sha(assistant.evals, root)
+        files = read_files(assistant.evals, root)
         if has_pydantic_evals():
             from .dataset import load_dataset
 
-            load_dataset(assistant, assistant.evals, root)
+            load_dataset(assistant, assistant.evals, root, files.dataset)
     except SettingsError as error:
         return str(error)
     return None
