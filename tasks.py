@@ -53,7 +53,7 @@ def play(c: Context) -> None:
 @task
 def test(c: Context) -> None:
     """Run the tests."""
-    c.run(f"{sys.executable} -m pytest -q -rs -n 4 --dist worksteal")
+    c.run(f"{sys.executable} -m pytest -q -rs -n 6 --dist worksteal")
 
 
 @task(help={"rounds": "of each kind", "seed": "of the first round; a random one if not given", "kind": "this kind alone"})

@@ -347,7 +347,7 @@ def test_a_command_that_fails_says_of_which_kind(
     create, admin = exporter.get_finished_spans()
     assert (create.name, admin.name) == ("asst.create", "asst.admin")
     assert is_child(create, admin)
-    assert {attributes(span)["error.type"] for span in (create, admin)} == {"SettingsError"}
+    assert {attributes(span)["error.type"] for span in (create, admin)} == {"NotDeclared"}
     exporter.clear()
     local_host.declare(
         f'from invoke_assistants import Assistant\nASSISTANTS = [Assistant("a", model="m", metadata={{"k": "{"v" * 999}"}})]'
