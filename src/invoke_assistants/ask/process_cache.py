@@ -136,7 +136,8 @@ _of_parents: list[ProcessCache] = []  # kept, so that a child does not close its
 
 def process_cache() -> ProcessCache:
     """The state of this process, or what stands for it."""
-    return next(reversed(_replacements), _state)
+    replacements = _replacements
+    return replacements[-1] if replacements else _state
 
 
 @contextmanager
