@@ -31,7 +31,7 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
     """
     from ..ask import by_name
     from ..ask.turn import TEMPORARY_PREFIX
-    from .exit_codes import document_printed, format_error
+    from .exit_codes import format_error, print_document
     from .output import describe_answer_error, json_document, print_raw_answer, print_reply
     from .plain_messages import plain_messages
     from .prompts import read_prompt
@@ -52,19 +52,15 @@ def run(c: Context, name: str, prompt: str, env: str | None = None, session: str
             error = describe_answer_error(error)
         answer = raised.answer if isinstance(raised, AnswerError) else None
         if json:
-            document_printed.set()
-            print(json_document("run", [], error, False, output=None, session=None, usage=None, answer=answer), flush=True)
+            print_document(json_document("run", [], error, False, output=None, session=None, usage=None, answer=answer))
         elif answer:
             print_raw_answer(answer)
         raise Exit(error, code) from None
     step, reply = result.step, result.reply
     if json:
-        document_printed.set()
         usage = vars(reply.usage) if reply and reply.usage else None
         session = None if reply is None or reply.session.startswith(TEMPORARY_PREFIX) else reply.session
-        print(
-            json_document("run", [step], None, True, output=result.output, session=session, usage=usage, answer=None), flush=True
-        )
+        print_document(json_document("run", [step], None, True, output=result.output, session=session, usage=usage, answer=None))
     elif reply is None:
         print(f"would ask {step.name} in {step.environment}, {step.id}; nobody was asked")
     else:

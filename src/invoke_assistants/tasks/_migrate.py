@@ -35,7 +35,7 @@ def migrate(c: Context, file: str, to: str | None = None, json: bool = False) ->
     Example: inv asst.migrate assistants.json --to app/migrated.py
     """
     from ..migrate.migration import Migration
-    from .exit_codes import document_printed, format_error
+    from .exit_codes import format_error, print_document
 
     made = Migration(None, (), ())
     try:
@@ -44,8 +44,7 @@ def migrate(c: Context, file: str, to: str | None = None, json: bool = False) ->
     except (Exception, KeyboardInterrupt) as raised:
         error, code = format_error(raised)
     if json:
-        document_printed.set()
-        print(_json_document(made, error), flush=True)
+        print_document(_json_document(made, error))
     elif made.source is not None and to is None:
         sys.stdout.flush()
         sys.stdout.buffer.write(made.source.encode())  # Python source is UTF-8, whatever the terminal's encoding is

@@ -110,21 +110,20 @@ class AsstTask(Task):  # type: ignore[type-arg]  # invoke's Task is generic only
         except BrokenPipeError:  # head has read enough
             discard_output()
             raise Exit(None, AsstError.exit_code) from None
-        except KeyboardInterrupt as error:  # before the body began, or between two lines of an earlier one's handling
-            end_at_next_signal()
-            raise self._ended_by(error, json=kwargs.get("json")) from None
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
+            if isinstance(error, KeyboardInterrupt):  # before the body began, or between two lines of an earlier one's handling
+                end_at_next_signal()
             raise self._ended_by(error, json=kwargs.get("json")) from None
 
     def _ended_by(self, error: BaseException, *, json: object) -> Exit:
         """How the command ends with what its body left to nobody; with ``--json``, a document of its own says it."""
-        from .exit_codes import document_printed, format_error
+        from .exit_codes import document_printed, format_error, print_document
 
         message, code = format_error(error, self.name)
         if json and not document_printed.is_set():
             from .output import json_document
 
-            print(json_document(self.name, [], message, False), flush=True)
+            print_document(json_document(self.name, [], message, False))
         return Exit(message, code)
 
 

@@ -12,7 +12,7 @@ from invoke.exceptions import Exit
 from ..errors import AsstError, Refused
 from ..text import printable
 from .command_span import describe_steps
-from .exit_codes import PENDING, discard_output, document_printed, exit_code_of, format_error
+from .exit_codes import PENDING, discard_output, exit_code_of, format_error, print_document
 from .output import json_document, print_steps
 from .spelling import spell_commands
 from .summary import Scope, split_errors, summarize
@@ -125,8 +125,7 @@ class CommandOutput:
                 self._command, self.steps, stream, planned=self._planned, refused=self._refused, error=last, scope=self.scope
             )  # fmt: skip
         if self._json:
-            document_printed.set()
-            print(json_document(self._command, self.steps, error, code in (0, PENDING), **self.more), flush=True)
+            print_document(json_document(self._command, self.steps, error, code in (0, PENDING), **self.more))
         if self._markdown:
             from .markdown import markdown_plan
 

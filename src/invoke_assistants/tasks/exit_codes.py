@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOT_DECLARED", "PENDING", "discard_output", "document_printed", "end_at_next_signal", "exit_code_of", "format_error",
-    "interruptible", "is_terminated",
+    "interruptible", "is_terminated", "print_document",
 ]  # fmt: skip
 
 PENDING = 2  # changes are pending
@@ -115,6 +115,12 @@ def discard_output(error: str | None = None) -> None:
         except OSError:
             os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+def print_document(document: str) -> None:
+    """Print the document of ``--json``, of which a command prints one."""
+    document_printed.set()
+    print(document, flush=True)
 
 
 def format_error(error: BaseException, command: str | None = None) -> tuple[str, int]:
